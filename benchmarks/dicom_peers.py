@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from unittest.mock import patch
 
 from benchmarks.machine import program_version
 from kinote.settings.model import Settings
@@ -103,6 +104,12 @@ def _kinote(folder: Path, port: int) -> Iterator[Running]:
         server.stop()
 
 
+@contextmanager
+def _kinote_audited(folder: Path, port: int) -> Iterator[Running]:
+    with patch.dict(os.environ, {"KINOTE_AUDIT": "true"}), _kinote(folder, port) as running:
+        yield running
+
+
 def _wait_for_receivers(server: RunningServer) -> None:
     """Its receiver processes take a second of a processor to begin, which counts for no object."""
     number = Settings.model_validate({}).receivers()
@@ -183,6 +190,7 @@ _OWN = {**PLAIN, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path
 
 RECEIVERS: dict[str, Start] = {
     "kinote": _kinote,
+    "kinote-audited": _kinote_audited,
     "orthanc": _orthanc(PLAIN, {}),
     "orthanc-synced": _orthanc(NO_DELAY, {}),
     "orthanc-tuned": _orthanc(NO_DELAY, ORTHANC_TUNED),
@@ -199,6 +207,7 @@ RECEIVERS: dict[str, Start] = {
 
 #: What the names of the tables mean, for those who read only the table.
 SETTINGS = {
+    "kinote-audited": "Kinote with an audit trail",
     "-tuned": f"TCP_NODELAY=1, PDUs of {_LARGEST_PDU} bytes; Orthanc: {ORTHANC_TUNED}",
     "orthanc": f"its DICOMweb plugin, SQLite, {_ORTHANC['DicomThreadsCount']} threads for DICOM; else its defaults",
     "orthanc-synced": "TCP_NODELAY=1; syncs files and takes their MD5, as by default; its index it does not sync",

@@ -92,13 +92,15 @@ def key_objects(count: int) -> list[Study]:
 
 
 @contextmanager
-def serving(checkout: Path, folder: Path, sink: int) -> Iterator[Server]:
-    """`kinote serve` of a checkout, empty."""
+def serving(checkout: Path, folder: Path, sink: int, *, audited: bool = False) -> Iterator[Server]:
+    """`kinote serve` of a checkout, empty, with an audit trail or without."""
     folder.mkdir()
     http, dicom = free_port(), free_port()
     command = [sys.executable, "-m", "kinote", "serve", "--data", str(folder / "data"), "--ae-title", _TITLE]
     known = [{"title": DESTINATION, "host": "127.0.0.1", "port": sink}]
     environment = {"PYTHONPATH": str(checkout.resolve() / "src"), "KINOTE_ENTITIES": json.dumps(known)}
+    if audited:
+        environment["KINOTE_AUDIT"] = "true"
     command += ["--http-port", str(http), "--dicom-port", str(dicom)]
     with _program(command, folder, environment, (http, dicom)) as pid:
         yield Server(f"http://127.0.0.1:{http}", ApplicationEntity(_TITLE, "127.0.0.1", dicom), pid)
@@ -195,7 +197,9 @@ def show(found: Mapping[Case, Sequence[Measured]], first: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     held = {"CT 512 KB": images(options.images), "KOS 2 KB": key_objects(options.key_objects)}
-    checkouts = {str(path): path for path in options.checkouts}
+    checkouts = {str(path): (path, False) for path in options.checkouts}
+    if options.audited:
+        checkouts |= {f"{path}, audited": (path, True) for path in options.checkouts}
     with temporary_folder(options.folder) as folder, ExitStack() as stack:
         taken = describe(folder, "uvicorn")
         print(f"settings  {options.rounds} rounds, clients and servers on the same cores", flush=True)
@@ -206,8 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (folder / "sink").mkdir()
         stack.enter_context(_program(command, folder / "sink", own, (sink,)))
         servers = {
-            name: stack.enter_context(serving(path, folder / f"server-{number}", sink))
-            for number, (name, path) in enumerate(checkouts.items())
+            name: stack.enter_context(serving(path, folder / f"server-{number}", sink, audited=audited))
+            for number, (name, (path, audited)) in enumerate(checkouts.items())
         }
         for server in servers.values():
             _store(server, "CT 512 KB", 0, options.images)
@@ -231,6 +235,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--checkouts", nargs="+", type=Path, default=[_HERE], metavar="FOLDER", help="[default: this one]"
+    )
+    parser.add_argument(
+        "--audited", action="store_true", help="measure each checkout with an audit trail, too"
     )
     parser.add_argument("--images", type=int, default=400, help="of 512 KB [default: 400]")
     parser.add_argument("--key-objects", type=int, default=1000, help="of 2 KB [default: 1000]")

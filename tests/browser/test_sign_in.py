@@ -25,10 +25,11 @@ SOURCE = Path(__file__).parents[2] / "src"
 def signing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("signing")
     environment = {**os.environ, "KINOTE_AUTHENTICATION": "local"}
-    # One process for all three: each takes a second to begin.
+    # One process for all of them: each takes a second to begin.
     added = (
         "from typer.testing import CliRunner; from kinote.command.main import app\n"
-        "for login, name, role in (('rhea', 'Reader^Rhea', 'author'), ('rolf', 'Look^Rolf', 'reader')):\n"
+        "for login, name, role in (('rhea', 'Reader^Rhea', 'author'), ('rolf', 'Look^Rolf', 'reader'), "
+        "('ada', 'Admin^Ada', 'administrator'), ('petra', 'Privacy^Petra', 'privacy officer')):\n"
         f"    done = CliRunner().invoke(app, ['users', 'add', login, '--name', name, '--role', role, "
         f"'--password-stdin', '--data', 'data'], input='{PASSWORD}\\n')\n"
         "    assert done.exit_code == 0, done.output\n"
@@ -122,3 +123,96 @@ def test_a_draft_survives_an_expired_session(
     expect(note.get_by_test_id("note-withdraw")).to_be_visible()
     stored = page.evaluate("JSON.stringify(Object.keys(localStorage))")
     assert not any(PASSWORD in key for key in json.loads(stored))
+
+
+def test_an_administrator_looks_after_users_and_tokens(
+    page: Page, signing_server: RunningServer, tmp_path: Path
+) -> None:
+    page.goto("/users")
+    sign_in(page, "ada")
+    expect(page.get_by_test_id("user-row")).to_have_count(4)
+    # What administrators do is seen by others.
+    expect(page.get_by_test_id("nav-audit")).to_have_count(0)
+    page.get_by_test_id("add-user").click()
+    page.get_by_test_id("new-login").fill("nora")
+    page.get_by_test_id("new-name").fill("New^Nora")
+    page.get_by_test_id("new-password").fill("short")
+    page.get_by_test_id("role-author").check()
+    page.screenshot(path=tmp_path / "add-user.png")
+    page.get_by_test_id("add-user-confirm").click()
+    expect(page.get_by_test_id("problem")).to_contain_text("12")
+    page.get_by_test_id("new-password").fill(PASSWORD)
+    page.get_by_test_id("add-user-confirm").click()
+    added = page.get_by_test_id("user-row").filter(has_text="nora")
+    expect(added).to_contain_text("New, Nora")
+    added.get_by_test_id("user-roles").click()
+    page.get_by_test_id("role-reader").uncheck()
+    page.get_by_test_id("roles-confirm").click()
+    expect(added.locator("td").nth(1)).to_have_text("author")
+    page.screenshot(path=tmp_path / "users.png")
+    added.get_by_test_id("user-enabled").click()
+    page.get_by_test_id("disable-confirm").click()
+    expect(added).to_contain_text("disabled")
+    refused = httpx.post(
+        f"{signing_server.url}/api/v1/session", json={"login": "nora", "password": PASSWORD}, trust_env=False
+    )
+    assert refused.status_code == 401
+    # Nobody takes away their own access by mistake.
+    own = page.get_by_test_id("user-row").filter(has_text="Admin, Ada")
+    expect(own.get_by_test_id("user-enabled")).to_have_count(0)
+
+    page.goto("/tokens")
+    page.get_by_test_id("add-token").click()
+    page.get_by_test_id("token-user").fill("rhea")
+    page.get_by_test_id("token-name").fill("Nodule finder")
+    page.get_by_test_id("add-token-confirm").click()
+    token = page.get_by_test_id("made-token").inner_text()
+    headers = {"Authorization": f"Bearer {token}"}
+    studies = f"{signing_server.url}/api/v1/studies"
+    assert httpx.get(studies, headers=headers, trust_env=False).status_code == 200
+    page.keyboard.press("Escape")
+    expect(page.get_by_text(token)).to_have_count(0)
+    page.get_by_test_id("revoke-token").click()
+    page.get_by_test_id("revoke-confirm").click()
+    expect(page.get_by_test_id("token-row")).to_contain_text("revoked")
+    page.screenshot(path=tmp_path / "tokens.png")
+    assert httpx.get(studies, headers=headers, trust_env=False).status_code == 401
+    stored = page.evaluate("JSON.stringify([localStorage, sessionStorage])")
+    assert PASSWORD not in stored
+    assert token not in stored
+
+
+def test_a_privacy_officer_sees_who_saw_a_patient_and_what_was_removed(
+    page: Page, signing_server: RunningServer, tmp_path: Path
+) -> None:
+    with httpx.Client(base_url=signing_server.url, trust_env=False) as rolf:
+        rolf.post("/api/v1/session", json={"login": "rolf", "password": PASSWORD}).raise_for_status()
+        (study, *_) = rolf.get("/dicomweb/studies").json()
+        uid, patient = study["0020000D"]["Value"][0], study["00100020"]["Value"][0]
+        rolf.get(f"/api/v1/studies/{uid}").raise_for_status()
+        assert rolf.delete("/api/v1/notes/1?reason=x").status_code == 403
+    page.goto("/audit")
+    sign_in(page, "petra")
+    expect(page.get_by_test_id("nav-users")).to_have_count(0)
+    page.get_by_test_id("audit-patient").fill(patient)
+    page.wait_for_url("**/audit?patient=*")
+    row = page.get_by_test_id("audit-row").filter(has_text="rolf").filter(has_text="read").first
+    # What is only looked at is written every three seconds.
+    for _ in range(20):
+        page.reload()
+        expect(page.get_by_test_id("audit-patient")).to_have_value(patient)
+        page.wait_for_timeout(500)
+        if row.count():
+            break
+    expect(row).to_contain_text(patient)
+    expect(row).to_contain_text(uid)
+    # She may know who saw the study, and not see it.
+    expect(row.get_by_role("link")).to_have_count(0)
+    page.screenshot(path=tmp_path / "who-saw-this-patient.png")
+    page.goto("/audit?event=refused")
+    refused = page.get_by_test_id("audit-row").filter(has_text="withdraw").first
+    expect(refused).to_contain_text("rolf")
+    page.get_by_test_id("audit-removed").click()
+    expect(page.get_by_test_id("audit-event")).to_have_value("withdrawn")
+    assert "event=withdrawn" in page.url
+    page.screenshot(path=tmp_path / "removed.png")

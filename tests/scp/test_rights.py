@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydicom import dcmwrite
@@ -17,6 +17,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.association import Association
 from kinote.dimse.command_sets.coding import COMMANDS
+from kinote.dimse.command_sets.normalized import NCreateRequest
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoResponse,
@@ -25,7 +26,12 @@ from kinote.dimse.commands import (
     UnrecognizedRequest,
 )
 from kinote.dimse.information_models import STUDY_ROOT
+from kinote.dimse.operations.normalized import n_create
+from kinote.dimse.operations.offered import Answered, Offer, Offered
+from kinote.peers.known import PeersInUse
 from kinote.scp import serving
+from kinote.scp.availability.notification import INSTANCE_AVAILABILITY_NOTIFICATION as AVAILABILITY
+from kinote.scp.availability.taking import availability_offers
 from kinote.scp.performers import PERFORMERS
 from kinote.scp.rooms import IndexSession
 from kinote.security import rights
@@ -93,6 +99,14 @@ def _cancel(association: Association) -> int:
     return invoking.echo(association).status
 
 
+def _tell(association: Association) -> int:
+    """An instance availability notification; what is in it does not matter to who may send one."""
+    return n_create(association, AVAILABILITY, "1.2.3.99")[0].status
+
+
+#: What stands in the place of the handlers of normalized services, each of which has tests of its own.
+OFFERED = Offered([Offer(AVAILABILITY, NCreateRequest, lambda asked: Answered())])
+
 #: How each operation of the table is asked for, and its answer where it is allowed and nothing is stored.
 ASKING: dict[Service, tuple[Ask, int]] = {
     Service("Verification", "C-ECHO", Role.SCU): (_echo, statuses.SUCCESS),
@@ -100,17 +114,18 @@ ASKING: dict[Service, tuple[Ask, int]] = {
     Service("Query/Retrieve", "C-FIND", Role.SCU): (_find, statuses.SUCCESS),
     Service("Query/Retrieve", "C-MOVE", Role.SCU): (_move, statuses.MOVE_DESTINATION_UNKNOWN),
     Service("Query/Retrieve", "C-GET", Role.SCU): (_get, statuses.SUCCESS),
+    Service(AVAILABILITY, "N-CREATE", Role.SCU): (_tell, statuses.SUCCESS),
     Service("any", "unrecognized", Role.SCU): (_unrecognized, statuses.UNRECOGNIZED_OPERATION),
     Service("any", "C-CANCEL", Role.SCU): (_cancel, statuses.SUCCESS),
 }
 
-CONTEXTS = (invoking.VERIFICATION, CT, STUDY_ROOT.find, STUDY_ROOT.move, STUDY_ROOT.get)
+CONTEXTS = (invoking.VERIFICATION, CT, STUDY_ROOT.find, STUDY_ROOT.move, STUDY_ROOT.get, AVAILABILITY)
 
 
 def answered(folder: Path, service: Service, *denied: Right) -> tuple[int, list[str]]:
     """The status with which an operation is answered where nobody has these rights; and which refusals are in the
     audit trail."""
-    with face(folder, policy=denying(*denied)) as opened:
+    with face(folder, policy=denying(*denied), normalized=OFFERED) as opened:
         trail = AuditTrail(opened.rooms.catalog, clock)
         opened.server._rooms = replace(opened.server._rooms, trail=trail)
         with opened.called(*CONTEXTS) as association:
@@ -137,7 +152,8 @@ def hold_every_operation_takes_its_right(folder: Path) -> None:
 
 
 def test_the_table_has_every_operation_and_no_other() -> None:
-    assert serving.services(PERFORMERS) == set(rights.SERVICES) == set(ASKING)
+    product = Offered(availability_offers(cast(Any, None), PeersInUse(), clock))
+    assert serving.services(PERFORMERS, product) == set(rights.SERVICES) == set(ASKING)
 
 
 def test_every_operation_takes_its_right(tmp_path: Path) -> None:
@@ -203,8 +219,11 @@ def test_breach_an_operation_whose_right_is_removed_keeps_the_server_from_starti
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service: Service
 ) -> None:
     monkeypatch.delitem(rights.SERVICES, service)
-    with pytest.raises(UnlistedError, match="has no right"), face(tmp_path / "data"):
-        pass
+    with pytest.raises(UnlistedError, match="has no right"):
+        serving.require_rights(PERFORMERS, OFFERED)
+    if service.service_class != AVAILABILITY:
+        with pytest.raises(UnlistedError, match="has no right"), face(tmp_path / "data"):
+            pass
 
 
 def test_breach_a_performer_that_nobody_can_ask_for_keeps_the_server_from_starting() -> None:

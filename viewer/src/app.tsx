@@ -1,4 +1,7 @@
 import { useEffect, useRef, useState } from "react";
+import { AuditPage } from "./access/audit-page";
+import { TokensPage } from "./access/tokens-page";
+import { UsersPage } from "./access/users-page";
 import { currentSession } from "./api/client";
 import { may, setSession, useSession } from "./api/session";
 import { AnnouncerProvider } from "./parts/announcer";
@@ -14,6 +17,7 @@ import { JobsPage } from "./operations/jobs-page";
 import { PurgesPage } from "./operations/purges-page";
 import { RejectionsPage } from "./operations/rejections-page";
 import { RemovedPage } from "./operations/removed-page";
+import { RoutesPage } from "./operations/routes-page";
 import { WithdrawalsPage } from "./records/withdrawals-page";
 import { Link, type Route, routeOf, useAddress } from "./router";
 import { ExpiredDialog } from "./session/expired-dialog";
@@ -31,9 +35,12 @@ const LINKS = [
   { page: "removed", href: "/removed", text: "Removed", right: "examine" },
   { page: "rejections", href: "/rejections", text: "Rejections", right: "examine" },
   { page: "purges", href: "/purges", text: "Purges", right: "examine" },
+  { page: "routes", href: "/routes", text: "Routes", right: "observe" },
   { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
   { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
   { page: "explain", href: "/explain", text: "Explain", right: "examine" },
+  { page: "users", href: "/users", text: "Users", right: "administer" },
+  { page: "audit", href: "/audit", text: "Audit trail", right: "audit" },
 ] as const;
 
 export function App() {
@@ -116,12 +123,20 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <RejectionsPage query={address.searchParams} />;
     case "purges":
       return <PurgesPage query={address.searchParams} />;
+    case "routes":
+      return <RoutesPage query={address.searchParams} />;
     case "jobs":
       return <JobsPage query={address.searchParams} />;
     case "alerts":
       return <AlertsPage query={address.searchParams} />;
     case "explain":
       return <ExplainPage query={address.searchParams} />;
+    case "audit":
+      return <AuditPage query={address.searchParams} />;
+    case "users":
+      return <UsersPage />;
+    case "tokens":
+      return <TokensPage />;
     case "unknown":
       return <Unknown path={address.pathname} />;
   }

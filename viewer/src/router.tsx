@@ -47,7 +47,18 @@ export type Route =
   | { page: "unknown" };
 
 /** The pages of those who look after a server. */
-const OPERATIONS = ["rejections", "purges", "removed", "jobs", "alerts", "explain"] as const;
+const OPERATIONS = [
+  "rejections",
+  "purges",
+  "removed",
+  "routes",
+  "jobs",
+  "alerts",
+  "explain",
+  "audit",
+  "users",
+  "tokens",
+] as const;
 type Operation = (typeof OPERATIONS)[number];
 
 export function routeOf(path: string): Route {

@@ -17,6 +17,15 @@ _SEE_KINOTE = "Look at the alerts in Kinote, which say more."
 
 #: By the code of an alert. `docs/operating.md` has the same with more words.
 MEANINGS = {
+    "AUDIT_MESSAGES_NOT_SENT": Meaning(
+        "The syslog server has taken no audit messages for some minutes. They wait in the audit trail.",
+        "See to the syslog server, to the network, and to the certificates of both.",
+    ),
+    "ARCHIVE_SUSPENDED": Meaning(
+        "An archive has not committed to what it was sent, or gave back something else. Nothing is evicted on its "
+        "word.",
+        "See to the archive, and resume it under Archives when it can be relied upon again.",
+    ),
     "BACKUP_TOO_OLD": Meaning(
         "The last good backup is older than twice the time that is set. What came later would be lost with the disk.",
         "See to the folder of the backups, and make one with kinote backup.",
@@ -24,6 +33,10 @@ MEANINGS = {
     "CLOCK_IN_DOUBT": Meaning(
         "The clock of the server has jumped, or the server was down for more than a day. Nothing is purged for now.",
         "See that the clock is right.",
+    ),
+    "COMMITMENTS_NOT_TOLD": Meaning(
+        "A system that asked for storage commitment could not be told the result. It may keep its copies for ever.",
+        "See that it is a peer with a DICOM endpoint, that it listens there, and that it takes the result.",
     ),
     "DATA_DIRECTORY_MOVED": Meaning(
         "The data directory was moved, replaced or opened by another server.",
@@ -80,6 +93,10 @@ MEANINGS = {
         "Received rejections wait for a decision: their senders may not reject by themselves, or named the earlier "
         "UID of an object.",
         "Accept or refuse them under Rejections.",
+    ),
+    "ROUTE_FAILED": Meaning(
+        "A route cannot act: what it should deliver is not delivered.",
+        "See its results under Routes, and change the route or its destination.",
     ),
     "SAFETY_REJECTIONS_WAITING": Meaning(
         "A received rejection for patient safety waits for a decision: what may harm a patient is still shown.",

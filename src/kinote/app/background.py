@@ -12,14 +12,18 @@ from threading import Event
 from kinote.alerting.telling import TELL_ALERTS, AlertMessenger, TellAlerts
 from kinote.app.house import House
 from kinote.catalog.nodes import Node
+from kinote.delivery.archives.asking import ASK_COMMITMENT, AskCommitment
+from kinote.delivery.archives.following import ArchiveFollower
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
+from kinote.delivery.commitment.telling import TELL_COMMITMENT, TellCommitment
 from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
 from kinote.delivery.orders.carriers import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
 from kinote.delivery.orders.keeping import DeliveryKeeper
 from kinote.delivery.orders.ordering import DELIVER
+from kinote.delivery.routing.following import RouteFollower
 from kinote.holdings.health import (
     MOVED_AWAY,
     index_damaged,
@@ -27,6 +31,7 @@ from kinote.holdings.health import (
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.reconciling.reconciler import Reconciler
+from kinote.holdings.removal import remove_remembered
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
 from kinote.intake.refusals import RefusedArrivals
@@ -38,6 +43,7 @@ from kinote.notes.creator.making_awaited import MAKE_WAITING
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
 from kinote.notes.registrar.waiting_jobs import MakeWaiting
+from kinote.security.audit_messages.sending import AuditSending
 from kinote.settings.model import Settings
 
 log = logging.getLogger(__name__)
@@ -84,9 +90,17 @@ def _keep_the_index_current(
     closing.callback(Repeatedly("refused-arrivals", refusals.step, Event(), first=1.0).close)
     if house.trail is not None:
         closing.callback(Repeatedly("audit", house.trail.step, Event(), first=1.0).close)
+    if house.audit_sending is not None:
+        _send_audit_messages(closing, house.audit_sending, house.node)
     closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
     closing.callback(Repeatedly("index-pages", partial(_check_pages, house), Event()).close)
     closing.callback(house.soundness.end)
+
+
+def _send_audit_messages(closing: ExitStack, sending: AuditSending, node: str) -> None:
+    closing.callback(sending.close, node)
+    step = partial(sending.step, node)
+    closing.callback(Repeatedly("audit-messages", step, sending.ending, first=1.0).close)
 
 
 def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Settings) -> None:
@@ -144,6 +158,12 @@ def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -
         house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
     )
     closing.callback(Repeatedly("availability", follower.step, Event()).close)
+    archives = ArchiveFollower(
+        house.catalog, house.clock, partial(remove_remembered, house.catalog, house.stores)
+    )
+    closing.callback(Repeatedly("archives", archives.step, Event()).close)
+    routes = RouteFollower(house.catalog, house.clock)
+    closing.callback(Repeatedly("routes", routes.step, Event()).close)
     messenger = AlertMessenger(house.catalog, house.clock, settings.alert_options())
     closing.callback(Repeatedly("alert-messages", messenger.step, Event()).close)
 
@@ -173,6 +193,8 @@ JOB_KINDS = (
     TELL_AVAILABILITY,
     COMPARE_HELD,
     TELL_ALERTS,
+    TELL_COMMITMENT,
+    ASK_COMMITMENT,
     *DELIVERY_KINDS,
 )
 
@@ -187,6 +209,10 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
         TELL_AVAILABILITY: TellAvailability(house.catalog, house.clock, title=scp.titles[0], tls=scp.tls),
         COMPARE_HELD: CompareHeld(house.catalog, house.stores, house.door, house.clock),
         TELL_ALERTS: TellAlerts(house.catalog, house.clock, settings.alert_options()),
+        ASK_COMMITMENT: AskCommitment(
+            house.catalog, house.clock, house.peers, title=scp.titles[0], tls=scp.tls
+        ),
+        TELL_COMMITMENT: TellCommitment(house.catalog, house.clock, house.peers, scp.tls),
     }
     options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
     return Workers(

@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from threading import Event
+from typing import Any
 
 from sqlalchemy import Connection
 
 from kinote.app.house import House
 from kinote.delivery.orders.keeping import FailedDeliveries, failed_deliveries
+from kinote.delivery.routing.rows import failing
 from kinote.holdings.alerts import AlertWatch
 from kinote.holdings.health import (
     DISK_FULL,
@@ -26,6 +28,8 @@ from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
 from kinote.jobs.lists import number_of_dead
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
+from kinote.lifecycle.archives.evidence import Archive, archives_in_use
+from kinote.lifecycle.commitment.given import senders_not_told
 from kinote.lifecycle.purging.lists import number_of_dead as number_of_dead_purges
 from kinote.lifecycle.rejection.proposals import urgent, waiting
 from kinote.notes.acts.undo_windows import number_late
@@ -55,16 +59,24 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         rejections = waiting(connection)
         safety = urgent(connection, _TOLD_ONE_BY_ONE)
         purges = number_of_dead_purges(connection)
+        routes = failing(connection, _TOLD_ONE_BY_ONE)
         deliveries = failed_deliveries(connection)
         # Where nothing is purged, nobody looks at the clock.
+        suspended = [each for each in archives_in_use(connection) if each.suspended_at]
+        untold = senders_not_told(connection, _TOLD_ONE_BY_ONE)
         clock = [] if settings.purge_delays().is_off else clock_alerts(connection)
     own = clock + ([_dead_jobs(dead)] if dead else [])
+    own += [_suspended(each) for each in suspended]
+    own += [_untold_commitments(*each) for each in untold]
     if late:
         own.append(_late_notes(late))
     if deliveries is not None:
         own += _failed_deliveries(deliveries)
     if purges:
         own.append(_dead_purges(purges))
+    if house.audit_sending is not None and (trouble := house.audit_sending.trouble()) is not None:
+        own.append(Alert("AUDIT_MESSAGES_NOT_SENT", f"{trouble} They wait in the audit trail until it does."))
+    own += [_failing_route(route) for route in routes]
     if house.catalog.write_trouble is not None:
         own.append(index_not_written(house.catalog.write_trouble))
     if house.soundness.faults:
@@ -106,6 +118,25 @@ def _late_notes(number: int) -> Alert:
         f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
         "The log of the server says why; it goes on trying.",
         number,
+    )
+
+
+def _suspended(archive: Archive) -> Alert:
+    return Alert(
+        "ARCHIVE_SUSPENDED",
+        f"Nothing is evicted on the word of the archive {archive.name!r}. {archive.suspended_because} See to the "
+        "archive, and resume it with `kinote archives resume` when it can be relied upon again.",
+        subject=f"archive {archive.name}",
+    )
+
+
+def _untold_commitments(sender: str, number: int, fault: str) -> Alert:
+    results = "result" if number == 1 else "results"
+    return Alert(
+        "COMMITMENTS_NOT_TOLD",
+        f"{sender} could not be told {number} {results} of storage commitment, and may keep its copies for ever: "
+        f"{fault}",
+        subject=f"sender {sender}",
     )
 
 
@@ -177,6 +208,15 @@ def _dead_purges(number: int) -> Alert:
         f"{number} withdrawn {objects} could not be purged, or their bytes not be removed. See `kinote purges "
         "failures` for the reasons, and have them tried again with `kinote purges retry`.",
         number,
+    )
+
+
+def _failing_route(route: Any) -> Alert:
+    return Alert(
+        "ROUTE_FAILED",
+        f"The route {route.name!r} cannot act since {route.failed_at}: {route.failure} `kinote routes results` says "
+        "on what. Change the route, or its destination, and deliver that by hand.",
+        subject=f"route {route.name}",
     )
 
 

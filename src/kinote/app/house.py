@@ -20,6 +20,7 @@ from kinote.catalog.sql.dialects import WrongEncodingError, shown
 from kinote.catalog.sql.unavailable import IndexDamagedError, IndexFullError
 from kinote.catalog.transactions.catalog import Catalog, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
+from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import Ledger
 from kinote.holdings.door import Door
 from kinote.holdings.installation import NotTogetherError
@@ -28,6 +29,7 @@ from kinote.holdings.recovery import Others, Recovered
 from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
 from kinote.security.audit.trail import AuditTrail
+from kinote.security.audit_messages.sending import AuditSending
 from kinote.storage.data_directory import DataDirectory
 from kinote.storage.marks import UnreadableMarkError
 from kinote.storage.presence import Presence
@@ -75,6 +77,10 @@ class House:
     backups: Backups
     #: The audit trail; None where none is written.
     trail: AuditTrail | None = None
+    #: Sends the audit trail as audit messages; None where nobody gets them.
+    audit_sending: AuditSending | None = None
+    #: Brings bytes back from archives; None where nothing is recalled.
+    recaller: Recaller | None = None
     #: The id of this server among the nodes; empty for a command.
     node: str = ""
 

@@ -14,12 +14,14 @@ from kinote.alerting.telling import send_test
 from kinote.app.background import JOB_KINDS
 from kinote.app.health import health_of
 from kinote.app.house import House, HouseError
+from kinote.delivery.archives.results import ResultTaker
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.operations.offered import Offered
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import Alert
 from kinote.holdings.journal import compare
 from kinote.holdings.law_check import check_after
+from kinote.holdings.removal import remove_remembered
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.intake.packets.taking_on import Channels
 from kinote.lifecycle.rejection.rules import RejectionRules
@@ -28,6 +30,7 @@ from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.availability.taking import availability_offers
+from kinote.scp.commitment.asked import CommitmentProvider
 from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
@@ -99,6 +102,8 @@ def web_application(
         peers=house.peers,
         record_for=house.ledger.record_for,
         write_ledger=house.ledger.write,
+        recaller=house.recaller,
+        remove_evicted=partial(remove_remembered, house.catalog, house.stores),
         probe=partial(_probe, settings),
         test_alerts=partial(send_test, settings.alert_options(), house.clock),
         rejections=rejection_rules(settings, house.peers),
@@ -157,7 +162,13 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
         replace(options, limits=limits),
         policy(house),
         house.peers,
-        normalized=Offered(availability_offers(house.catalog, house.peers, house.clock)),
+        normalized=Offered(
+            [
+                *availability_offers(house.catalog, house.peers, house.clock),
+                CommitmentProvider(house.catalog, house.clock, house.peers).offer(),
+                ResultTaker(house.catalog, house.clock, house.peers).offer(),
+            ]
+        ),
         record_for=house.ledger.record_for,
         trail=house.trail,
         sign_in=sign_in(house, settings),

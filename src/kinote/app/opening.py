@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.app.background import at_work
@@ -26,7 +28,10 @@ from kinote.catalog.sql.dialects import shown
 from kinote.catalog.sql.unavailable import IndexDamagedError
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.decoding.shared import decoding_processes
+from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import Ledger
+from kinote.delivery.routing.from_settings import mirror_routes
+from kinote.dimse.tls import TlsOptions
 from kinote.holdings.door import Door
 from kinote.holdings.installation import (
     Marks,
@@ -41,6 +46,8 @@ from kinote.holdings.journal import Journal, begin, end_left, read_all
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.reconciling.unowned import Unowned
 from kinote.holdings.recovery import Recovered, recover
+from kinote.holdings.stored import Stored
+from kinote.holdings.unavailable import BytesElsewhereError
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.intake.refusals import RefusedArrivals
@@ -49,6 +56,9 @@ from kinote.peers.from_settings import mirror
 from kinote.peers.known import PeersInUse
 from kinote.security.actors import Actor
 from kinote.security.audit.trail import AuditTrail
+from kinote.security.audit_messages.message import AuditSource
+from kinote.security.audit_messages.sending import AuditSending, unsent_from
+from kinote.security.audit_messages.syslog import SyslogOptions
 from kinote.settings.model import Settings
 from kinote.storage.data_directory import DataDirectory, is_data_directory
 from kinote.storage.journal_files import journal_folder
@@ -126,12 +136,14 @@ def open_house(
                 there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
                 uses = LastUse(catalog, clock)
                 maker = KeyObjectMaker(catalog, writes=purpose != "look")
+                recalling: list[Recaller] = []
                 door = Door(
                     catalog,
                     stores,
                     clock=clock,
                     make=maker,
                     look=maker.look,
+                    recall=partial(_recall, recalling),
                     store_is_there=there,
                     used=_no_use if purpose == "look" else uses.note,
                     writes=purpose != "look",
@@ -151,6 +163,10 @@ def open_house(
                         rejection_rules(settings, peers), record=trail.write if trail is not None else None
                     ),
                 )
+                scp = settings.scp_options()
+                recaller = Recaller(catalog, receiver.open, clock, peers, title=scp.titles[0], tls=scp.tls)
+                if purpose != "look":
+                    recalling.append(recaller)
                 house = House(
                     directory,
                     catalog,
@@ -168,6 +184,8 @@ def open_house(
                     RoomLeft(directory.path),
                     _backups(settings, catalog, url, places, clock, node),
                     trail,
+                    _audit_sending(catalog, clock, settings),
+                    recaller,
                     node.id if node is not None else "",
                 )
                 try:
@@ -175,6 +193,7 @@ def open_house(
                         yield house
                 finally:
                     house.backups.close()
+                    recaller.close()
                     peers.close()
                     receiver.close()
                     house.ledger.write()
@@ -188,6 +207,13 @@ def open_house(
                 _end(places, url, catalog, clock())
         finally:
             catalog.close()
+
+
+def _recall(recalling: Sequence[Recaller], stored: Stored) -> None:
+    """Bring bytes back, once there is what does; who only looks at a data directory does not."""
+    if not recalling:
+        raise BytesElsewhereError(stored.sop_instance_uid)
+    recalling[0](stored)
 
 
 def _backups(
@@ -255,11 +281,15 @@ def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> 
 
 
 def _mirror_settings(catalog: Catalog, settings: Settings, node: Node, now: datetime) -> None:
-    """Write the peers and destinations of the settings into the index."""
+    """Write the peers, destinations and routes of the settings into the index."""
     destinations = [destination.destination() for destination in settings.destinations]
-    for remark in catalog.write(
-        lambda transaction: mirror(transaction, settings.peers(), destinations, node.id, now)
-    ):
+    routes = [route.route() for route in settings.routes]
+
+    def work(transaction: Connection) -> list[str]:
+        remarks = mirror(transaction, settings.peers(), destinations, node.id, now)
+        return [*remarks, *mirror_routes(transaction, routes, node.id, now)]
+
+    for remark in catalog.write(work):
         log.warning("%s", remark)
 
 
@@ -277,7 +307,20 @@ def _trail(catalog: Catalog, clock: Clock, settings: Settings) -> AuditTrail | N
     if not settings.writes_audit():
         return None
     kept = None if settings.audit_days is None else timedelta(days=settings.audit_days)
-    return AuditTrail(catalog, clock, kept=kept)
+    return AuditTrail(
+        catalog, clock, kept=kept, unsent_from=unsent_from if settings.audit_syslog_host else None
+    )
+
+
+def _audit_sending(catalog: Catalog, clock: Clock, settings: Settings) -> AuditSending | None:
+    if not settings.audit_syslog_host:
+        return None
+    tls = TlsOptions(settings.tls_certificate, settings.tls_key, settings.tls_authorities)
+    options = SyslogOptions(settings.audit_syslog_host, settings.audit_syslog_port, tls)
+    source = AuditSource(
+        settings.audit_source, settings.audit_site, socket.gethostname() or "localhost", os.getpid()
+    )
+    return AuditSending(catalog, clock, options, source)
 
 
 def _see_that_it_is_one(path: Path) -> None:

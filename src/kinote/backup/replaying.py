@@ -203,6 +203,8 @@ class _Replaying:
         elif kind == Kind.HELD_DISCARDED:
             # A held copy is not in use.
             pass
+        elif kind == Kind.COMMITTED:
+            self._leave_committed(transaction, entry, uids)
         elif kind in (Kind.COPY_CHOSEN, Kind.ISSUED_AGAIN):
             # The held copies are held again, and what is issued again stays withdrawn: whoever decides does so again.
             # What comes back from others under the new UIDs waits, too.
@@ -229,6 +231,20 @@ class _Replaying:
             )
             self.found.leave(entry, key)
         self.found.note(kind)
+
+    def _leave_committed(
+        self, transaction: Connection, entry: Mapping[str, Any], uids: Sequence[str]
+    ) -> None:
+        """Tell of instances that are not here although Kinote has committed to them: the sender may have no copy."""
+        here = {row.sop_instance_uid for row in _current(transaction, uids)}
+        missing = [uid for uid in uids if uid not in here]
+        if missing:
+            _, sender, _ = entry["by"]
+            why = (
+                f"Kinote has committed to storing them for {sender}, and the backup does not have them. Look for them "
+                "in the files of the store (`kinote doctor --adopt`), and ask the sender whether it still has them."
+            )
+            self.found.leave({**entry, "uids": missing}, None, why)
 
     def _leave_in_force(
         self, transaction: Connection, entry: Mapping[str, Any], uids: Sequence[str], row: Any

@@ -40,6 +40,8 @@ class Kind(StrEnum):
     INSTANCE_DAMAGED = "instance damaged"
     #: The same object has come again. Its bytes replace those that were damaged or missing.
     INSTANCE_HEALED = "instance healed"
+    #: The bytes of an instance were removed here, because an archive has committed to them.
+    INSTANCE_EVICTED = "instance evicted"
     #: A note was made here, with its first version.
     NOTE_MADE = "note made"
     #: A received key object is now a note, or a further copy of one.

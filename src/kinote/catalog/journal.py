@@ -53,6 +53,8 @@ class Kind(StrEnum):
     COPY_CHOSEN = "held copy brought into use"
     #: What a withdrawal took out of use for good was issued again under new UIDs.
     ISSUED_AGAIN = "issued again"
+    #: Storage commitment was given for instances, so that their sender may have removed its copies.
+    COMMITTED = "storage committed"
     #: A restore has left a withdrawal in force that was undone, or that spares UIDs, after the backup was made.
     LEFT_IN_FORCE = "left in force by a restore"
     #: A hold was placed, or ended: `hold` is its token.
@@ -81,6 +83,7 @@ DIRECTIONS: Mapping[Kind, Direction] = MappingProxyType(
         Kind.HELD_DISCARDED: Direction.NEITHER,
         Kind.COPY_CHOSEN: Direction.SHOWS,
         Kind.ISSUED_AGAIN: Direction.SHOWS,
+        Kind.COMMITTED: Direction.NEITHER,
         Kind.LEFT_IN_FORCE: Direction.HIDES,
         Kind.HOLD_PLACED: Direction.NEITHER,
         Kind.HOLD_ENDED: Direction.NEITHER,

@@ -24,16 +24,19 @@ from kinote.command import (
     users_typed,
     withdrawals_typed,
 )
+from kinote.command.archives import typed as archives_typed
 from kinote.command.deliveries import typed as deliveries_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.retention import typed as retention_typed
+from kinote.command.routes import typed as routes_typed
 from kinote.command.typed import CONFIG, DataOption
 from kinote.command.typed import begin as _begun
 
 app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
 app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
+app.add_typer(archives_typed.archives)
 app.add_typer(deliveries_typed.deliveries)
 app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
@@ -52,6 +55,7 @@ app.command()(withdrawals_typed.withdraw)
 app.command()(backups_typed.backup)
 app.command()(backups_typed.restore)
 app.command()(conformance_typed.conformance)
+app.add_typer(routes_typed.routes)
 
 PortOption = Annotated[
     int | None, typer.Option("--http-port", help="The port to listen on; 0 takes a free one.")

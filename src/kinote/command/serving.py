@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from kinote.app import open_house
 from kinote.command import serve
 from kinote.command.begun import Begun
@@ -13,18 +15,23 @@ from kinote.telemetry.logs import set_up_logs
 
 def run_server(begun: Begun) -> None:
     """Run the server until it is stopped."""
-    set_up_logs(as_json=begun.settings.log_json)
+    _write_log(begun)
     with open_house(begun.settings, "serve") as house:
         serve.serve(house, begun.settings, _announce)
 
 
 def run_demo(begun: Begun) -> None:
     """Run the server with demo studies until it is stopped."""
-    set_up_logs(as_json=begun.settings.log_json)
+    _write_log(begun)
     with open_house(begun.settings, "serve") as house:
         with out.status("Loading the demo studies"):
             load_demo(house.catalog, house.receiver, house.clock)
         serve.serve(house, begun.settings, _announce_demo)
+
+
+def _write_log(begun: Begun) -> None:
+    level = logging.getLevelNamesMapping()[begun.settings.log_level.upper()]
+    set_up_logs(as_json=begun.settings.log_json, level=level)
 
 
 def _announce(addresses: Addresses) -> None:

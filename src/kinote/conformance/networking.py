@@ -143,7 +143,10 @@ def _policies() -> str:
             ("Associations at once; from one host", f"{limits.associations}; {limits.associations_per_host}"),
             ("Asynchronous operations", "a window of 1 in both directions; none is proposed"),
             ("Role selection", "answered; proposed where we need the role (PS3.7 D.3.3.4)"),
-            ("User identity", "not asked for, and not answered"),
+            (
+                "User identity (PS3.7 D.3.3.7)",
+                f"{options.user_identity} by default; by setting, names and passcodes; no other form",
+            ),
             (
                 "Association without a message",
                 f"aborted after {limits.idle_seconds:g} seconds; within a message after {limits.message_seconds:g}",

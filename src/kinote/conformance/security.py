@@ -29,7 +29,8 @@ _TLS = (
 )
 _OTHER = (
     "Access is by calling AE title and host, or by certificates; by users, API tokens and roles for HTTP "
-    "([security](security.md)). User identity negotiation is not supported. The audit trail records accesses and "
-    "acts with a hash chain; messages of PS3.15 A.5 are not sent. Objects are neither signed nor encrypted by "
-    "Kinote, and not de-identified."
+    "([security](security.md)). User identity negotiation takes names and passcodes, if the site wants it "
+    "([DICOM](dicom.md#users-of-dicom-systems)). The audit trail records accesses and acts with a hash chain "
+    "([security](security.md#the-audit-trail)). Objects are neither signed nor encrypted by Kinote, and not "
+    "de-identified."
 )

@@ -10,6 +10,7 @@ from pydicom._uid_dict import UID_dictionary
 
 from kinote.conformance.markdown import uid_name
 from kinote.delivery.availability.notification import INSTANCE_AVAILABILITY_NOTIFICATION
+from kinote.delivery.commitment.data_sets import STORAGE_COMMITMENT, SYNTAXES
 from kinote.delivery.outgoing import TARGETS
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.information_models import MODELS, PATIENT_ROOT, STUDY_ROOT
@@ -54,6 +55,30 @@ USED = (
         _LITTLE,
         "kinote.delivery.availability.telling",
     ),
+    Operation(
+        uid_name(STORAGE_COMMITMENT),
+        STORAGE_COMMITMENT,
+        "N-ACTION",
+        Role.SCU,
+        SYNTAXES,
+        "kinote.delivery.archives.asking",
+    ),
+    Operation(
+        uid_name(STORAGE_COMMITMENT),
+        STORAGE_COMMITMENT,
+        "N-EVENT-REPORT",
+        Role.SCP,
+        SYNTAXES,
+        "kinote.delivery.commitment.telling",
+    ),
+    Operation(
+        "Query/Retrieve",
+        STUDY_ROOT.get,
+        "C-GET",
+        Role.SCU,
+        (IMPLICIT_VR_LITTLE_ENDIAN,),
+        "kinote.delivery.archives.fetching",
+    ),
 )
 
 
@@ -71,9 +96,9 @@ def provided() -> Iterator[Operation]:
                 yield Operation("Query/Retrieve", uid, service.message, Role.SCP, NATIVE)
         elif service.service_class not in _COMPOSITE:
             ours = Role.SCP if service.role is Role.SCU else Role.SCU
-            yield Operation(
-                uid_name(service.service_class), service.service_class, service.message, ours, NATIVE
-            )
+            uid = service.service_class
+            syntaxes = SYNTAXES if uid == STORAGE_COMMITMENT else NATIVE
+            yield Operation(uid_name(uid), uid, service.message, ours, syntaxes)
 
 
 @lru_cache(maxsize=1)

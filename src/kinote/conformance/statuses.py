@@ -70,6 +70,16 @@ ANSWERED: Mapping[str, tuple[tuple[int, str], ...]] = {
         (statuses.OUT_OF_RESOURCES_SUB_OPERATIONS, "No object was stored; the comment has the first reason."),
         (statuses.IDENTIFIER_DOES_NOT_MATCH, "The identifier does not fit."),
     ),
+    "N-ACTION, N-EVENT-REPORT (storage commitment)": (
+        (statuses.SUCCESS, "A request was decided and its result written; a result was taken."),
+        (statuses.NO_SUCH_SOP_INSTANCE, "The request names another instance than the well-known one."),
+        (statuses.NO_SUCH_EVENT_TYPE, "The Event Type ID is neither 1 nor 2."),
+        (statuses.INVALID_ARGUMENT_VALUE, "The data set cannot be read, or its transaction is unknown."),
+        (statuses.NO_SUCH_ACTION_TYPE, "The Action Type ID is not 1."),
+        (statuses.NOT_AUTHORIZED, "The caller lacks the right, or is not the archive that was asked."),
+        (statuses.DUPLICATE_TRANSACTION_UID, "The Transaction UID is in use for other instances."),
+        (statuses.RESOURCE_LIMITATION, "The data set is too long."),
+    ),
     "normalized services": (
         (statuses.SUCCESS, "Performed."),
         (statuses.PROCESSING_FAILURE, "It could not be performed."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kinote.conformance.markdown import Section, table, uid_name
-from kinote.web.dicomweb.capabilities import STORED, answers_of
+from kinote.web.dicomweb.capabilities import answers_of, taken_by
 from kinote.web.dicomweb.frame_media import STORED_AS
 from kinote.web.dicomweb.routes import capabilities_routes, routes
 
@@ -23,6 +23,8 @@ _TRANSACTIONS = {
     "rendered_objects": "Retrieve Rendered (WADO-RS)",
     "rendered_frame": "Retrieve Rendered (WADO-RS)",
     "thumbnail": "Retrieve Thumbnail (WADO-RS)",
+    "ask_commitment": "Request Storage Commitment",
+    "read_commitment": "Check Storage Commitment Result",
     "describe": "Retrieve Capabilities",
 }
 
@@ -47,7 +49,7 @@ def _resources() -> str:
         for method in sorted((route.methods or set()) - {"HEAD"}):
             path = route.path.replace(":path}", "}")
             transaction = _TRANSACTIONS[route.endpoint.__name__]
-            taken = _typed(STORED) if method == "POST" else ""
+            taken = _typed(taken_by(route)) if method == "POST" else ""
             given = (
                 "`application/vnd.sun.wadl+xml`" if method == "OPTIONS" else _typed(answers_of(route, method))
             )

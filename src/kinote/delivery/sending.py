@@ -44,6 +44,8 @@ class Sent:
     reason: str = ""
     status: int = statuses.SUCCESS
     was_offered: bool = True
+    #: Whether it went out in the transfer syntax in which it is stored.
+    is_as_stored: bool = False
 
 
 class Sender:
@@ -112,7 +114,8 @@ class Sender:
             raise
         if answer.status == statuses.SUCCESS:
             self._record(uid, State.GIVEN, f"{answer.status:04X}H")
-            return Sent("completed", uid)
+            is_as_stored = context.transfer_syntax == wanted.transfer_syntax_uid
+            return Sent("completed", uid, is_as_stored=is_as_stored)
         said = answer.error_comment or f"The receiver says {answer.status:04X}H."
         is_stored = statuses.is_warning(answer.status)
         self._record(

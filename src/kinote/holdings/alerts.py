@@ -46,7 +46,14 @@ _OR_MORE = " or more"
 
 #: Those that can wait until the next working day; all others are errors.
 _WARNINGS = frozenset(
-    {"CLOCK_IN_DOUBT", "SCRUB_BEHIND", "BACKUP_TOO_OLD", "QUARANTINE_NOT_EMPTY", "RECEIVER_PROCESS_DOWN"}
+    {
+        "BACKUP_TOO_OLD",
+        "CLOCK_IN_DOUBT",
+        "COMMITMENTS_NOT_TOLD",
+        "QUARANTINE_NOT_EMPTY",
+        "RECEIVER_PROCESS_DOWN",
+        "SCRUB_BEHIND",
+    }
 )
 
 Severity = Literal["warning", "error"]

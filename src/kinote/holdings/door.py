@@ -85,15 +85,19 @@ _COPY_BYTES = FindOne(
 #: Gives the bytes of an instance that are not made yet, by its UID, and keeps nothing. Raises `BytesNotMadeError`.
 Looker = Callable[[Connection, str], bytes]
 
-#: Gives the data set of an instance whose bytes are not here. Raises `BytesUnavailableError` where it cannot.
+#: Gives the data set of an instance whose bytes are not made yet. Raises `BytesUnavailableError` where it cannot.
 Provider = Callable[[Stored], DataSet]
+
+#: Brings the bytes of an instance back from another system, and returns when they are here. Raises
+#: `BytesUnavailableError` where it cannot.
+Recall = Callable[[Stored], None]
 
 
 class Door:
     """Finds live objects and opens their bytes.
 
     `make` gives bytes that are derivable, and keeps them, because they leave; `look` gives them to whoever only says
-    what is in them. `recall` gives those that another system has. `store_is_there` says whether a
+    what is in them. `recall` brings those back that another system has. `store_is_there` says whether a
     store itself can be reached: a missing object says nothing where it cannot. `used` is told the key of an instance
     whose bytes go out, and for whom. Without `writes` the index stays as it is.
     """
@@ -106,7 +110,7 @@ class Door:
         clock: Clock,
         make: Provider | None = None,
         look: Looker | None = None,
-        recall: Provider | None = None,
+        recall: Recall | None = None,
         store_is_there: Callable[[int], bool] = lambda store: True,
         used: Callable[[int, Actor], object] = lambda instance, by: None,
         writes: bool = True,
@@ -223,10 +227,13 @@ class Door:
 
         Nothing of it goes out, and this is no use of its study. Raises as `open` does.
         """
-        opened, _ = self._open(_COPY_BYTES, key, sop_instance_uid, leaves=False)
+        # Nobody waits for an archive to compare what arrives.
+        opened, _ = self._open(_COPY_BYTES, key, sop_instance_uid, leaves=False, recalls=False)
         return opened
 
-    def _open(self, query: FindOne, key: int, uid: str, *, leaves: bool = True) -> tuple[DataSet, bool]:
+    def _open(
+        self, query: FindOne, key: int, uid: str, *, leaves: bool = True, recalls: bool = True
+    ) -> tuple[DataSet, bool]:
         """The data set, and whether there is an overlay: both by one look at the index."""
         for _ in range(_LOOKS):
             found = self._catalog.find_latest(query, id=key)
@@ -247,9 +254,9 @@ class Door:
                         raise BytesNotMadeError(uid)
                     return self._make(stored), stored.has_overlay
                 case "remote":
-                    if self._recall is None:
+                    if self._recall is None or not recalls:
                         raise BytesElsewhereError(uid)
-                    return self._recall(stored), stored.has_overlay
+                    self._recall(stored)
                 case "damaged":
                     raise BytesDamagedError(uid)
                 case _:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Select, bindparam, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, select
 
 from kinote.catalog.instances.overlays import has_overlay
 from kinote.catalog.schema.live import live_instance
@@ -98,7 +98,8 @@ def live_objects() -> Select[Any]:
             live_instance.c.pixel_rows,
             live_instance.c.pixel_columns,
             live_instance.c.residence,
-            live_instance.c.file_key.is_(None).label("in_index"),
+            # What was evicted has no file either, and its header is in the index like that of any image.
+            and_(live_instance.c.file_key.is_(None), live_instance.c.residence != "remote").label("in_index"),
             *has_overlay(live_instance),
         )
         .join(series, series.c.id == live_instance.c.series)

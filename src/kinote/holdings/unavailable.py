@@ -42,6 +42,12 @@ class BytesElsewhereError(BytesUnavailableError):
     _advice = "Retrieve it there."
 
 
+class RecallFailedError(BytesUnavailableError):
+    """An archive has them, and does not give them back now (residence `remote`)."""
+
+    _said = "The bytes are at an archive and do not come back now"
+
+
 class BytesNotMadeError(BytesUnavailableError):
     """They have not been made, and cannot be made here (residence `derivable`)."""
 

@@ -19,6 +19,7 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.keyobject.findings import Finding
 from kinote.lifecycle.acts import stored_act
+from kinote.lifecycle.archives.evidence import kept_at
 from kinote.lifecycle.copies import decided
 from kinote.lifecycle.rejection.sentences import sentence
 from kinote.security.actors import Actor
@@ -131,6 +132,7 @@ def explain(connection: Connection, sop_instance_uid: str) -> list[Explanation]:
             if row.id in (each.became.instance, each.became.first) or row.is_current
         ]
         sentences.append(_BYTES[row.residence])
+        sentences += kept_at(connection, row.id)
         if row.is_current:
             sentences += told
         if row.registration == "unreadable":

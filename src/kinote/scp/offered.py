@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from pydicom._uid_dict import UID_dictionary
 
+from kinote.delivery.commitment.data_sets import STORAGE_COMMITMENT, SYNTAXES
 from kinote.dicom.dictionary.transfer_syntaxes import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -94,8 +96,14 @@ def service_for(
 ) -> Service | None:
     """How a SOP class is served to a caller that may ask for these services.
 
-    Normalized services have no name of their own yet: who may ask for everything may ask for them.
+    Who may store may ask for storage commitment, and everybody who is let in may tell its results. Of the other
+    normalized services none has a name of its own yet: who may ask for everything may ask for them.
     """
+    if abstract_syntax == STORAGE_COMMITMENT:
+        offered = normalized.service(abstract_syntax, first_of(SYNTAXES))
+        if offered is None or ServiceName.STORE in services:
+            return offered
+        return replace(offered, requestor_may_be_scu=False) if offered.requestor_may_be_scp else None
     if abstract_syntax in normalized.sop_classes:
         return normalized.service(abstract_syntax, first_of(NATIVE)) if services >= ALL_SERVICES else None
     if abstract_syntax == VERIFICATION:

@@ -27,7 +27,7 @@ _QUERIES, _QUERIES_PER_HOST = 8, 6
 class Rooms:
     """The rooms below, the options of the DICOM face, who may do what, and its share of the readers of the index.
 
-    `normalized` are the normalized services that are offered: none until one has a handler. `record_for` records what
+    `normalized` are the normalized services that are offered. `record_for` records what
     peers are given.
     """
 

@@ -39,6 +39,15 @@ log = logging.getLogger(__name__)
 _OF_STORING = frozenset({Right.STORE, Right.CONNECT})
 
 
+#: Why associations are rejected (PS3.8 Table 9-21), by source and reason.
+_REASONS = {
+    (1, 2): "application context not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "user not accepted",
+}
+
+
 class ReceiverFaultError(RuntimeError):
     """A fault of ours has ended an association in a receiver process; the message is its traceback."""
 
@@ -90,7 +99,7 @@ class DicomServer:
         if isinstance(answer, Acceptance):
             answer = self._with_user(request, caller, answer)
         if isinstance(answer, AssociateReject):
-            reason = f"{answer.source}/{answer.reason}"
+            reason = _REASONS.get((answer.source, answer.reason), f"{answer.source}/{answer.reason}")
             note_rejection(self._rooms.trail, request.calling_ae_title, caller.host, reason)
             metrics.observe_refusal("rejected")
             log.warning(

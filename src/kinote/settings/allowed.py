@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kinote.delivery.routing.checks import LONGEST_QUIET, NOTE_ORIGINS, SHORTEST_QUIET
+from kinote.delivery.routing.route import Trigger
 from kinote.lifecycle.acts import LaterCopies
 from kinote.lifecycle.rejection.rules import COMMITMENT_TIME
 from kinote.peers.destination import MOST_ASSOCIATIONS, Content
@@ -34,6 +36,10 @@ ALLOWED = {
     "session_hours": "a number of hours from 0.1 to 168",
     "audit": "true or false, or empty",
     "audit_days": "a whole number from 1 to 36500, or empty for ever",
+    "audit_syslog_host": "a host name or an IP address, without port, or empty",
+    "audit_syslog_port": "1 to 65535",
+    "audit_source": "1 to 64 printable characters, without spaces around them",
+    "audit_site": "at most 64 printable characters, without spaces around them",
     "http_host": "an IP address, or localhost",
     "http_certificate": "the path of a PEM file, or empty",
     "http_key": "the path of a PEM file, or empty",
@@ -47,6 +53,7 @@ ALLOWED = {
     "http_requests_per_client": "a whole number from 1 to 100000",
     "http_stalled_seconds": "a number from 1 to 3600",
     "http_slowest_upload": "a whole number from 0 to 1000000000",
+    "log_level": "debug, info, warning or error",
     "log_json": "true or false",
     "ae_titles": f"{_TITLE}; or several of them, separated by commas or as a list",
     "any_called_title": "true or false",
@@ -63,6 +70,8 @@ ALLOWED = {
     '[{"title": "CT1", "host": "10.1.2.3", "port": 104}]',
     "destinations": "a list of tables, [[destinations]], or in a variable JSON: "
     '[{"name": "Archive", "peer": "ARCHIVE"}]',
+    "routes": "a list of tables, [[routes]], or in a variable JSON: "
+    '[{"name": "OR", "destination": "Surgery", "triggers": ["note made"]}]',
     "rejections": 'a list of tables, [[rejections]], or in a variable JSON: [{"title": "113001", "mode": "mark"}]',
     "refused_copies": "a list of tables, [[refused_copies]], or in a variable JSON: "
     '[{"sender": "CT1", "status": "C123"}]',
@@ -108,6 +117,27 @@ ALLOWED_OF_ITEMS = {
         "rejection_notes": "true or false",
         "availability": "true or false",
     },
+    "routes": {
+        "name": "1 to 64 printable characters without spaces around them",
+        "destination": "the name of a destination",
+        "triggers": f"a list of some of {', '.join(Trigger)}",
+        "content": f"one of {', '.join(Content)}",
+        "priority": "a whole number from 0 to 9",
+        "quiet_seconds": f"a whole number from {SHORTEST_QUIET} to {LONGEST_QUIET}",
+        "description": "a text",
+        "enabled": "true or false",
+        "training": "true or false",
+        "titles": "a list of codes, VALUE or SCHEME:VALUE",
+        "note_origins": f"a list of some of {', '.join(NOTE_ORIGINS)}",
+        "modalities": "a list of modalities",
+        "sop_classes": "a list of SOP Class UIDs",
+        "sources": "a list of AE titles",
+        "patients": "a list of Patient IDs",
+        "studies": "a list of Study Instance UIDs",
+        "oldest_days": "a whole number",
+        "youngest_days": "a whole number",
+        "has_notes": "true or false",
+    },
     "rejections": {
         "title": "113001, 113037, 113038 or 113039",
         "mode": f"one of {', '.join(Mode)}",
@@ -133,6 +163,7 @@ ALLOWED_OF_ITEMS = {
 ITEMS = {
     "entities": "entity",
     "destinations": "destination",
+    "routes": "route",
     "rejections": "rejection",
     "refused_copies": "refused copy",
     "alert_webhooks": "webhook",

@@ -39,7 +39,9 @@ from kinote.settings.rejections import (
     contradictions,
     rejection_rules,
 )
+from kinote.settings.routes import RouteSettings
 from kinote.settings.values import (
+    audit_name,
     host_name,
     is_loopback,
     is_wildcard,
@@ -53,6 +55,7 @@ from kinote.settings.values import (
     origin,
     postgresql,
     some,
+    syslog_host,
     tables,
 )
 from kinote.web.connections.limits import ConnectionLimits
@@ -165,6 +168,16 @@ class Settings(AlertSettings):
     audit_days: Annotated[Annotated[int, Field(ge=1, le=36_500)] | None, BeforeValidator(none_if_empty)] = (
         Field(None, description="Days for which the audit trail is kept; empty for ever.")
     )
+    audit_syslog_host: Annotated[str, AfterValidator(syslog_host)] = Field(
+        "", description="The syslog server that gets audit messages, by TLS; empty for none."
+    )
+    audit_syslog_port: int = Field(6514, ge=1, le=65535, description="Its port.")
+    audit_source: Annotated[str, AfterValidator(audit_name)] = Field(
+        "kinote", min_length=1, description="What this Kinote is called in audit messages."
+    )
+    audit_site: Annotated[str, AfterValidator(audit_name)] = Field(
+        "", description="The site in audit messages; empty for none."
+    )
     http_host: Annotated[str, AfterValidator(listening_host)] = Field(
         "127.0.0.1", description="The address the HTTP face listens on."
     )
@@ -201,6 +214,9 @@ class Settings(AlertSettings):
     http_slowest_upload: int = Field(
         1024, ge=0, le=1_000_000_000, description="Bytes per second that an upload brings at least."
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important lines that are written to the log."
+    )
     log_json: bool = Field(False, description="Write the log as JSON lines instead of text.")
     ae_titles: Annotated[tuple[Title, ...], AfterValidator(some), NoDecode, BeforeValidator(listed)] = Field(
         ("KINOTE",), description="Our AE titles; with the first of them others are called."
@@ -232,6 +248,9 @@ class Settings(AlertSettings):
     )
     destinations: Annotated[tuple[DestinationSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
         (), description="Where objects are sent, each under a name."
+    )
+    routes: Annotated[tuple[RouteSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
+        (), description="The rules by which objects are delivered, each under a name."
     )
     rejections: Annotated[tuple[RejectionSettings, ...], NoDecode, BeforeValidator(tables)] = Field(
         (), description="What rejection notes of others do here, by their title."
@@ -376,6 +395,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             f"{settings.dicom_host!r} is refused: whoever reaches the port can store and query. {_GUARDS}",
         )
     yield from _contradictions_of_http(settings)
+    if settings.audit_syslog_host and not settings.writes_audit():
+        yield "audit_syslog_host", "There is no audit trail to be sent: set audit or authentication too."
     if settings.user_identity != "ignored" and settings.authentication == "none":
         yield "user_identity", "There are no users whose identity could be looked at: set authentication too."
     if settings.dicom_tls_port is not None and settings.tls_certificate is None:
@@ -389,9 +410,13 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _contradictions_of_entities(settings)
     yield from settings.contradictions_of_alerts()
     yield from contradictions(settings.rejections, settings.refused_copies)
-    names = [destination.name for destination in settings.destinations]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield "destinations", f"The name {name!r} is there twice; each names one destination."
+    for setting, item, those in (
+        ("destinations", "destination", settings.destinations),
+        ("routes", "route", settings.routes),
+    ):
+        names = [each.name for each in those]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield setting, f"The name {name!r} is there twice; each names one {item}."
 
 
 def _contradictions_of_http(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -92,6 +92,18 @@ def host_name(name: str) -> str:
     return name
 
 
+def syslog_host(name: str) -> str:
+    """Check a host that is called, or an empty text."""
+    return host_name(name) if name else ""
+
+
+def audit_name(text: str) -> str:
+    """Check a name in audit messages."""
+    if len(text) > 64 or not text.isprintable() or text.strip() != text:
+        raise ValueError("no name for audit messages")
+    return text
+
+
 def certificate(text: str) -> str:
     """Check how a certificate is named: by its fingerprint, or by its subject."""
     if not is_certificate(text):

@@ -30,6 +30,7 @@ from kinote.catalog.sql.unavailable import (
 from kinote.catalog.transactions.catalog import NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.decoding.errors import DecodingUnavailableError
+from kinote.delivery.archives.fetching import NotFetchedError
 from kinote.delivery.orders.lists import DeliveryNotFoundError
 from kinote.delivery.outgoing import TranscodingError
 from kinote.dicom.pixels.pixel_format import PictureError
@@ -41,11 +42,14 @@ from kinote.holdings.unavailable import (
     BytesNotMadeError,
     NotCorrectableError,
     NotLiveError,
+    RecallFailedError,
     StoreUnreachableError,
 )
 from kinote.jobs.acts import CountChangedError, TooManyJobsError
 from kinote.jobs.lists import JobNotFoundError
 from kinote.jobs.queues import QueueClosedError
+from kinote.lifecycle.archives.promises import ArchiveNeededError
+from kinote.lifecycle.commitment.given import DuplicateTransactionError
 from kinote.lifecycle.copies.proposed_corrections import CorrectionNotFoundError
 from kinote.lifecycle.held import HeldNotFoundError
 from kinote.lifecycle.holds.hold import HoldEndedError, HoldNotFoundError, HoldRefusedError, OnHoldError
@@ -284,6 +288,12 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
         "bytes-elsewhere",
         "The bytes are at another system",
     ),
+    (
+        RecallFailedError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "recall-failed",
+        "The bytes do not come back from the archive now",
+    ),
     (BytesNotMadeError, HTTPStatus.SERVICE_UNAVAILABLE, "bytes-not-made", "The bytes have not been made yet"),
     (
         NotCorrectableError,
@@ -298,6 +308,9 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
         "The stored bytes cannot be read now",
     ),
     (BackupNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (DuplicateTransactionError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (ArchiveNeededError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (NotFetchedError, HTTPStatus.BAD_GATEWAY, "not-recalled", "The archive does not give the object back"),
     (NoBackupNowError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (
         JournalUnavailableError,
@@ -371,6 +384,7 @@ _HEADERS: dict[type[Exception], Mapping[str, str]] = {
     IndexMovedError: {"Retry-After": "60"},
     IndexUnreachableError: {"Retry-After": "10"},
     DecodingUnavailableError: {"Retry-After": "10"},
+    RecallFailedError: {"Retry-After": "60"},
     StoreUnreachableError: {"Retry-After": "30"},
     BytesGoneError: {"Cache-Control": "no-store"},
     FeedBegunAnewError: {"Cache-Control": "no-store"},

@@ -38,6 +38,7 @@ _NUMBERS = {
     "backup_id": "backup",
     "job_id": "job",
     "delivery_id": "delivery",
+    "route_id": "route",
     "alert_id": "alert",
     "peer_id": "peer",
     "destination_id": "destination",

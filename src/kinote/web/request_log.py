@@ -12,6 +12,8 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kinote.security.actors import IdentifiedActor
+from kinote.web.actor import IDENTIFIED
 from kinote.web.log_thread import LogThread
 from kinote.web.metrics import observe_request
 from kinote.web.problems import FAULT, problem_of
@@ -72,8 +74,17 @@ class RequestLog:
                     path=scope["path"],
                     status=status,
                     milliseconds=round(seconds * 1000, 1),
+                    **_who(scope),
                 )
                 self._log.put(line)
+
+
+def _who(scope: Scope) -> dict[str, str]:
+    """The address of the client, and who has signed in; never what was only claimed."""
+    client = scope.get("client")
+    found = {"client": str(client[0])} if client else {}
+    actor = scope.get(IDENTIFIED)
+    return {**found, "user": actor.name} if isinstance(actor, IdentifiedActor) and actor.name else found
 
 
 def _route(scope: Scope) -> str:

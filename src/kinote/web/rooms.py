@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from kinote.backup.running import Backups
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import RecordFor, without_ledger
 from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
@@ -110,6 +111,10 @@ class Rooms:
     record_for: RecordFor = without_ledger
     #: Writes down what peers were given until now: before an act that goes by it.
     write_ledger: Callable[[], None] = lambda: None
+    #: Brings bytes back from archives; None where nothing is recalled.
+    recaller: Recaller | None = None
+    #: Removes the files of what was evicted; returns how many there were.
+    remove_evicted: Callable[[], int] = lambda: 0
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
     #: Sends a test message by each channel of alerts; and what came of each.
     test_alerts: Callable[[], list[dict[str, object]]] = list

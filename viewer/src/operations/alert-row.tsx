@@ -17,6 +17,7 @@ const WHERE: Record<string, string> = {
   JOBS_DEAD: "/jobs?state=dead",
   PURGES_DEAD: "/purges?view=failed",
   REJECTIONS_WAITING: "/rejections",
+  ROUTE_FAILED: "/routes",
   SAFETY_REJECTIONS_WAITING: "/rejections",
 };
 

@@ -28,3 +28,4 @@ export const JOB_FILTER = addressOf<JobFilter>("/jobs", { state: "", kind: "" })
 export const ALERT_FILTER = addressOf<AlertFilter>("/alerts", { state: "open" });
 export const REJECTION_FILTER = addressOf<RejectionFilter>("/rejections", { state: "waiting" });
 export const PURGE_VIEW = addressOf<{ view: string; days: string }>("/purges", { view: "planned", days: "30" });
+export const ROUTING_VIEW = addressOf<{ view: string }>("/routes", { view: "routes" });

@@ -16,7 +16,7 @@ from kinote.catalog.schema.tables import settings_row
 from kinote.catalog.sql import dialects
 
 #: The table of a row.
-Kind = Literal["peer", "destination"]
+Kind = Literal["peer", "destination", "route"]
 
 
 def claim(transaction: Connection, node: str, kind: Kind, rows: Iterable[int]) -> None:

@@ -37,6 +37,7 @@ from kinote.holdings.live_objects import LiveObject, live_objects
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.jobs.leased import Done, LeasedJob, LeftOff
 from kinote.jobs.leased import Outcome as JobOutcome
+from kinote.lifecycle.archives.promises import acknowledged_as_stored
 from kinote.lifecycle.deliveries import Receiver, State
 from kinote.peers.times import held_because
 from kinote.security.actors import KINOTE
@@ -237,6 +238,8 @@ class _Group:
         self._rows = {row.instance: row for row in page}
         self._outcomes: list[Outcome] = []
         self._given: dict[str, tuple[State, str]] = {}
+        #: What was acknowledged in the transfer syntax in which it is stored.
+        self._as_stored: list[int] = []
         self._lock = threading.Lock()
         self._written_at = owner._steady()
 
@@ -291,6 +294,8 @@ class _Group:
     def _note(self, row: Any, sent: Sent) -> None:
         with self._lock:
             given = self._given.pop(row.sop_instance_uid, None)
+        if sent.kind == "completed" and sent.is_as_stored:
+            self._as_stored.append(row.instance)
         if sent.kind in ("completed", "warning"):
             self._add(row, ObjectState.ACKNOWLEDGED, sent.reason, given)
         elif sent.kind == "gone":
@@ -313,20 +318,23 @@ class _Group:
         is_due = len(self._outcomes) >= _GROUP or self._owner._steady() - self._written_at >= _GROUP_SECONDS
         if self._outcomes and (at_once or is_due):
             outcomes, self._outcomes = self._outcomes, []
+            as_stored, self._as_stored = self._as_stored, []
             is_further = any(each.state not in TRIED_AGAIN for each in outcomes)
             self._job.write(
-                partial(
-                    write_outcomes,
-                    delivery=self._delivery.id,
-                    outcomes=outcomes,
-                    to=Receiver(self._delivery.to.peer),
-                    way=self._by.way,
-                    now=self._owner._clock(),
-                ),
+                partial(self._write_group, outcomes=outcomes, as_stored=as_stored),
                 self._job.progress,
                 is_further=is_further,
             )
             self._written_at = self._owner._steady()
+
+    def _write_group(
+        self, transaction: Connection, *, outcomes: Sequence[Outcome], as_stored: Sequence[int]
+    ) -> None:
+        now = self._owner._clock()
+        peer = self._delivery.to.peer
+        write_outcomes(transaction, self._delivery.id, outcomes, to=Receiver(peer), way=self._by.way, now=now)
+        # If the destination is an archive, it is asked for storage commitment of what it has acknowledged.
+        acknowledged_as_stored(transaction, peer, as_stored, now)
 
 
 def _position(page: Sequence[Any]) -> tuple[int, int]:

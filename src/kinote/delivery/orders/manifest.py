@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, select, union_all
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import (
@@ -128,14 +128,17 @@ def _versions_flagging(in_study: ColumnElement[bool]) -> Any:
 
 
 def _referred_to(by: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Say that an instance is flagged, or is a presentation state that is to be applied."""
-    return or_(
-        live_instance.c.sop_instance_uid.in_(select(note_reference.c.sop_instance_uid).where(by)),
-        live_instance.c.sop_instance_uid.in_(
+    """Say that an instance is flagged, or is a presentation state that is to be applied.
+
+    One list of UIDs, not two that are joined by OR: for these SQLite would read all instances.
+    """
+    return live_instance.c.sop_instance_uid.in_(
+        union_all(
+            select(note_reference.c.sop_instance_uid).where(by),
             select(note_reference.c.presentation_state_uid).where(
                 by, note_reference.c.presentation_state_uid != literal_column("''")
-            )
-        ),
+            ),
+        )
     )
 
 
@@ -153,6 +156,8 @@ def read_slice(
 
     Without `rejection_notes`, rejection notes are left out: whoever does not understand them shows them as key images.
     """
+    # An expression, so that no database reads all instances in the order of their keys to find the few of a note.
+    in_order = live_instance.c.id + 0
     found = connection.execute(
         select(
             live_instance.c.id,
@@ -164,8 +169,8 @@ def read_slice(
         )
         .join(series, series.c.id == live_instance.c.series)
         .join(study, study.c.id == live_instance.c.study)
-        .where(source.condition, live_instance.c.id > after, live_instance.c.id <= up_to)
-        .order_by(live_instance.c.id)
+        .where(source.condition, in_order > after, in_order <= up_to)
+        .order_by(in_order)
         .limit(limit)
     ).all()
     rows = [
@@ -177,7 +182,7 @@ def read_slice(
             "state": "waiting",
         }
         for row in found
-        if rejection_notes or not _is_rejection_note(row)
+        if rejection_notes or not is_rejection_note(row)
     ]
     derivable = [row.sop_instance_uid for row in found if row.residence == "derivable"]
     return Slice(rows, found[-1].id if len(found) == limit else None, derivable)
@@ -201,7 +206,7 @@ def rank_of(sop_class_uid: str) -> int:
     return PRESENTATION_STATES if sop_classes.is_presentation_state(sop_class_uid) else IMAGES
 
 
-def _is_rejection_note(row: Any) -> bool:
+def is_rejection_note(row: Any) -> bool:
     return (
         row.sop_class_uid == KEY_OBJECT_SELECTION and (row.concept_scheme, row.concept_value) in _REJECTIONS
     )

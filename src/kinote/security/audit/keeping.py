@@ -13,15 +13,19 @@ from kinote.security.audit.entry import AuditEvent, Concerned, Entry
 from kinote.security.audit.writing import write_entries
 
 
-def remove_old(transaction: Connection, before: datetime, now: datetime) -> int | None:
+def remove_old(
+    transaction: Connection, before: datetime, now: datetime, *, keep_from: int | None = None
+) -> int | None:
     """Remove the entries of the oldest chunk that ended before a moment; return how many, None if there is no such
     chunk.
 
-    What was removed is an entry itself. The digest of the chunk stays.
+    Chunks from `keep_from` on stay. What was removed is an entry itself. The digest of the chunk stays.
     """
+    query = select(audit_chunk.c.id, audit_chunk.c.last_at)
+    if keep_from is not None:
+        query = query.where(audit_chunk.c.id < keep_from)
     oldest = transaction.execute(
-        select(audit_chunk.c.id, audit_chunk.c.last_at)
-        .where(audit_chunk.c.last_at < timestamp(before), audit_chunk.c.removed_at == "")
+        query.where(audit_chunk.c.last_at < timestamp(before), audit_chunk.c.removed_at == "")
         .order_by(audit_chunk.c.last_at, audit_chunk.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)

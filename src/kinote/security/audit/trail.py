@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -52,10 +52,19 @@ class AuditTrail:
     written with `write`, in their own transactions.
     """
 
-    def __init__(self, catalog: Catalog, clock: Clock, *, kept: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        clock: Clock,
+        *,
+        kept: timedelta | None = None,
+        unsent_from: Callable[[Connection], int] | None = None,
+    ) -> None:
         self._catalog = catalog
         self._clock = clock
         self._kept = kept
+        #: From which chunk on entries stay, since they have still to be sent; None where none are sent.
+        self._unsent_from = unsent_from
         self._changing = threading.Lock()
         self._writing = threading.Lock()
         self._reads = Gathered(AuditEvent.READ, "success")
@@ -100,13 +109,17 @@ class AuditTrail:
 
     def _remove_old(self, before: datetime, now: datetime) -> None:
         """Remove chunks for as long as there is time; what is left is removed in a minute."""
-        removing = partial(remove_old, before=before, now=now)
+        removing = partial(self._remove, before=before, now=now)
         until = time.monotonic() + _REMOVING
         while self._catalog.submit(removing, background=True).result() is not None:
             if time.monotonic() > until:
                 break
         # Their removal is sealed at once: nobody else could tell it from tampering.
         self.seal()
+
+    def _remove(self, transaction: Connection, before: datetime, now: datetime) -> int | None:
+        keep_from = None if self._unsent_from is None else self._unsent_from(transaction)
+        return remove_old(transaction, before, now, keep_from=keep_from)
 
     def _tell_further(self, now: datetime) -> None:
         with self._changing:

@@ -11,9 +11,11 @@ from starlette.routing import BaseRoute
 from kinote.web.api import (
     acts,
     alerts,
+    archives,
     arrivals,
     backups,
     changes,
+    commitments,
     explaining,
     handed_out,
     held,
@@ -37,6 +39,7 @@ from kinote.web.api import (
 )
 from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import orders as deliveries
+from kinote.web.api.deliveries import routes
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -56,6 +59,7 @@ parts = (
     withdrawals,
     handed_out,
     deliveries,
+    routes,
     scrub,
     laws,
     journal,
@@ -72,6 +76,8 @@ parts = (
     changes,
     peers,
     destinations,
+    archives,
+    commitments,
     identity,
     sessions,
     users,

@@ -9,7 +9,9 @@ from fastapi import FastAPI
 from pydantic import TypeAdapter
 
 from kinote.web.description.administering import ADMINISTERING
+from kinote.web.description.archiving import ARCHIVING
 from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal
+from kinote.web.description.routing import ROUTING
 from kinote.web.description.shapes import ANSWERS
 from kinote.web.problems import MEDIA_TYPE
 
@@ -47,7 +49,7 @@ _ALWAYS = (400, 403, 408, 421, 429, 431, 500, 503)
 _STATUS = {("post", "/api/v1/findings/register"): "202"}
 
 #: The shape of each answer, by method and path.
-SHAPES: dict[tuple[str, str], Any] = {**ANSWERS, **LOOKING_AFTER, **ADMINISTERING}
+SHAPES: dict[tuple[str, str], Any] = {**ANSWERS, **LOOKING_AFTER, **ADMINISTERING, **ARCHIVING, **ROUTING}
 
 #: Second answers, with a status of their own: what a preview says.
 ALSO: dict[tuple[str, str], tuple[str, str, Any]] = {

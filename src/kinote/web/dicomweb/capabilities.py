@@ -27,6 +27,7 @@ _ANSWERS: dict[str, tuple[str, ...]] = {
     "metadata": (_JSON,),
     "rendered": (_MULTIPART, *_PICTURES),
     "thumbnail": _PICTURES,
+    "{transaction}": (_JSON,),
     "{frames}": (_MULTIPART, "application/octet-stream"),
     "{path:path}": ("application/octet-stream", _MULTIPART),
 }
@@ -83,13 +84,18 @@ def _document(routes: Iterable[Route], base: str) -> bytes:
     return written
 
 
+def taken_by(route: Route) -> tuple[str, ...]:
+    """Return the media types that a POST takes."""
+    return (_JSON,) if route.path.endswith("{transaction}") else STORED
+
+
 def _method(resource: ElementTree.Element, name: str, route: Route) -> None:
     method = ElementTree.SubElement(
         resource, "method", {"name": name, "id": f"{route.endpoint.__name__}-{name}"}
     )
     if name == "POST":
         request = ElementTree.SubElement(method, "request")
-        for media_type in STORED:
+        for media_type in taken_by(route):
             ElementTree.SubElement(request, "representation", {"mediaType": media_type})
     response = ElementTree.SubElement(method, "response", {"status": "200"})
     if name != "HEAD":

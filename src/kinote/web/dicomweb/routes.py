@@ -1,10 +1,11 @@
-"""The resources of the studies service and what answers them (PS3.18 10.1 and Table 10.3-1)."""
+"""The resources of the studies service (PS3.18 10.1 and Table 10.3-1) and of storage commitment (PS3.18 13)."""
 
 from __future__ import annotations
 
 from kinote.web.dicomweb.addresses import ROOT
 from kinote.web.dicomweb.bulk_data import bulk_data
 from kinote.web.dicomweb.capabilities import capabilities
+from kinote.web.dicomweb.commitment import ask_commitment, read_commitment
 from kinote.web.dicomweb.frames import frames
 from kinote.web.dicomweb.metadata import metadata
 from kinote.web.dicomweb.rendered import rendered, rendered_frame, rendered_objects, thumbnail
@@ -17,12 +18,16 @@ _STUDY = f"{ROOT}/studies/{{study}}"
 _SERIES = f"{_STUDY}/series/{{series}}"
 _INSTANCE = f"{_SERIES}/instances/{{instance}}"
 
+_COMMITMENT = f"{ROOT}/commitment-requests/{{transaction}}"
+
 _FRAME = f"{_INSTANCE}/frames/{{frames}}"
 
 
 def routes() -> list[PermittedRoute]:
     """All routes under `/dicomweb`."""
     return [
+        PermittedRoute(_COMMITMENT, ask_commitment, methods=["POST"]),
+        PermittedRoute(_COMMITMENT, read_commitment, methods=["GET"]),
         PermittedRoute(f"{ROOT}/studies", search_studies, methods=["GET"]),
         PermittedRoute(f"{ROOT}/studies", store, methods=["POST"]),
         PermittedRoute(f"{ROOT}/series", search_series),

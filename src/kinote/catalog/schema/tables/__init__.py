@@ -10,6 +10,14 @@ from __future__ import annotations
 
 from kinote.catalog.schema.columns import metadata
 from kinote.catalog.schema.tables.alerts import alert, alert_channel, alert_told
+from kinote.catalog.schema.tables.archives import (
+    OPEN,
+    UNTOLD,
+    archive,
+    commitment_asked,
+    commitment_asked_instance,
+    commitment_given,
+)
 from kinote.catalog.schema.tables.arrivals import refused_arrival
 from kinote.catalog.schema.tables.availability import owed_availability
 from kinote.catalog.schema.tables.backups import backup, journal_entry
@@ -51,6 +59,7 @@ from kinote.catalog.schema.tables.notes import (
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
 from kinote.catalog.schema.tables.retention import hold
+from kinote.catalog.schema.tables.routes import route, route_result, route_wait, routed_object
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
     api_token,
@@ -73,21 +82,27 @@ __all__ = [
     "DERIVABLE",
     "MIGRATED_AS",
     "NOT_BEGUN",
+    "OPEN",
     "ORIGINS",
     "UIDS_RECEIVED",
     "UNDER_WAY",
+    "UNTOLD",
     "alert",
     "alert_channel",
     "alert_told",
     "announced_availability",
     "answered_request",
     "api_token",
+    "archive",
     "audit_chunk",
     "audit_entry",
     "awaited_key_object",
     "backup",
     "change",
     "commit_mark",
+    "commitment_asked",
+    "commitment_asked_instance",
+    "commitment_given",
     "copy_decision",
     "decided_copy",
     "delivery",
@@ -131,6 +146,10 @@ __all__ = [
     "received_value",
     "refused_arrival",
     "rejection_note",
+    "route",
+    "route_result",
+    "route_wait",
+    "routed_object",
     "scrub_pass",
     "series",
     "settings_row",

@@ -111,5 +111,6 @@ proposed_correction_copy = Table(
     Column("received_at", Text, nullable=False),
     Column("received_from", Text, nullable=False),
     *actor("brought_by"),
+    Index("proposed_correction_copy_by_uid", "sop_instance_uid"),
     sqlite_with_rowid=False,
 )

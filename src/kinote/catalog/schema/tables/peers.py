@@ -87,13 +87,13 @@ settings_row = Table(
     "settings_row",
     metadata,
     Column("node", Matched, primary_key=True),
-    # The table, 'peer' or 'destination', and the key of its row.
+    # The table, 'peer', 'destination' or 'route', and the key of its row.
     Column("kind", Matched, primary_key=True),
     Column("row", Key, primary_key=True),
     sqlite_with_rowid=False,
 )
 
-#: Evidence that an archive holds an instance (law 9), the strongest of each archive. For archiving, to come.
+#: Evidence that an archive holds an instance (law 9), the strongest of each archive.
 location = Table(
     "location",
     metadata,
@@ -102,6 +102,9 @@ location = Table(
     # 'acknowledged', 'found' or 'committed'; only the last allows eviction.
     Column("evidence", Text, nullable=False),
     Column("at", Text, nullable=False),
+    # The digest of the bytes that the archive has acknowledged; '' if they were not those of the instance.
+    Column("digest", Text, nullable=False, server_default=""),
     Index("location_by_archive", "archive", "instance"),
+    Index("location_by_age", "archive", "evidence", "at"),
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,1 @@
+"""The commands `kinote archives …`: `typed` says what can be typed, `commands` does it."""

@@ -1,0 +1,1 @@
+"""The commands `kinote routes …`: what can be typed, and what they do."""

@@ -1,0 +1,126 @@
+"""Evicting: the bytes of instances that an archive has committed to are removed here (law 9).
+
+It is decided once more in the transaction that evicts, for each instance by itself. The file is removed later, after
+the commit, so a reader that has it open goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from kinote.catalog.changes import Kind
+from kinote.catalog.schema.tables import instance, instance_pieces
+from kinote.catalog.sql.statements import ChangeAmong, LookUp
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.holdings.damage import tell
+from kinote.holdings.removal import remember
+from kinote.lifecycle.archives.evidence import archives_keeping
+
+#: Instances that are evicted together.
+_PAGE = 500
+
+
+@dataclass(slots=True)
+class Evicted:
+    """What was evicted: the keys, how many bytes they had, and why others were not, as sentences by their keys."""
+
+    instances: list[int] = field(default_factory=list)
+    size: int = 0
+    kept: dict[int, str] = field(default_factory=dict)
+
+
+def evict(
+    transaction: Connection, instances: Iterable[int], now: datetime, *, archive: int | None = None
+) -> Evicted:
+    """Evict instances, given by their keys. Of each that is not evicted, the result says why.
+
+    An instance is evicted only if it is live, its bytes are in a store, and an archive has committed to exactly these
+    bytes whose word counts now (`kinote.lifecycle.archives.evidence`); if `archive` is given, that one. Key objects
+    and what lies in the index are never evicted.
+    """
+    evicted = Evicted()
+    keys = sorted(set(instances))
+    for start in range(0, len(keys), _PAGE):
+        _evict_page(transaction, keys[start : start + _PAGE], now, archive, evicted)
+    return evicted
+
+
+def _evict_page(
+    transaction: Connection, keys: list[int], now: datetime, archive: int | None, evicted: Evicted
+) -> None:
+    rows = {row.id: row for row in _ROWS(transaction, keys)}
+    keeping = archives_keeping(transaction, keys, now)
+    done = []
+    for key in keys:
+        row = rows.get(key)
+        usable = [each for each in keeping.get(key, []) if archive in (None, each.peer)]
+        why = _why_not(row, is_kept=bool(usable))
+        if not why and not _removed(transaction, row):
+            why = "It has changed meanwhile."
+        if why:
+            evicted.kept[key] = why
+            continue
+        assert row is not None
+        remember(transaction, (row.store, row.file_key), now)
+        done.append(key)
+        evicted.size += row.size or 0
+    if done:
+        _PIECES(transaction, done)
+        tell(transaction, Kind.INSTANCE_EVICTED, done, now)
+        evicted.instances += done
+
+
+def _why_not(row: Any, *, is_kept: bool) -> str:
+    if row is None:
+        return "There is no such instance."
+    if row.standing != "live" or not row.is_current:
+        return f"It is {row.standing}."
+    if row.residence != "local":
+        return f"Its bytes are not here: its residence is {row.residence}."
+    if row.sop_class_uid == KEY_OBJECT_SELECTION:
+        return "Key objects stay."
+    if row.file_key is None:
+        return "It is small, and lies in the index."
+    if not is_kept:
+        return "No archive whose word counts has committed to these bytes."
+    return ""
+
+
+def _removed(transaction: Connection, row: Any) -> bool:
+    """Say in the row that the bytes are elsewhere, if it still is the one that was looked at."""
+    changed = transaction.execute(
+        update(instance)
+        .where(
+            instance.c.id == row.id,
+            instance.c.standing == "live",
+            instance.c.residence == "local",
+            instance.c.store == row.store,
+            instance.c.file_key == row.file_key,
+            instance.c.digest == row.digest,
+        )
+        .values(residence="remote", file_key=None, dataset_offset=0)
+    )
+    return changed.rowcount == 1
+
+
+_ROWS = LookUp(
+    select(
+        instance.c.id,
+        instance.c.sop_class_uid,
+        instance.c.standing,
+        instance.c.is_current,
+        instance.c.residence,
+        instance.c.store,
+        instance.c.file_key,
+        instance.c.size,
+        instance.c.digest,
+    ),
+    instance.c.id,
+)
+
+_PIECES = ChangeAmong(instance_pieces.delete(), instance_pieces.c.instance)

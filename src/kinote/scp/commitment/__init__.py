@@ -1,0 +1,1 @@
+"""Storage commitment at the DICOM interface (PS3.4 Annex J): requests of others, and results of our own requests."""

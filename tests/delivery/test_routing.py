@@ -1,0 +1,304 @@
+"""Routes: what they order, when, and what they never do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.orders import ordering
+from kinote.delivery.routing import acting, acts, following
+from kinote.delivery.routing.following import RouteFollower
+from kinote.delivery.routing.route import Title, Trigger
+from kinote.delivery.routing.selecting import Occasion
+from kinote.keyobject.titles import OF_INTEREST, TITLES
+from kinote.notes.acts.revise import revise
+from kinote.peers.destination import Content
+from tests.actors import ROE
+from tests.clock import clock
+from tests.delivery.routed import SURGERY, Routed, filled
+from tests.notes import ward
+from tests.notes.ward import FIRST, IMAGE, IMAGE_2, OTHER_IMAGE, SECOND
+
+FOR_SURGERY = next(title for title in TITLES if title.value == "113004")
+
+
+@pytest.fixture
+def routed(catalog: Catalog) -> Routed:
+    return filled(catalog)
+
+
+def documents(note: Any) -> frozenset[str]:
+    return frozenset(each.sop_instance_uid for each in note.key_objects)
+
+
+def test_a_note_for_surgery_goes_to_its_station_and_to_no_other(routed: Routed) -> None:
+    surgery = routed.destination("SURGERY")
+    teaching = routed.destination("TEACHING")
+    route = routed.route(surgery, titles=(SURGERY,), content=Content.KEY_IMAGES, name="For surgery")
+    routed.route(teaching, titles=(Title("113002"),), content=Content.KEY_IMAGES, name="For teaching")
+
+    note = ward.made(routed.catalog, ward.request(IMAGE, title=FOR_SURGERY))
+    ward.made(routed.catalog, ward.request(IMAGE_2, title=OF_INTEREST))
+    said = routed.dry_run(route)
+    routed.step()
+    routed.step()
+
+    assert routed.ordered() == [("SURGERY", documents(note) | {IMAGE})]
+    assert [(each.occasion.note, frozenset(each.named)) for each in said.items] == [
+        (note.id, documents(note) | {IMAGE})
+    ]
+    assert said.before is None
+    assert routed.results() == [("note made", "ordered", 2)]
+
+
+def test_an_occasion_is_acted_on_once_by_however_many_servers(routed: Routed) -> None:
+    routed.route(routed.destination("SURGERY"), content=Content.NOTES)
+    others = [RouteFollower(routed.catalog, clock) for _ in range(2)]
+    note = ward.made(routed.catalog, ward.request(IMAGE))
+
+    for each in (*others, routed.follower, *others):
+        each.step()
+
+    assert routed.ordered() == [("SURGERY", documents(note))]
+
+
+def test_breach_of_exactly_once_where_the_position_is_not_written_with_the_orders(
+    routed: Routed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routed.route(routed.destination("SURGERY"), content=Content.NOTES)
+    ward.made(routed.catalog, ward.request(IMAGE))
+
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(following, "write_fact", kill)
+        with pytest.raises(KeyboardInterrupt):
+            routed.step()
+    assert routed.ordered() == []
+
+    routed.step()
+    assert len(routed.ordered()) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "acts_on"),
+    [
+        pytest.param({}, True, id="no condition"),
+        pytest.param({"titles": (Title(OF_INTEREST.value),)}, True, id="its title"),
+        pytest.param({"titles": (SURGERY,)}, False, id="another title"),
+        pytest.param({"titles": (Title(OF_INTEREST.value, "99X"),)}, False, id="another scheme"),
+        pytest.param({"modalities": ("US", "XA")}, True, id="one of its modalities"),
+        pytest.param({"modalities": ("MR",)}, False, id="another modality"),
+        pytest.param({"sop_classes": (ward.ULTRASOUND,)}, True, id="one of its classes"),
+        pytest.param({"sop_classes": ("1.2.3",)}, False, id="another class"),
+        pytest.param({"note_origins": ("authored",)}, True, id="its origin"),
+        pytest.param({"note_origins": ("received",)}, False, id="another origin"),
+        pytest.param({"patients": ("P1",)}, True, id="its patient"),
+        pytest.param({"patients": ("P2",)}, False, id="another patient"),
+        pytest.param({"studies": (FIRST,)}, True, id="its study"),
+        pytest.param({"studies": (SECOND,)}, False, id="another study"),
+        pytest.param({"sources": ("MODALITY",)}, False, id="made here, not sent"),
+        pytest.param({"oldest_days": 73_000}, True, id="not too old"),
+        pytest.param({"youngest_days": 72_000}, False, id="not old enough"),
+        pytest.param({"has_notes": True}, True, id="with notes"),
+        pytest.param({"titles": (Title(OF_INTEREST.value),), "modalities": ("MR",)}, False, id="one of two"),
+    ],
+)
+def test_all_conditions_must_hold(routed: Routed, options: dict[str, Any], acts_on: bool) -> None:
+    routed.route(routed.destination("STATION"), content=Content.NOTES, **options)
+    ward.made(routed.catalog, ward.request(IMAGE))
+    routed.step()
+
+    assert bool(routed.ordered()) is acts_on
+
+
+def test_a_received_note_is_told_by_who_sent_it(routed: Routed) -> None:
+    station = routed.destination("STATION")
+    routed.route(station, Trigger.NOTE_RECEIVED, sources=("ELSEWHERE",), content=Content.NOTES)
+    routed.came_from("ELSEWHERE", ward.key_object("1.2.1.9.1", IMAGE))
+    routed.came_from("SOMEBODY", ward.key_object("1.2.1.9.2", IMAGE_2))
+    routed.step()
+
+    assert routed.ordered() == [("STATION", frozenset({"1.2.1.9.1"}))]
+
+
+def test_nothing_goes_back_to_where_it_came_from(routed: Routed) -> None:
+    """Two Kinotes that route to each other: what one sent, the other does not send back."""
+    routed.route(routed.destination("OTHER-KINOTE"), Trigger.NOTE_RECEIVED, content=Content.KEY_IMAGES)
+    image = ward.dataset(ward.object_of("1.3.1.1.9"))
+    routed.came_from("OTHER-KINOTE", image, ward.key_object("1.3.1.9.1", "1.3.1.1.9", patient="P2"))
+    routed.step()
+
+    assert routed.ordered() == []
+
+
+def test_nothing_goes_where_the_ledger_or_another_delivery_has_it(routed: Routed) -> None:
+    station = routed.destination("STATION")
+    routed.route(station, content=Content.KEY_IMAGES)
+    first = ward.made(routed.catalog, ward.request(IMAGE))
+    routed.step()
+    second = ward.made(routed.catalog, ward.request(IMAGE, IMAGE_2))
+    routed.step()
+
+    # The image that both flag is on its way: new objects go with the next delivery.
+    assert routed.ordered() == [
+        ("STATION", documents(first) | {IMAGE}),
+        ("STATION", documents(second) | {IMAGE_2}),
+    ]
+
+
+def test_a_study_of_which_it_is_in_doubt_whose_it_is_is_left_out_with_the_reason(routed: Routed) -> None:
+    routed.route(routed.destination("STATION"), content=Content.NOTES)
+    # A copy of one of its images names another patient, and is held.
+    ward.receive(routed.catalog, ward.dataset(ward.object_of(IMAGE, PatientID="P9")))
+    ward.made(routed.catalog, ward.request(IMAGE))
+    routed.step()
+
+    assert routed.ordered() == []
+    assert routed.results() == [("note made", "left out", 0)]
+
+
+def test_a_revision_goes_with_its_new_document(routed: Routed) -> None:
+    routed.route(routed.destination("STATION"), Trigger.NOTE_REVISED, content=Content.NOTES)
+    note = ward.made(routed.catalog, ward.request(IMAGE))
+    number = note.id
+    assert number is not None
+    routed.step()
+    assert routed.ordered() == []
+    routed.catalog.write(
+        lambda transaction: revise(
+            transaction,
+            number,
+            ward.request(IMAGE, description="Two"),
+            expected_version=1,
+            by=ROE,
+            now=ward.NOW,
+        )
+    )
+    routed.step()
+
+    assert routed.ordered() == [("STATION", documents(ward.read(routed.catalog, number)))]
+
+
+def test_a_study_goes_once_it_has_been_quiet(routed: Routed) -> None:
+    routed.route(routed.destination("TEACHING"), Trigger.STUDY_QUIET, has_notes=True)
+    routed.objects_came(ward.object_of("1.2.1.1.7"), ward.object_of("1.2.2.1.7"))
+    routed.step()
+    assert routed.ordered() == []
+    note = ward.made(routed.catalog, ward.request(IMAGE))
+    routed.pass_time()
+    routed.step()
+
+    # Only the study with key images goes, whole.
+    ((name, objects),) = routed.ordered()
+    assert name == "TEACHING"
+    assert objects > documents(note) | {IMAGE, "1.2.1.1.7"}
+    assert not any(uid.startswith("1.2.2.") for uid in objects)
+    routed.step()
+    assert len(routed.ordered()) == 1
+
+
+def test_each_object_prolongs_the_wait_but_not_for_ever(routed: Routed) -> None:
+    from kinote.delivery.routing import rows
+
+    routed.route(routed.destination("TEACHING"), Trigger.STUDY_QUIET, quiet_seconds=60)
+    seen = []
+    for number in range(3):
+        routed.objects_came(ward.object_of(f"1.2.1.1.{number + 10}"))
+        routed.step()
+        with routed.catalog.read() as connection:
+            seen.append(rows.next_due(connection))
+    assert None not in seen and seen == sorted(seen, key=str)
+
+
+def test_a_route_in_training_only_records(routed: Routed) -> None:
+    route = routed.route(routed.destination("STATION"), is_training=True, content=Content.KEY_IMAGES)
+    ward.made(routed.catalog, ward.request(IMAGE))
+    routed.step()
+    assert (routed.ordered(), routed.results()) == ([], [("note made", "would order", 2)])
+
+    def switch_on(transaction: Connection) -> None:
+        from dataclasses import replace
+
+        wanted = replace(route.wanted, is_training=False)
+        acts.change_route(transaction, route.id, wanted, clock(), expected_version=1, by=ROE)
+
+    routed.catalog.write(switch_on)
+    note = ward.made(routed.catalog, ward.request(IMAGE))
+    routed.step()
+    assert routed.ordered() == [("STATION", documents(note) | {IMAGE})]
+
+
+def test_a_route_does_not_act_on_what_was_before_it(routed: Routed) -> None:
+    ward.made(routed.catalog, ward.request(IMAGE))
+    routed.step()
+    routed.route(routed.destination("STATION"))
+    routed.step()
+    assert routed.ordered() == []
+
+
+def test_law_5_a_route_that_fails_harms_nobody_and_says_so(
+    routed: Routed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = routed.route(routed.destination("BROKEN"), name="Broken", content=Content.NOTES)
+    routed.route(routed.destination("STATION"), name="Sound", content=Content.NOTES)
+    orders: Callable[..., Any] = ordering.order
+
+    def order(transaction: Connection, destination: int, *given: Any, **options: Any) -> Any:
+        ordered = orders(transaction, destination, *given, **options)
+        if options["cause"] == broken.cause:
+            raise ZeroDivisionError("it is broken")
+        return ordered
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(acting, "order", order)
+        note = ward.made(routed.catalog, ward.request(IMAGE))
+        routed.step()
+    assert routed.ordered() == [("STATION", documents(note))]
+    assert routed.read(broken).failure == "it is broken"
+    assert ("note made", "failed", 0) in routed.results()
+
+    # It acts again on the next note, and the failure is over.
+    ward.made(routed.catalog, ward.request(IMAGE_2))
+    routed.step()
+    assert routed.read(broken).failure == ""
+
+
+def test_law_5_intake_does_not_notice_a_route_that_fails(
+    routed: Routed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routed.route(routed.destination("STATION"), Trigger.NOTE_RECEIVED)
+
+    def fail(*_: Any) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(acting, "holds", fail)
+    (outcome,) = ward.receive(routed.catalog, ward.key_object("1.2.1.9.1", IMAGE))
+    routed.step()
+    assert outcome.kind == "stored"
+    assert [each[1] for each in routed.results()] == ["failed"]
+
+
+def test_a_route_whose_destination_has_ended_fails_by_name(routed: Routed) -> None:
+    route = routed.route(routed.destination("GONE"))
+    routed.end_peer("GONE")
+    ward.made(routed.catalog, ward.request(OTHER_IMAGE))
+    routed.step()
+    assert "has been removed" in routed.read(route).failure
+
+
+def test_occasions_of_one_page_are_told_once() -> None:
+    from kinote.catalog.changes import Change, Kind
+
+    happened = [
+        Change(Kind.NOTE_MADE, FIRST, note=1),
+        Change(Kind.NOTE_MADE, FIRST, note=1),
+        Change("something later versions say", FIRST, note=1),
+        Change(Kind.MANIFEST_REGISTERED, FIRST, note=2),
+    ]
+    assert list(following.occasions(happened)) == [Occasion(Trigger.NOTE_MADE, FIRST, 1)]
