@@ -59,11 +59,15 @@ def _value(name: str, parameter: str) -> str:
     """What a parameter takes: a number, one of the words that there are, or anything."""
     if parameter in _WORDS:
         return _WORDS[parameter]
+    if (name, parameter) == ("retention hold", "kind"):
+        return "legal"
     numbered = name.split()[0] in {
         "jobs",
         "alerts",
         "deliveries",
+        "retention",
         "held",
+        "notices",
         "purges",
         "rejections",
         "tokens",

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import delivery as ledger
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
-from kinote.delivery.orders.carriers import Calling
+from kinote.delivery.orders.calling import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
 from kinote.delivery.orders.lists import objects, one

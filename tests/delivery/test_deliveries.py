@@ -12,6 +12,7 @@ import pytest
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.delivery.orders import carrying_out, outcomes
 from kinote.delivery.orders.acts import DeliveryAct, do
+from kinote.delivery.orders.lists import delivery_sentences
 from kinote.delivery.orders.ordering import NotDeliverableError, Selected
 from kinote.jobs.leased import Failed, LostLeaseError
 from kinote.peers.destination import Policy
@@ -43,6 +44,9 @@ def test_a_delivery_is_done_when_every_object_of_its_manifest_is_acknowledged(bo
     assert peer.given == uids
     assert box.objects(ordered.id) == dict.fromkeys(uids, "acknowledged")
     assert box.ledger() == dict.fromkeys(uids, "given")
+    with box.catalog.read() as connection:
+        said = delivery_sentences(connection, uids[0])
+    assert said == [f"Delivery {ordered.id} to Archive: acknowledged, and found there."]
 
 
 def test_what_comes_after_the_begin_is_not_in_the_manifest(box: Outbox) -> None:

@@ -284,8 +284,8 @@ OPENS_RECEIVED_BYTES = {
     "web/dicomweb/frames.py",
     "web/dicomweb/rendered.py",
     "web/picture_findings.py",
-    "web/presentations.py",
-    "web/summary/content.py",
+    "delivery/reports/presentations.py",
+    "delivery/reports/content.py",
 }
 
 

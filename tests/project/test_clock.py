@@ -69,7 +69,7 @@ _MAY_MEASURE = {
     "web/connections/doorkeeper.py": "time-outs of the network",
     "web/request_body.py": "how long a thread waits for a body",
     "web/request_log.py": "how long a request took",
-    "web/summary/content.py": "how long the pictures of a summary may take",
+    "delivery/reports/content.py": "how long the pictures of a summary may take",
 }
 
 

@@ -12,12 +12,14 @@ import pytest
 from pydicom import dcmwrite
 from sqlalchemy import select
 
+from kinote.app.interfaces import normalized_services
 from kinote.catalog.schema.live import live_instance
+from kinote.delivery.commitment.data_sets import STORAGE_COMMITMENT
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.association import Association
 from kinote.dimse.command_sets.coding import COMMANDS
-from kinote.dimse.command_sets.normalized import NCreateRequest
+from kinote.dimse.command_sets.normalized import NActionRequest, NCreateRequest, NEventReportRequest
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoResponse,
@@ -26,12 +28,14 @@ from kinote.dimse.commands import (
     UnrecognizedRequest,
 )
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.dimse.operations.normalized import n_create
+from kinote.dimse.operations.normalized import n_action, n_create, n_event_report
 from kinote.dimse.operations.offered import Answered, Offer, Offered
+from kinote.dimse.requestor import Proposal
+from kinote.dimse.requestor import association as opened_association
+from kinote.dimse.user_information import RoleSelection
 from kinote.peers.known import PeersInUse
 from kinote.scp import serving
 from kinote.scp.availability.notification import INSTANCE_AVAILABILITY_NOTIFICATION as AVAILABILITY
-from kinote.scp.availability.taking import availability_offers
 from kinote.scp.performers import PERFORMERS
 from kinote.scp.rooms import IndexSession
 from kinote.security import rights
@@ -104,8 +108,24 @@ def _tell(association: Association) -> int:
     return n_create(association, AVAILABILITY, "1.2.3.99")[0].status
 
 
+def _commit(association: Association) -> int:
+    """A request for storage commitment."""
+    return n_action(association, STORAGE_COMMITMENT, "1.2.840.10008.1.20.1.1", 1)[0].status
+
+
+def _report(association: Association) -> int:
+    """The result of a request for storage commitment, told by an SCP."""
+    return n_event_report(association, STORAGE_COMMITMENT, "1.2.840.10008.1.20.1.1", 1)[0].status
+
+
 #: What stands in the place of the handlers of normalized services, each of which has tests of its own.
-OFFERED = Offered([Offer(AVAILABILITY, NCreateRequest, lambda asked: Answered())])
+OFFERED = Offered(
+    [
+        Offer(AVAILABILITY, NCreateRequest, lambda asked: Answered()),
+        Offer(STORAGE_COMMITMENT, NActionRequest, lambda asked: Answered()),
+        Offer(STORAGE_COMMITMENT, NEventReportRequest, lambda asked: Answered()),
+    ]
+)
 
 #: How each operation of the table is asked for, and its answer where it is allowed and nothing is stored.
 ASKING: dict[Service, tuple[Ask, int]] = {
@@ -115,11 +135,19 @@ ASKING: dict[Service, tuple[Ask, int]] = {
     Service("Query/Retrieve", "C-MOVE", Role.SCU): (_move, statuses.MOVE_DESTINATION_UNKNOWN),
     Service("Query/Retrieve", "C-GET", Role.SCU): (_get, statuses.SUCCESS),
     Service(AVAILABILITY, "N-CREATE", Role.SCU): (_tell, statuses.SUCCESS),
+    Service(STORAGE_COMMITMENT, "N-ACTION", Role.SCU): (_commit, statuses.SUCCESS),
+    Service(STORAGE_COMMITMENT, "N-EVENT-REPORT", Role.SCP): (_report, statuses.SUCCESS),
     Service("any", "unrecognized", Role.SCU): (_unrecognized, statuses.UNRECOGNIZED_OPERATION),
     Service("any", "C-CANCEL", Role.SCU): (_cancel, statuses.SUCCESS),
 }
 
-CONTEXTS = (invoking.VERIFICATION, CT, STUDY_ROOT.find, STUDY_ROOT.move, STUDY_ROOT.get, AVAILABILITY)
+CONTEXTS = (
+    *(invoking.VERIFICATION, CT, STUDY_ROOT.find, STUDY_ROOT.move, STUDY_ROOT.get),
+    *(AVAILABILITY, STORAGE_COMMITMENT),
+)
+
+#: In one context, requests are made and results told.
+ROLES = (RoleSelection(STORAGE_COMMITMENT, scu=True, scp=True),)
 
 
 def answered(folder: Path, service: Service, *denied: Right) -> tuple[int, list[str]]:
@@ -128,7 +156,9 @@ def answered(folder: Path, service: Service, *denied: Right) -> tuple[int, list[
     with face(folder, policy=denying(*denied), normalized=OFFERED) as opened:
         trail = AuditTrail(opened.rooms.catalog, clock)
         opened.server._rooms = replace(opened.server._rooms, trail=trail)
-        with opened.called(*CONTEXTS) as association:
+        proposal = Proposal([(each, (EXPLICIT_VR_LITTLE_ENDIAN,)) for each in CONTEXTS], roles=ROLES)
+        title = opened.rooms.options.titles[0]
+        with opened_association(opened.entity(title), "TESTER", proposal) as association:
             status = ASKING[service][0](association)
         trail.flush()
         with opened.rooms.catalog.read() as connection:
@@ -152,7 +182,7 @@ def hold_every_operation_takes_its_right(folder: Path) -> None:
 
 
 def test_the_table_has_every_operation_and_no_other() -> None:
-    product = Offered(availability_offers(cast(Any, None), PeersInUse(), clock))
+    product = normalized_services(cast(Any, None), clock, PeersInUse())
     assert serving.services(PERFORMERS, product) == set(rights.SERVICES) == set(ASKING)
 
 
@@ -221,7 +251,7 @@ def test_breach_an_operation_whose_right_is_removed_keeps_the_server_from_starti
     monkeypatch.delitem(rights.SERVICES, service)
     with pytest.raises(UnlistedError, match="has no right"):
         serving.require_rights(PERFORMERS, OFFERED)
-    if service.service_class != AVAILABILITY:
+    if service.service_class not in (AVAILABILITY, STORAGE_COMMITMENT):
         with pytest.raises(UnlistedError, match="has no right"), face(tmp_path / "data"):
             pass
 

@@ -59,6 +59,7 @@ WRONG = {
     "database_connections": ("5", "6 to 1000"),
     "scrub_days": ("-1", "0 to 3650"),
     "purge_after": ("-1", "number of days"),
+    "authorization_folder": ("/etc/hostname", "path of a folder"),
     "backup_folder": ("/etc/hostname", "path of a folder"),
     "backup_hours": ("-1", "0 to 8760"),
     "backup_keep": ("0", "1 to 1000"),

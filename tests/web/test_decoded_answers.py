@@ -13,10 +13,10 @@ from pydicom.uid import RLELossless
 
 from kinote.decoding.errors import DecodingCancelledError
 from kinote.delivery.outgoing import TARGETS, TranscodingError, data_set, outgoing
+from kinote.delivery.reports.content import Summary, pictures, summary
 from kinote.notes.lists import queries
 from kinote.web.application import Rooms, create_application
 from kinote.web.rooms import Threads
-from kinote.web.summary.content import Summary, pictures, summary
 from tests.actors import ROE
 from tests.web.conftest import running
 from tests.web.objects import INSTANCE, INSTANCES, STUDY, as_file, compressed, image

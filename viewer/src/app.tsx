@@ -13,6 +13,7 @@ import { HeldPage } from "./records/held-page";
 import { AlertsBadge } from "./operations/alerts-badge";
 import { AlertsPage } from "./operations/alerts-page";
 import { ExplainPage } from "./operations/explain-page";
+import { DeliveriesPage } from "./operations/deliveries-page";
 import { JobsPage } from "./operations/jobs-page";
 import { PurgesPage } from "./operations/purges-page";
 import { RejectionsPage } from "./operations/rejections-page";
@@ -35,6 +36,7 @@ const LINKS = [
   { page: "removed", href: "/removed", text: "Removed", right: "examine" },
   { page: "rejections", href: "/rejections", text: "Rejections", right: "examine" },
   { page: "purges", href: "/purges", text: "Purges", right: "examine" },
+  { page: "deliveries", href: "/deliveries", text: "Deliveries", right: "deliver" },
   { page: "routes", href: "/routes", text: "Routes", right: "observe" },
   { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
   { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
@@ -123,6 +125,8 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <RejectionsPage query={address.searchParams} />;
     case "purges":
       return <PurgesPage query={address.searchParams} />;
+    case "deliveries":
+      return <DeliveriesPage query={address.searchParams} />;
     case "routes":
       return <RoutesPage query={address.searchParams} />;
     case "jobs":

@@ -18,10 +18,11 @@ from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
 from kinote.delivery.commitment.telling import TELL_COMMITMENT, TellCommitment
 from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
-from kinote.delivery.orders.carriers import Calling
+from kinote.delivery.orders.calling import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
 from kinote.delivery.orders.keeping import DeliveryKeeper
+from kinote.delivery.orders.notices import NoticeSender
 from kinote.delivery.orders.ordering import DELIVER
 from kinote.delivery.routing.following import RouteFollower
 from kinote.holdings.health import (
@@ -153,6 +154,8 @@ def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -
         closing.callback(_delivery_workers(house, node, settings).close)
     keeper = DeliveryKeeper(house.catalog, house.clock)
     closing.callback(Repeatedly("deliveries", keeper.step, Event()).close)
+    sender = NoticeSender(house.catalog, house.clock)
+    closing.callback(Repeatedly("notices", sender.step, Event()).close)
     closing.callback(Repeatedly("jobs-to-make", partial(_make_jobs, house, settings), Event()).close)
     follower = AvailabilityFollower(
         house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
@@ -228,7 +231,7 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
 def _delivery_workers(house: House, node: Node, settings: Settings) -> Workers:
     """Begin to carry out deliveries: beside other jobs, which no slow destination keeps waiting."""
     scp = settings.scp_options()
-    calling = Calling(scp.titles[0], scp.tls)
+    calling = Calling(scp.titles[0], scp.tls, settings.authorization_folder)
     handlers: dict[JobKind, Handler] = {
         DELIVER: CarryOut(house.catalog, house.door, house.clock, calling),
         CHECK_DELIVERY: CheckDelivery(house.catalog, house.clock, calling),

@@ -14,6 +14,7 @@ from kinote.alerting.telling import send_test
 from kinote.app.background import JOB_KINDS
 from kinote.app.health import health_of
 from kinote.app.house import House, HouseError
+from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.archives.results import ResultTaker
 from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.operations.offered import Offered
@@ -40,6 +41,7 @@ from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignIn
 from kinote.settings.model import Settings
 from kinote.storage.journal_files import journal_folder
+from kinote.telemetry.clock import Clock
 from kinote.web.application import Rooms, WebOptions, create_application
 
 
@@ -148,6 +150,17 @@ def _is_owner(house: House, proof: str) -> bool:
     return announcement is not None and announcement.is_of_owner(proof)
 
 
+def normalized_services(catalog: Catalog, clock: Clock, peers: PeersInUse) -> Offered:
+    """Return the normalized services that peers may ask for."""
+    return Offered(
+        [
+            *availability_offers(catalog, peers, clock),
+            CommitmentProvider(catalog, clock, peers).offer(),
+            ResultTaker(catalog, clock, peers).offer(),
+        ]
+    )
+
+
 def dicom_server(house: House, settings: Settings, associations: int, unassociated: int) -> DicomServer:
     """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot.
 
@@ -162,13 +175,7 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
         replace(options, limits=limits),
         policy(house),
         house.peers,
-        normalized=Offered(
-            [
-                *availability_offers(house.catalog, house.peers, house.clock),
-                CommitmentProvider(house.catalog, house.clock, house.peers).offer(),
-                ResultTaker(house.catalog, house.clock, house.peers).offer(),
-            ]
-        ),
+        normalized=normalized_services(house.catalog, house.clock, house.peers),
         record_for=house.ledger.record_for,
         trail=house.trail,
         sign_in=sign_in(house, settings),

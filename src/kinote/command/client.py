@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
@@ -117,6 +119,21 @@ class Client:
         except httpx.HTTPError as error:
             raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
 
+    @contextmanager
+    def made(self, path: str, body: object, media_type: str) -> Iterator[BinaryIO]:
+        """What an API resource makes of a body, as a file that is read once while it comes.
+
+        Reading raises `OSError` where the answer ends early.
+        """
+        try:
+            with self._http.stream("POST", path, json=body, headers={"Accept": media_type}) as response:
+                if response.is_error:
+                    response.read()
+                    raise ServerError(_problem(response))
+                yield cast(BinaryIO, io.BufferedReader(_Streamed(response.iter_bytes(_CHUNK)), _CHUNK))
+        except httpx.HTTPError as error:
+            raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
+
     def store(self, file: BinaryIO) -> Future[Outcome]:
         """Send one object; the future is done already, since the caller closes its file."""
         response = self._request(
@@ -139,6 +156,27 @@ class Client:
             return self._http.request(method, path, **arguments)
         except httpx.HTTPError as error:
             raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
+
+
+class _Streamed(io.RawIOBase):
+    """What an answer brings, as a file that is read once."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            self._left = self._left or next(self._chunks, b"")
+        except httpx.HTTPError as error:
+            raise OSError(f"the server's answer ended early: {error}") from error
+        size = min(len(buffer), len(self._left))
+        buffer[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -38,6 +38,7 @@ app.add_typer(peers_typed.peers)
 app.add_typer(peers_typed.destinations)
 app.add_typer(archives_typed.archives)
 app.add_typer(deliveries_typed.deliveries)
+app.add_typer(deliveries_typed.notices)
 app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
 app.add_typer(backups_typed.adopted)
@@ -230,6 +231,53 @@ def send(
 
         named = Named(tuple(studies or ()), tuple(series or ()), tuple(instances or ()), tuple(notes or ()))
         network.send(begun, peer, paths or [], named, associations=associations, as_json=as_json, tls=tls)
+
+
+@app.command()
+def export(
+    studies: Annotated[
+        list[str] | None, typer.Option("--study", help="Export what is live of a study; its UID.")
+    ] = None,
+    notes: Annotated[
+        list[int] | None, typer.Option("--note", help="Export a note with all it refers to; its number.")
+    ] = None,
+    key_images: Annotated[
+        bool,
+        typer.Option("--key-images", help="Of studies, only the key images, with their notes."),
+    ] = False,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Write a folder, which has to be empty or new.")
+    ] = None,
+    zip_file: Annotated[Path | None, typer.Option("--zip", help="Write a ZIP file.")] = None,
+    iso: Annotated[Path | None, typer.Option("--iso", help="Write an ISO 9660 image, for a CD.")] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", help="The application profile of PS3.11.", show_default=True)
+    ] = "STD-GEN-CD",
+    size_limit: Annotated[
+        int | None,
+        typer.Option("--size-limit", min=10, help="MB of one file set; there are as many as needed."),
+    ] = None,
+    recipient: Annotated[
+        str, typer.Option("--recipient", help="Who is given it; recorded, and named when it is withdrawn.")
+    ] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why it is exported; recorded.")] = "",
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Write studies and notes as DICOM file sets with pages for people, and read them back."""
+    with _begun(data=data) as begun:
+        from kinote.command.media import export as exporting
+
+        asked = {
+            "studies": studies or [],
+            "notes": notes or [],
+            "content": "key images" if key_images else "all",
+            "profile": profile,
+            "size_limit": size_limit and size_limit * 1_000_000,
+            "recipient": recipient,
+            "reason": reason,
+        }
+        exporting.export(begun, exporting.Target(folder, zip_file, iso), asked, as_json=as_json)
 
 
 @app.command()

@@ -214,6 +214,26 @@ AvailabilityOption = Annotated[
         help="Whether it is told which instances of a study are available (Instance Availability Notification).",
     ),
 ]
+SpeedOption = Annotated[
+    int | None,
+    typer.Option("--bytes-per-second", min=0, help="The speed limit of a delivery; 0 for none."),
+]
+HoursOption = Annotated[
+    str | None,
+    typer.Option("--hours", help="When deliveries go out, HH:MM-HH:MM in server time; empty for any time."),
+]
+DowntimeFromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--downtime-from", help="When a planned downtime begins, ISO 8601 with offset; empty for none."
+    ),
+]
+DowntimeUntilOption = Annotated[str | None, typer.Option("--downtime-until", help="When it ends.")]
+DowntimeWhyOption = Annotated[str | None, typer.Option("--downtime-why", help="Why it is.")]
+QueriedOption = Annotated[
+    bool | None,
+    typer.Option("--queried/--not-queried", help="Whether it is asked after a delivery what it has."),
+]
 EndpointOption = Annotated[
     str | None,
     typer.Option("--endpoint", help="The address or number of an endpoint of the peer; otherwise the first."),
@@ -255,6 +275,12 @@ def add_destination(
     associations: AssociationsOption = None,
     rejection_notes: RejectionsOption = None,
     availability: AvailabilityOption = None,
+    bytes_per_second: SpeedOption = None,
+    hours: HoursOption = None,
+    downtime_from: DowntimeFromOption = None,
+    downtime_until: DowntimeUntilOption = None,
+    downtime_why: DowntimeWhyOption = None,
+    queried: QueriedOption = None,
     description: DescriptionOption = None,
     enabled: SentOption = None,
     as_json: JsonOption = False,
@@ -271,6 +297,12 @@ def add_destination(
                 "associations": associations,
                 "rejection_notes": rejection_notes,
                 "availability": availability,
+                "bytes_per_second": bytes_per_second,
+                "hours": hours,
+                "downtime_from": downtime_from,
+                "downtime_until": downtime_until,
+                "downtime_why": downtime_why,
+                "queried": queried,
             },
             values={"name": name, "description": description, "enabled": enabled},
         )
@@ -290,6 +322,12 @@ def change_destination(
     associations: AssociationsOption = None,
     rejection_notes: RejectionsOption = None,
     availability: AvailabilityOption = None,
+    bytes_per_second: SpeedOption = None,
+    hours: HoursOption = None,
+    downtime_from: DowntimeFromOption = None,
+    downtime_until: DowntimeUntilOption = None,
+    downtime_why: DowntimeWhyOption = None,
+    queried: QueriedOption = None,
     description: DescriptionOption = None,
     enabled: SentOption = None,
     as_json: JsonOption = False,
@@ -306,6 +344,12 @@ def change_destination(
                 "associations": associations,
                 "rejection_notes": rejection_notes,
                 "availability": availability,
+                "bytes_per_second": bytes_per_second,
+                "hours": hours,
+                "downtime_from": downtime_from,
+                "downtime_until": downtime_until,
+                "downtime_why": downtime_why,
+                "queried": queried,
             },
             values={"name": name, "description": description, "enabled": enabled},
         )

@@ -194,8 +194,9 @@ _MODEL = (
     "Kinote is one application entity with one or several AE titles. It has an HTTP interface (section 4) beside "
     "the DICOM network. What it receives is durable and in the index before it is acknowledged; every answer to "
     "queries and retrievals, by both interfaces, is made from the same view of the index. Kinote opens "
-    "associations to send objects (transmission and C-MOVE), to tell of the availability of instances, and when a"
-    " person asks to test or to query a peer."
+    "associations to send objects (C-MOVE, and deliveries that people or [routes](routing.md) order), to ask for "
+    "commitment and to recall objects, to tell of the availability of instances, and when a person asks to test or "
+    "to query a peer."
 )
 
 _STATUS_NOTE = (

@@ -184,12 +184,13 @@ _REJECTIONS = (
 )
 _COMMITMENT = (
     "Kinote deletes bytes only of objects that were withdrawn, after the time set by the site (never, by "
-    "default), and leaves a tombstone for each UID. Objects are not deleted for lack of room: intake stops first."
-    " The capacity is that of the disk; `kinote doctor` and an alert say what is left. By the Storage Commitment "
-    "Push Model and PS3.18 section 13, Kinote commits to objects that are live and durable (PS3.4 J.1.1); a request "
-    "is decided before its response, and the result follows on another association, as a rule at once. "
-    "[Archiving](archiving.md) has the conditions. Bytes of objects that people evict remain at an archive that has "
-    "committed to them, and are recalled when they are read, which takes as long as the archive takes."
+    "default), and leaves a tombstone for each UID; nothing that is on [hold](retention.md) is deleted. Objects "
+    "are not deleted for lack of room: intake stops first. The capacity is that of the disk; `kinote doctor` and "
+    "an alert say what is left. By the Storage Commitment Push Model and PS3.18 section 13, Kinote commits to "
+    "objects that are live and durable (PS3.4 J.1.1); a request is decided before its response, and the result "
+    "follows on another association, as a rule at once. [Archiving](archiving.md) has the conditions. Bytes of "
+    "objects that people evict remain at an archive that has committed to them, and are recalled when they are "
+    "read, which takes as long as the archive takes."
 )
 _PRIVATE = (
     "Kinote has no private SOP classes, transfer syntaxes or attributes of its own. Standard extended classes and"

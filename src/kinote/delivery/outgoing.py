@@ -60,13 +60,16 @@ class Sendable:
     """An object that can be sent.
 
     `open` gives its data set as it goes out in the syntax in which it is stored; whoever sends it closes it. It raises
-    `NotLiveError` if it is no longer live, and `OSError` where the bytes cannot be had.
+    `NotLiveError` if it is no longer live, and `OSError` where the bytes cannot be had. Study and series are known of
+    objects of the store.
     """
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     open: Callable[[], DataSet]
+    study_instance_uid: str = ""
+    series_instance_uid: str = ""
 
 
 def live(door: Door, wanted: LiveObject, by: Actor) -> Sendable:
@@ -76,6 +79,8 @@ def live(door: Door, wanted: LiveObject, by: Actor) -> Sendable:
         wanted.sop_instance_uid,
         wanted.transfer_syntax_uid,
         partial(outgoing, door, wanted, by),
+        wanted.study_instance_uid,
+        wanted.series_instance_uid,
     )
 
 

@@ -36,7 +36,8 @@ SendingKind = Literal["completed", "warning", "failed", "gone"]
 class Sent:
     """What became of an object that was to be sent; `reason` says why it is not simply `completed`.
 
-    `was_offered` says that its turn came: the others are those for which there was no association.
+    `was_offered` says that its turn came: the others are those for which there was no association. `is_final` says
+    that it cannot be sent as it is, now or later.
     """
 
     kind: SendingKind
@@ -44,6 +45,7 @@ class Sent:
     reason: str = ""
     status: int = statuses.SUCCESS
     was_offered: bool = True
+    is_final: bool = False
     #: Whether it went out in the transfer syntax in which it is stored.
     is_as_stored: bool = False
 
@@ -77,7 +79,7 @@ class Sender:
         if len(uid) > uids.LONGEST:
             # Peers abort where a command has one, and nothing else could be sent (PS3.5 9.1).
             said = f"Its SOP Instance UID has {len(uid)} characters; {uids.LONGEST} at most can be sent."
-            return Sent("failed", uid, said, statuses.PROCESSING_FAILURE)
+            return Sent("failed", uid, said, statuses.PROCESSING_FAILURE, is_final=True)
         try:
             stored = wanted.open()
         except NotLiveError as error:
@@ -99,7 +101,8 @@ class Sender:
         try:
             outgoing = data_set(wanted, stored, context.transfer_syntax)
         except (TranscodingError, DecodingUnavailableError, OSError) as error:
-            return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE)
+            is_final = isinstance(error, TranscodingError)
+            return Sent("failed", uid, str(error), statuses.PROCESSING_FAILURE, is_final=is_final)
         try:
             answer = store(
                 self._association, context, uid, outgoing, self._originator, on_cancel=self._take_cancel

@@ -57,6 +57,8 @@ class State(StrEnum):
     FAILED = "failed"
     #: It is still to be sent.
     OWED = "owed"
+    #: It was not sent: a person has told the receiver of it.
+    TOLD = "told"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -20,6 +20,7 @@ ALLOWED = {
     "database": "the address of a PostgreSQL database, postgresql://USER:PASSWORD@HOST/NAME, or empty",
     "database_connections": "a whole number from 6 to 1000",
     "scrub_days": "a whole number from 0 to 3650",
+    "authorization_folder": "the path of a folder, or empty",
     "backup_folder": "the path of a folder on another disk, or empty",
     "backup_hours": "a whole number from 0 to 8760",
     "backup_keep": "a whole number from 1 to 1000",

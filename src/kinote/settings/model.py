@@ -110,6 +110,12 @@ class Settings(AlertSettings):
         le=3650,
         description="Days within which all stored bytes are read and compared; 0 for never.",
     )
+    authorization_folder: Annotated[Path | None, AfterValidator(no_file), BeforeValidator(none_if_empty)] = (
+        Field(
+            None,
+            description="Folder with a file for each DICOMweb peer, of its name: the header Authorization for it.",
+        )
+    )
     backup_folder: Annotated[Path | None, AfterValidator(no_file), BeforeValidator(none_if_empty)] = Field(
         None, description="The folder that backups are made in, on another disk; empty for none."
     )

@@ -14,6 +14,8 @@ const SEVERITIES: Record<Alert["severity"], string> = { error: "badge-error", wa
 
 /** Where that is which an alert is about. */
 const WHERE: Record<string, string> = {
+  DELIVERIES_DIFFER: "/deliveries?state=failed",
+  DELIVERIES_FAILED: "/deliveries?state=failed",
   JOBS_DEAD: "/jobs?state=dead",
   PURGES_DEAD: "/purges?view=failed",
   REJECTIONS_WAITING: "/rejections",

@@ -1,4 +1,5 @@
 // What the lists of operations are searched by, and how that is written in the page's address.
+import type { DeliveryFilter } from "../api/deliveries";
 import type { AlertFilter, JobFilter, RejectionFilter } from "../api/operations";
 import type { FilterAddress } from "../lists/use-filtered-list";
 
@@ -25,6 +26,7 @@ function addressOf<Filter extends { [Name in keyof Filter]: string }>(
 }
 
 export const JOB_FILTER = addressOf<JobFilter>("/jobs", { state: "", kind: "" });
+export const DELIVERY_FILTER = addressOf<DeliveryFilter>("/deliveries", { state: "", destination: "" });
 export const ALERT_FILTER = addressOf<AlertFilter>("/alerts", { state: "open" });
 export const REJECTION_FILTER = addressOf<RejectionFilter>("/rejections", { state: "waiting" });
 export const PURGE_VIEW = addressOf<{ view: string; days: string }>("/purges", { view: "planned", days: "30" });

@@ -13,6 +13,10 @@ deliveries = Commands(
     name="deliveries", no_args_is_help=True, help="See what is sent to other systems, and act on it."
 )
 
+notices = Commands(
+    name="notices", no_args_is_help=True, help="See what other systems are owed because of withdrawals."
+)
+
 DestinationArgument = Annotated[str, typer.Argument(help="The name of a destination.")]
 DeliveryArgument = Annotated[int, typer.Argument(help="The number of a delivery.")]
 DeliveriesArgument = Annotated[list[int], typer.Argument(help="The numbers of deliveries.")]
@@ -138,3 +142,26 @@ def acknowledge_deliveries(deliveries: DeliveriesArgument, data: DataOption = No
         from kinote.command.deliveries import acting
 
         acting.act(begun, "acknowledge", deliveries, {})
+
+
+@notices.command("list")
+def list_notices(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """List what receivers of withdrawn objects are owed, and who has to be told by hand."""
+    with begin(data=data) as begun:
+        from kinote.command.deliveries import noticing
+
+        noticing.list_notices(begun, as_json=as_json)
+
+
+@notices.command("told")
+def tell(
+    withdrawal: Annotated[int, typer.Argument(help="The number of a withdrawal.")],
+    receiver: Annotated[str, typer.Argument(help="A peer by its name, or an address, as the list says.")],
+    text: Annotated[str, typer.Option("--text", help="How and whom, in your words.")],
+    data: DataOption = None,
+) -> None:
+    """Record that a person has told a receiver of a withdrawal."""
+    with begin(data=data) as begun:
+        from kinote.command.deliveries import noticing
+
+        noticing.tell(begun, withdrawal, receiver, text)

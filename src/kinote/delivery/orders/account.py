@@ -17,13 +17,14 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from kinote.catalog.schema.live import live_instance
-from kinote.catalog.schema.tables import delivery_object, outgoing_delivery, series, study
+from kinote.catalog.schema.tables import delivery_object, series, study
 from kinote.catalog.sql.statements import ForEach
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.delivery.orders.carriers import Calling
-from kinote.delivery.orders.finders import NotQueryableError, Remembered, finder
+from kinote.delivery.orders.calling import Calling
+from kinote.delivery.orders.finders import NotQueryableError, Remembered
 from kinote.delivery.orders.outcomes import ObjectState
 from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_state
+from kinote.delivery.orders.ways import finder
 from kinote.jobs.enqueueing import enqueue
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, Outcome
@@ -142,7 +143,7 @@ class CheckDelivery:
 
     def _compare(self, job: LeasedJob, found: Delivery) -> bool:
         """Compare all that was acknowledged. Returns whether it was done to the end."""
-        asked = Remembered(finder(found.endpoint, self._calling))
+        asked = Remembered(finder(found, self._calling))
         rank, instance = job.progress.get("after", (0, 0))
         position = (rank, instance)
         while True:
@@ -249,14 +250,3 @@ _FOUND = ForEach(
     )
     .values(state=bindparam("state"), found=bindparam("found"))
 )
-
-
-def differing(connection: Connection, limit: int) -> Sequence[Any]:
-    """Return the newest failed deliveries that nobody has taken note of: number, destination and reason."""
-    query = (
-        select(outgoing_delivery.c.id, outgoing_delivery.c.destination, outgoing_delivery.c.said)
-        .where(outgoing_delivery.c.looked_at_at == "", outgoing_delivery.c.state == "failed")
-        .order_by(outgoing_delivery.c.id.desc())
-        .limit(limit)
-    )
-    return connection.execute(query).all()

@@ -5,30 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from kinote.delivery.ledger import Record
+from kinote.delivery.orders.calling import Calling
 from kinote.delivery.outgoing import Sendable
 from kinote.delivery.sending import Sent
 from kinote.delivery.transmit import send_in_order
 from kinote.dicom.files.data_set_file import DataSet
-from kinote.dimse.tls import TlsOptions
 from kinote.peers.calling import Caller
 from kinote.peers.destination import Policy
-from kinote.peers.peer import Endpoint, EndpointKind
+from kinote.peers.peer import Endpoint
 
 #: Seconds for which a speed limit waits at once.
 _LONGEST_PAUSE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Calling:
-    """How this server calls others: its AE title and its TLS options."""
-
-    title: str
-    tls: TlsOptions
 
 
 class Carrier(Protocol):
@@ -61,13 +53,6 @@ class ByDimse:
             record,
             syntaxes=self._policy.transfer_syntaxes,
         )
-
-
-def carrier(endpoint: Endpoint, policy: Policy, calling: Calling) -> Carrier:
-    """Return the way to an endpoint. Raises `ValueError` where there is none for its kind."""
-    if endpoint.kind is EndpointKind.DIMSE:
-        return ByDimse(endpoint, policy, calling)
-    raise ValueError(f"Objects cannot be sent to an endpoint of the kind {endpoint.kind}.")
 
 
 class SpeedLimit:

@@ -20,7 +20,8 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders import manifest
 from kinote.delivery.orders.account import conclude
-from kinote.delivery.orders.carriers import Calling, Carrier, SpeedLimit, carrier
+from kinote.delivery.orders.calling import Calling
+from kinote.delivery.orders.carriers import Carrier, SpeedLimit
 from kinote.delivery.orders.outcomes import (
     REFUSED_TOO,
     TRIED_AGAIN,
@@ -30,6 +31,7 @@ from kinote.delivery.orders.outcomes import (
     write_outcomes,
 )
 from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_state
+from kinote.delivery.orders.ways import carrier
 from kinote.delivery.outgoing import Sendable, live
 from kinote.delivery.sending import Sent
 from kinote.holdings.door import Door
@@ -175,7 +177,7 @@ class CarryOut:
 
         Raises `NotTakenError` where something may be taken later.
         """
-        by = carrier(found.endpoint, found.to.policy, self._calling)
+        by = carrier(found, self._calling)
         limit = SpeedLimit(found.to.policy.bytes_per_second, steady=self._steady)
         again = REFUSED_TOO if job.payload.get("sends_refused") else TRIED_AGAIN
         position = (0, 0)
@@ -302,7 +304,7 @@ class _Group:
             self._add(row, ObjectState.SKIPPED, sent.reason)
         elif given is not None and given[0] is State.UNKNOWN:
             self._add(row, ObjectState.UNKNOWN, sent.reason, given)
-        elif may_pass(sent.status):
+        elif may_pass(sent.status) and not sent.is_final:
             self._add(row, ObjectState.FAILED, sent.reason, given)
         else:
             self._add(row, ObjectState.REFUSED, sent.reason, given)

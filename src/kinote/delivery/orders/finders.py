@@ -6,11 +6,11 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Protocol
 
-from kinote.delivery.orders.carriers import Calling
+from kinote.delivery.orders.calling import Calling
 from kinote.dimse.errors import NotAcceptedError, RefusedError
 from kinote.peers import querying
 from kinote.peers.calling import Caller
-from kinote.peers.peer import Endpoint, EndpointKind
+from kinote.peers.peer import Endpoint
 
 #: Instances of one series that are remembered. A destination that names more is not believed.
 _MOST = 500_000
@@ -51,13 +51,6 @@ class ByFind:
             raise NotQueryableError(f"The destination answers no queries: {error}") from error
         except RefusedError as error:
             raise NotQueryableError(f"The destination refuses to be asked: {error}.") from error
-
-
-def finder(endpoint: Endpoint, calling: Calling) -> Finder:
-    """Return what asks an endpoint. Raises `NotQueryableError` where there is no way for its kind."""
-    if endpoint.kind is EndpointKind.DIMSE:
-        return ByFind(endpoint, calling)
-    raise NotQueryableError(f"An endpoint of the kind {endpoint.kind} cannot be asked.")
 
 
 class Remembered:

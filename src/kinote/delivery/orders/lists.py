@@ -100,15 +100,14 @@ def objects(
     ]
 
 
-def deliveries_of(connection: Connection, sop_instance_uid: str, limit: int) -> list[dict[str, Any]]:
-    """Return the newest deliveries whose manifest has an instance, with what became of it."""
+def delivery_sentences(connection: Connection, sop_instance_uid: str, limit: int = 20) -> list[str]:
+    """Return a sentence for each of the newest deliveries whose manifest has an instance: what became of it there."""
     query = (
         select(
             delivery_object.c.delivery,
             delivery_object.c.state,
             delivery_object.c.answer,
             delivery_object.c.found,
-            delivery_object.c.changed_at,
             outgoing_delivery.c.destination,
         )
         .join(outgoing_delivery, outgoing_delivery.c.id == delivery_object.c.delivery)
@@ -119,14 +118,10 @@ def deliveries_of(connection: Connection, sop_instance_uid: str, limit: int) -> 
     rows = connection.execute(query).all()
     names = {key: to.name for key, to in _destinations(connection, {row.destination for row in rows}).items()}
     return [
-        {
-            "delivery": row.delivery,
-            "destination": names[row.destination],
-            "state": row.state,
-            "answer": row.answer,
-            "found": None if row.found is None else bool(row.found),
-            "changed_at": row.changed_at or None,
-        }
+        f"Delivery {row.delivery} to {names[row.destination]}: {row.state}"
+        + (", and found there" if row.found == 1 else "")
+        + (f" ({row.answer.rstrip('.')})" if row.answer else "")
+        + "."
         for row in rows
     ]
 

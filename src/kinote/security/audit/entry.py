@@ -87,6 +87,8 @@ _OTHERWISE: Mapping[tuple[str, str], AuditEvent | None] = {
     ("POST", "/api/v1/migrations/key-objects"): AuditEvent.MARKED,
     # It tells that something happened, and not of whom. Readers ask it all the time.
     ("GET", "/api/v1/changes"): None,
+    # It changes nothing: a question that is too long for an address.
+    ("POST", "/api/v1/exports/plan"): AuditEvent.QUERY,
     ("DELETE", "/api/v1/withdrawals/{withdrawal_id}"): AuditEvent.RESTORED,
     ("POST", "/api/v1/withdrawals/{withdrawal_id}/issue-again"): AuditEvent.RESTORED,
 }

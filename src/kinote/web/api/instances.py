@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from kinote.delivery.orders.lists import delivery_sentences
 from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.explain import explain
 from kinote.lifecycle.finding_list import found_objects
@@ -37,7 +38,8 @@ async def explain_instance(request: Request, sop: str) -> Response:
             explained = [asdict(copy) for copy in explain(connection, sop)]
             if explained:
                 kept = hold_sentences(connection, sop, rooms.clock())
-                explained[0]["sentences"] = [*explained[0]["sentences"], *kept]
+                sent = delivery_sentences(connection, sop)
+                explained[0]["sentences"] = [*explained[0]["sentences"], *kept, *sent]
             return explained, rooms.door.find_instance(connection, sop)
 
     copies, item = await rooms.read(read)

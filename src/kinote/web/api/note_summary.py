@@ -5,6 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from kinote.delivery.reports.content import Summary, summary
+from kinote.delivery.reports.page import POLICY, page
+from kinote.delivery.reports.sheets import pdf, png
 from kinote.notes.acts.request import NoteNotFoundError
 from kinote.notes.lists import queries
 from kinote.web.actor import actor_of
@@ -14,9 +17,6 @@ from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import NotAcceptableError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
-from kinote.web.summary.content import Summary, summary
-from kinote.web.summary.page import POLICY, page
-from kinote.web.summary.sheets import pdf, png
 from kinote.web.while_wanted import watched, while_wanted
 
 router = APIRouter(tags=["notes"], route_class=PermittedAPIRoute)

@@ -38,8 +38,9 @@ from kinote.web.api import (
     withdrawals,
 )
 from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.deliveries import notices, routes
 from kinote.web.api.deliveries import orders as deliveries
-from kinote.web.api.deliveries import routes
+from kinote.web.api.media import exports
 from kinote.web.api.retention import holds
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -58,7 +59,9 @@ parts = (
     removed,
     withdrawals,
     handed_out,
+    exports,
     deliveries,
+    notices,
     routes,
     scrub,
     laws,

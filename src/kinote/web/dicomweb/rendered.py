@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.decoding.frame_decoder import decode_frame
+from kinote.delivery.reports.presentations import read_presentation_state
+from kinote.delivery.reports.words import numbers_text, patient_lines, written_date
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.pixels.frames import open_frames
@@ -29,8 +31,6 @@ from kinote.web.dicomweb.rendering import Rendering, rendering
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, named_objects, not_modified
 from kinote.web.multipart_related import Part, multipart_body, new_boundary
 from kinote.web.negotiation import accepted
-from kinote.web.picture_words import numbers_text, patient_lines, written_date
-from kinote.web.presentations import read_presentation_state
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnknownResourceError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import Rooms, rooms_of

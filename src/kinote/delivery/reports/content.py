@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 
 from kinote.decoding.errors import DecodingCancelledError
 from kinote.decoding.frame_decoder import decode_frame
+from kinote.delivery.reports.presentations import read_presentation_state
+from kinote.delivery.reports.words import numbers_text, patient_lines, written_date, written_name
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.pixels.frames import open_frames
@@ -22,8 +24,6 @@ from kinote.holdings.unavailable import NotLiveError
 from kinote.notes.lists.note import Note, NoteReference
 from kinote.notes.lists.summary_facts import StudyFacts, image_numbers, study_facts
 from kinote.security.actors import Actor
-from kinote.web.picture_words import numbers_text, patient_lines, written_date, written_name
-from kinote.web.presentations import read_presentation_state
 
 #: Key images of which a picture is made; the rest is counted.
 MOST_PICTURES = 24
@@ -65,33 +65,41 @@ class Summary:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """What there is to say beside title and description, as (name, value)."""
-        author = self.note.author
+        facts = [*study_lines(self.study), *self.note_facts, ("Study UID", self.note.study_instance_uid)]
+        return [(name, value) for name, value in facts if value]
+
+    @property
+    def note_facts(self) -> list[tuple[str, str]]:
+        """What there is to say of the note alone."""
         facts = [
-            *patient_lines(self.study),
-            (
-                "Study",
-                " ".join(
-                    each for each in (written_date(self.study.study_date), self.study.description) if each
-                ),
-            ),
             ("Modifiers", ", ".join(code.meaning for code in self.note.modifiers)),
-            ("Author", written_name(author.name)),
+            ("Author", written_name(self.note.author.name)),
             ("Made", self.note.created[:16].replace("T", " ")),
-            ("Study UID", self.note.study_instance_uid),
             ("Standing", "" if self.note.standing == "live" else self.note.standing),
         ]
         return [(name, value) for name, value in facts if value]
 
 
-def summary(connection: Connection, door: Door, note: Note, by: Actor) -> Summary:
-    """The summary of a note, for whom it is. Images that are not live are named, and not shown."""
+def study_lines(study: StudyFacts) -> list[tuple[str, str]]:
+    """Return what there is to say of patient, order and study."""
+    said = " ".join(each for each in (written_date(study.study_date), study.description) if each)
+    return [*patient_lines(study), ("Study", said)]
+
+
+def summary(
+    connection: Connection, door: Door, note: Note, by: Actor, *, most: int = MOST_PICTURES
+) -> Summary:
+    """The summary of a note, for whom it is, with so many key images at most.
+
+    Images that are not live are named, and not shown.
+    """
     flagged = [
         (reference, frame)
         for reference in note.references
         if reference.status != "foreign"
         for frame in reference.frames or (0,)
     ]
-    listed = flagged[:MOST_PICTURES]
+    listed = flagged[:most]
     numbers = image_numbers(connection, [reference.sop_instance_uid for reference, _ in listed])
     images = [
         _key_image(

@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from html import escape
 
+from kinote.delivery.reports.content import KeyImage, Summary, pictures
 from kinote.holdings.door import Door
-from kinote.web.summary.content import KeyImage, Summary, pictures
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"

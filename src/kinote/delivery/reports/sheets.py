@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw
 
+from kinote.delivery.reports.content import KeyImage, Summary, pictures
 from kinote.dicom.pixels.presenting.lettering import can_draw, draw_text, wrapped
 from kinote.holdings.door import Door
-from kinote.web.summary.content import KeyImage, Summary, pictures
 
 #: A4 at 150 dots per inch, its margin, and how pictures lie on it, in pixels.
 _WIDTH, _HEIGHT, _MARGIN = 1240, 1754, 60

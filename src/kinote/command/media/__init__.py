@@ -1,0 +1,1 @@
+"""The command that makes media: `export`. May use what `kinote.command` may."""

@@ -1,0 +1,34 @@
+"""How this server calls others when it delivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kinote.dimse.tls import TlsOptions
+
+#: Bytes of a file with an authorization that are read.
+_LONGEST = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """Our AE title, our TLS options, and the folder with what DICOMweb peers are shown to let us in.
+
+    That folder has a file for each such peer, with the name of the peer, whose content is the header `Authorization`:
+    `Bearer …` or `Basic …`. It is read anew for each connection, so that tokens can be renewed.
+    """
+
+    title: str
+    tls: TlsOptions
+    authorizations: Path | None = None
+
+    def authorization(self, peer: str) -> str:
+        """Return the header for a peer; empty if there is none. Raises `OSError` where it cannot be read."""
+        if self.authorizations is None or "/" in peer or peer in (".", ".."):
+            return ""
+        try:
+            with (self.authorizations / peer).open("rb") as file:
+                return file.read(_LONGEST).decode("latin-1").strip()
+        except FileNotFoundError:
+            return ""

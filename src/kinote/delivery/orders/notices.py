@@ -1,0 +1,122 @@
+"""Notices that are owed become deliveries, once they are due: to destinations that understand rejection notes.
+
+A rejection for patient safety goes before everything else. For a revised note, the new document is confirmed first, and
+only then the old one is rejected. What is owed to a receiver without such a destination waits for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import Connection, select
+
+from kinote.catalog.known_systems import destination_rows
+from kinote.catalog.schema.tables import outgoing_delivery
+from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.orders.ordering import Selected, order
+from kinote.delivery.orders.rows import DeliveryState
+from kinote.jobs.kinds import NORMAL, URGENT
+from kinote.lifecycle.acts import REVISED, SAFETY, stored_act
+from kinote.lifecycle.notices import Notice, not_given, notices, peers_owed, successors
+from kinote.peers.destination import Content, Destination, destination_of
+from kinote.security.actors import KINOTE
+from kinote.telemetry.clock import Clock
+
+#: Notices of one delivery.
+_TOGETHER = 500
+
+#: Seconds between two looks; and how long notices are left alone after a delivery of some has failed.
+_EVERY, _AGAIN_AFTER = 5.0, timedelta(hours=1)
+
+
+class NoticeSender:
+    """Orders deliveries of what is owed. Several servers may do this at once."""
+
+    def __init__(self, catalog: Catalog, clock: Clock) -> None:
+        self._catalog = catalog
+        self._clock = clock
+
+    def step(self) -> float:
+        """Look once; gives the seconds until the next look."""
+        with self._catalog.read() as connection:
+            owed = [peer for peer in peers_owed(connection) if _wanted(connection, peer, self._clock)]
+        for peer in owed:
+            self._catalog.submit(partial(self._order, peer=peer), background=True).result()
+        return _EVERY
+
+    def _order(self, transaction: Connection, peer: int) -> None:
+        found = _wanted(transaction, peer, self._clock)
+        if not found:
+            return
+        to, uids, priority = found
+        order(
+            transaction,
+            to.id,
+            Selected(instances=tuple(uids)),
+            by=KINOTE,
+            clock=self._clock,
+            content=Content.NOTES,
+            priority=priority,
+            reason="owed because of withdrawals",
+            cause=cause_of(peer),
+        )
+
+
+def cause_of(peer: int) -> str:
+    """Return the cause of the deliveries of notices to a peer."""
+    return f"notices {peer}"
+
+
+def destination_for(connection: Connection, peer: int) -> Destination | None:
+    """Return the destination by which a peer is told of withdrawals; None where it has to be told by hand."""
+    in_use = map(destination_of, destination_rows.destinations_in_use(connection))
+    return next(
+        (each for each in in_use if each.peer == peer and each.policy.rejection_notes and not each.has_ended),
+        None,
+    )
+
+
+def _wanted(connection: Connection, peer: int, clock: Clock) -> tuple[Destination, Sequence[str], int] | None:
+    """Return what is to be sent to a peer now, and how urgent it is; None for nothing."""
+    to = destination_for(connection, peer)
+    if to is None or _is_under_way(connection, peer, clock):
+        return None
+    due = [each for each in notices(connection, peer_id=peer, limit=_TOGETHER) if each.is_due]
+    # Those for patient safety alone: nothing is to hold them up.
+    if safety := [
+        each.sop_instance_uid for each in due if stored_act(each.act) is SAFETY and each.is_rejection
+    ]:
+        return to, safety, URGENT
+    first = _to_be_confirmed_first(connection, peer, due)
+    uids = list(dict.fromkeys(uid for missing in first.values() for uid in missing))
+    if not uids:
+        uids = [each.sop_instance_uid for each in due]
+    return (to, uids, NORMAL) if uids else None
+
+
+def _to_be_confirmed_first(
+    connection: Connection, peer: int, due: Sequence[Notice]
+) -> dict[int, Sequence[str]]:
+    """Return the new documents that a peer does not have yet, by the withdrawals of the earlier ones."""
+    revised = {each.withdrawal for each in due if stored_act(each.act) is REVISED and each.is_rejection}
+    return {key: not_given(connection, peer, successors(connection, key)) for key in sorted(revised)}
+
+
+def _is_under_way(connection: Connection, peer: int, clock: Clock) -> bool:
+    """Return whether a delivery of notices has not ended, or has failed a short time ago."""
+    query = (
+        select(outgoing_delivery.c.state, outgoing_delivery.c.ended_at)
+        .where(outgoing_delivery.c.cause == cause_of(peer))
+        .order_by(outgoing_delivery.c.id.desc())
+        .limit(1)
+    )
+    last = connection.execute(query).first()
+    if last is None:
+        return False
+    state = DeliveryState(last.state)
+    if not state.has_ended:
+        return True
+    return state is not DeliveryState.DONE and last.ended_at > timestamp(clock() - _AGAIN_AFTER)

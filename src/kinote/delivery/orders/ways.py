@@ -1,0 +1,37 @@
+"""The ways to each kind of endpoint: what sends there, and what asks there."""
+
+from __future__ import annotations
+
+from kinote.delivery.orders.by_folder import ByFolder, ByLooking
+from kinote.delivery.orders.by_web import ByQido, ByStow
+from kinote.delivery.orders.calling import Calling
+from kinote.delivery.orders.carriers import ByDimse, Carrier
+from kinote.delivery.orders.finders import ByFind, Finder, NotQueryableError
+from kinote.delivery.orders.rows import Delivery
+from kinote.peers.peer import EndpointKind
+
+
+def carrier(delivery: Delivery, calling: Calling) -> Carrier:
+    """Return what sends to the destination of a delivery. Raises `ValueError` where there is no way for its kind."""
+    endpoint, to = delivery.endpoint, delivery.to
+    match endpoint.kind:
+        case EndpointKind.DIMSE:
+            return ByDimse(endpoint, to.policy, calling)
+        case EndpointKind.DICOMWEB:
+            return ByStow(endpoint, to.policy, calling, to.peer_name)
+        case EndpointKind.FOLDER:
+            return ByFolder(endpoint)
+    raise ValueError(f"Objects cannot be sent to an endpoint of the kind {endpoint.kind}.")
+
+
+def finder(delivery: Delivery, calling: Calling) -> Finder:
+    """Return what asks the destination of a delivery. Raises `NotQueryableError` where there is no way for its kind."""
+    endpoint = delivery.endpoint
+    match endpoint.kind:
+        case EndpointKind.DIMSE:
+            return ByFind(endpoint, calling)
+        case EndpointKind.DICOMWEB:
+            return ByQido(endpoint, calling, delivery.to.peer_name)
+        case EndpointKind.FOLDER:
+            return ByLooking(endpoint)
+    raise NotQueryableError(f"An endpoint of the kind {endpoint.kind} cannot be asked.")

@@ -1,0 +1,1 @@
+"""Media by REST: exports of studies and notes. May use what `web.api` may."""

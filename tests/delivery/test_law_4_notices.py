@@ -1,0 +1,138 @@
+"""Law 4: whoever was given an object is told of its withdrawal, once its undo window has closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.orders import notices as sending
+from kinote.delivery.orders.notices import NoticeSender
+from kinote.lifecycle.acts import QUALITY, SAFETY, Act
+from kinote.lifecycle.notices import notices, tell_by_hand
+from kinote.notes.acts.rejection import reject
+from kinote.notes.acts.undo_windows import UndoWindows
+from kinote.peers.destination import Policy
+from tests.actors import ROE
+from tests.clock import clock
+from tests.delivery.lying_peer import Peer, listening
+from tests.delivery.outbox import Outbox, outbox
+
+UNDERSTANDS = Policy(rejection_notes=True)
+
+
+@pytest.fixture
+def box(catalog: Catalog, tmp_path: Path) -> Iterator[Outbox]:
+    with outbox(catalog, tmp_path) as opened:
+        yield opened
+
+
+def withdraw(box: Outbox, uid: str, act: Act = QUALITY, window: timedelta = timedelta(0)) -> int:
+    return box.catalog.write(
+        lambda transaction: reject(
+            transaction, [uid], act=act, text="blurred", by=ROE, now=clock().astimezone(), undo_window=window
+        )
+    )
+
+
+def owed(box: Outbox) -> list[tuple[bool, bool]]:
+    """Of each that is owed whether it is a rejection, and whether it is due."""
+    with box.catalog.read() as connection:
+        return [(each.is_rejection, each.is_due) for each in notices(connection, limit=100)]
+
+
+def step(box: Outbox) -> None:
+    UndoWindows(box.catalog, clock).step()
+    NoticeSender(box.catalog, box.shop.clock).step()
+    box.carry_out()
+
+
+def test_law_4_a_receiver_that_understands_them_gets_the_rejection_note(box: Outbox) -> None:
+    uids = box.images(2)
+    peer = Peer()
+    with listening(peer) as endpoint:
+        box.order(box.destination(endpoint, policy=UNDERSTANDS))
+        box.carry_out()
+        withdraw(box, uids[0])
+        assert owed(box) == [(True, False)] or owed(box) == [(True, True)]
+        step(box)
+    assert owed(box) == []
+    assert len(peer.given) == 3
+    assert peer.has[peer.given[2]][2] == "1.2.840.10008.5.1.4.1.1.88.59"
+
+
+def test_law_4_nothing_is_told_before_the_window_has_closed(box: Outbox) -> None:
+    uids = box.images(1)
+    peer = Peer()
+    with listening(peer) as endpoint:
+        box.order(box.destination(endpoint, policy=UNDERSTANDS))
+        box.carry_out()
+        withdraw(box, uids[0], window=timedelta(hours=1))
+        step(box)
+    assert owed(box) == [(True, False)]
+    assert peer.given == uids
+
+
+def test_law_4_a_receiver_without_such_a_destination_is_told_by_hand(box: Outbox) -> None:
+    uids = box.images(1)
+    peer = Peer()
+    with listening(peer) as endpoint:
+        box.order(box.destination(endpoint))
+        box.carry_out()
+        key = withdraw(box, uids[0])
+        step(box)
+        assert (peer.given, owed(box)) == (uids, [(True, True)])
+    with box.catalog.read() as connection:
+        (one,) = notices(connection, limit=10)
+    number = box.catalog.write(
+        lambda transaction: tell_by_hand(
+            transaction, key, peer_id=one.peer, address=one.address, by="by telephone", now=clock()
+        )
+    )
+    assert (number, owed(box)) == (1, [])
+    assert box.ledger()[one.sop_instance_uid] == "told"
+
+
+def test_law_4_what_is_for_patient_safety_goes_first(box: Outbox) -> None:
+    uids = box.images(2)
+    peer = Peer()
+    with listening(peer) as endpoint:
+        box.order(box.destination(endpoint, policy=UNDERSTANDS))
+        box.carry_out()
+        withdraw(box, uids[0])
+        urgent = withdraw(box, uids[1], SAFETY)
+        UndoWindows(box.catalog, clock).step()
+        with box.catalog.read() as connection:
+            first = {each.sop_instance_uid: each.withdrawal for each in notices(connection, limit=10)}
+        step(box)
+        assert first[peer.given[2]] == urgent
+        step(box)
+    assert (len(peer.given), owed(box)) == (4, [])
+
+
+def test_law_4_a_notice_that_was_not_taken_stays_owed(box: Outbox) -> None:
+    uids = box.images(1)
+    peer = Peer(script=lambda uid, number: 0 if uid in uids else 0xA900)
+    with listening(peer) as endpoint:
+        box.order(box.destination(endpoint, policy=UNDERSTANDS))
+        box.carry_out()
+        withdraw(box, uids[0])
+        step(box)
+    assert owed(box) == [(True, True)]
+
+
+def test_breach_of_law_4_notices_that_nobody_sends_are_noticed(
+    box: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no destination counted as one that understands them, they would stay owed."""
+    uids = box.images(1)
+    monkeypatch.setattr(sending, "destination_for", lambda connection, peer: None)
+    with listening(Peer()) as endpoint:
+        box.order(box.destination(endpoint, policy=UNDERSTANDS))
+        box.carry_out()
+        withdraw(box, uids[0])
+        step(box)
+    assert owed(box) == [(True, True)]
