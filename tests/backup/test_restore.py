@@ -5,25 +5,18 @@ from __future__ import annotations
 import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
-from kinote.backup.copied_index import copy_index
-from kinote.backup.making import Made, Source, make_backup
-from kinote.backup.manifest import INDEX, MANIFEST
-from kinote.backup.refusals import BackupError
+from kinote.backup.making import make_backup
 from kinote.backup.replaying import replay
-from kinote.backup.restoring import Restored, chosen_backup, restore
 from kinote.backup.running import BackupOptions, Backups
 from kinote.catalog import changes
-from kinote.catalog.schema.tables import api_token, metadata, sign_in_session, user_account
-from kinote.holdings.journal import Journal, compare, end_left, read_all
+from kinote.catalog.schema.tables import api_token, sign_in_session, user_account
+from kinote.holdings.journal import Journal, compare
 from kinote.lifecycle.acts import RETENTION_EXPIRED, WRONG_PATIENT, Act
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.withdrawal import undo
@@ -31,96 +24,26 @@ from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo_windows import close_window
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import store_roots
-from kinote.storage.marks import DirectoryMark, directory_mark, mark_directory
 from tests.actors import ROE
+from tests.backup.day import (
+    INSTALLATION,
+    Day,
+    explained,
+    fed,
+    journaling,
+    live,
+    restored,
+    rows,
+    shorten,
+    silent,
+    source_of,
+)
 from tests.clock import clock
-from tests.databases import PostgresServer
 from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, SECOND, Image, image_uid
-from tests.laws.conftest import OpenHouse, open_house, open_postgresql_house, open_sqlite_house  # noqa: F401
+from tests.laws.conftest import OpenHouse
 from tests.laws.day import a_day
 from tests.laws.house import House
-
-INSTALLATION = "0123456789abcdef"
-
-#: What is not the same after a restore: the feed has other positions, and processes are others.
-OTHER = {"house", "node", "commit_mark", "change", "store", "backup", "journal_entry"}
-
-
-def silent(_what: str, _done: int, _total: int) -> None:
-    """Nobody looks."""
-
-
-@dataclass
-class Day:
-    """A house after a day, with its journal, and its backups."""
-
-    acts: Acts
-    location: Path
-
-    @property
-    def house(self) -> House:
-        return self.acts.house
-
-    def backup(self, *, has_images: bool = True) -> Made:
-        return make_backup(source_of(self.house), self.location, clock, silent, has_images=has_images)
-
-
-def source_of(house: House) -> Source:
-    roots = store_roots(house.data)
-    return Source(
-        house.catalog,
-        house._options.url,
-        INSTALLATION,
-        roots["files"],
-        roots["packs"],
-        journal_folder(house.data),
-    )
-
-
-@pytest.fixture
-def day(open_house: OpenHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:  # noqa: F811
-    monkeypatch.setattr(House, "_open", journaling(House._open))
-    with open_house() as acts:
-        a_day(acts)
-        yield Day(acts, tmp_path / "backups")
-        acts.house.catalog._journal.close()  # type: ignore[attr-defined]
-
-
-def journaling(opened: Callable[[House], None]) -> Callable[[House], None]:
-    """Open a house with a journal, as the product does."""
-
-    def open_with_journal(house: House) -> None:
-        opened(house)
-        house.catalog._journal = Journal(journal_folder(house.data), clock, lambda: INSTALLATION)
-
-    return open_with_journal
-
-
-def rows(house: House) -> dict[str, list[str]]:
-    with house.catalog.read() as connection:
-        return {
-            table.name: sorted(repr(tuple(row)) for row in connection.execute(select(table)))
-            for table in metadata.sorted_tables
-            if table.name not in OTHER
-        }
-
-
-def fed(house: House) -> list[tuple[str, str, str, int | None]]:
-    return [each.what for each in house.changes()]
-
-
-@pytest.fixture
-def empty_postgresql(postgresql_server: PostgresServer) -> Iterator[str]:
-    """The address of an empty PostgreSQL database."""
-    name = f"restored_{uuid.uuid4().hex}"
-    yield postgresql_server.create(name)
-    postgresql_server.drop(name)
-
-
-def restored(day: Day, data: Path, database: str = "") -> tuple[Restored, House]:
-    found = restore(chosen_backup(day.location), data, database, clock, silent)
-    return found, House(database or f"sqlite:///{data / 'kinote.sqlite'}", data)
 
 
 def test_everything_comes_back(day: Day, tmp_path: Path) -> None:
@@ -144,7 +67,7 @@ def test_everything_comes_back(day: Day, tmp_path: Path) -> None:
 
 
 def test_there_and_back_is_the_same(
-    open_sqlite_house: OpenHouse,  # noqa: F811
+    open_sqlite_house: OpenHouse,
     empty_postgresql: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -185,15 +108,6 @@ def test_positions_of_before_are_refused(sqlite_day: Day, tmp_path: Path) -> Non
             assert changes.end(connection).epoch == 1
     finally:
         house.close()
-
-
-def explained(house: House, uid: str) -> Any:
-    return house.get(f"/api/v1/instances/{uid}/explain")["items"][0]
-
-
-def live(house: House) -> set[str]:
-    """All that any interface shows."""
-    return {each["00080018"]["Value"][0] for each in house.get("/dicomweb/instances", limit=1000)}
 
 
 @pytest.mark.parametrize("has_journal", [True, False], ids=["with journal", "without journal"])
@@ -397,69 +311,6 @@ def test_without_its_bytes_an_object_is_missing_until_it_comes_again(sqlite_day:
         house.close()
 
 
-def _shorten(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-def _change_byte(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def _say_newer(file: Path) -> None:
-    file.write_text(file.read_text().replace('"format": 1', '"format": 2'))
-
-
-DAMAGES: list[tuple[str, Callable[[Path], None], str]] = [
-    ("manifest missing", lambda folder: (folder / MANIFEST).unlink(), "never completed"),
-    ("manifest damaged", lambda folder: _change_byte(folder / MANIFEST), "damaged"),
-    ("of a newer version", lambda folder: _say_newer(folder / MANIFEST), "newer version"),
-    ("index shortened", lambda folder: _shorten(folder / INDEX), "damaged"),
-    ("index changed", lambda folder: _change_byte(folder / INDEX), "damaged"),
-    ("index missing", lambda folder: (folder / INDEX).unlink(), "incomplete"),
-]
-
-
-def test_a_damaged_pack_is_refused_and_a_later_one_is_not(sqlite_day: Day, tmp_path: Path) -> None:
-    first = sqlite_day.backup()
-    sqlite_day.acts.receive(Image(SECOND, 2))
-    sqlite_day.backup()
-    restore(first.folder, tmp_path / "first", "", clock, silent)
-    (pack,) = (sqlite_day.location / "objects" / "packs").glob("*.pack")
-    _change_byte(pack)
-    with pytest.raises(BackupError, match="damaged"):
-        restore(first.folder, tmp_path / "damaged", "", clock, silent)
-
-
-def test_a_restore_that_fails_at_the_end_leaves_journal_and_marks(
-    sqlite_day: Day, empty_postgresql: str, tmp_path: Path
-) -> None:
-    sqlite_day.backup()
-    sqlite_day.acts.receive(Image(SECOND, 7))
-    data = tmp_path / "restored"
-    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
-    before = read_all(journal_folder(data)).entries
-    mark_directory(data, DirectoryMark(INSTALLATION, "where it was", ("yesterday",)))
-
-    def failing(what: str, _done: int, _total: int) -> None:
-        if what == "filling the database":
-            raise OSError(28, "No space left on device")
-
-    with pytest.raises(BackupError, match="No space left"):
-        restore(chosen_backup(sqlite_day.location), data, empty_postgresql, clock, failing)
-    assert read_all(journal_folder(data)).entries == before
-    mark = directory_mark(data)
-    assert mark is not None
-    assert "yesterday" in mark.openings
-    found, house = restored(sqlite_day, data, empty_postgresql)
-    house.close()
-    assert [each["instances"] for each in found.adopted["withdrawals"]] == [1]
-    mark = directory_mark(data)
-    assert mark is not None
-    assert "yesterday" not in mark.openings
-
-
 def test_nobody_is_signed_in_after_a_restore(sqlite_day: Day, tmp_path: Path) -> None:
     def add(transaction: Connection) -> None:
         for number, login in enumerate(("roe", "left"), start=1):
@@ -549,7 +400,7 @@ def test_what_is_there_and_was_cut_off_is_brought_back(sqlite_day: Day, tmp_path
     shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     roots = store_roots(data)
     (image,) = roots["files"].rglob("*.dcm")
-    _shorten(image)
+    shorten(image)
     (pack,) = roots["packs"].glob("*.pack")
     pack.write_bytes(pack.read_bytes()[:4096])
     found, house = restored(sqlite_day, data)
@@ -559,143 +410,3 @@ def test_what_is_there_and_was_cut_off_is_brought_back(sqlite_day: Day, tmp_path
         assert house.stored_bytes() == sqlite_day.house.stored_bytes()
     finally:
         house.close()
-
-
-def test_a_pack_that_was_damaged_among_the_backups_is_copied_again(sqlite_day: Day) -> None:
-    sqlite_day.backup()
-    (pack,) = (sqlite_day.location / "objects" / "packs").glob("*.pack")
-    _change_byte(pack)
-    with pytest.raises(BackupError, match="damaged"):
-        sqlite_day.backup()
-    sqlite_day.backup()
-
-
-def test_a_backup_that_is_not_whole_is_refused(sqlite_day: Day, tmp_path: Path) -> None:
-    made = sqlite_day.backup()
-    for number, (_, damage, words) in enumerate(DAMAGES):
-        copied = tmp_path / f"copy {number}"
-        shutil.copytree(sqlite_day.location, copied)
-        damage(copied / made.folder.name)
-        with pytest.raises(BackupError, match=words):
-            restore(copied / made.folder.name, tmp_path / "restored", "", clock, silent)
-        assert not (tmp_path / "restored" / "kinote.sqlite").exists()
-
-
-@pytest.fixture
-def sqlite_day(
-    open_sqlite_house: OpenHouse,  # noqa: F811
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Day]:
-    monkeypatch.setattr(House, "_open", journaling(House._open))
-    with open_sqlite_house() as acts:
-        acts.receive(Image(FIRST, 1), Image(FIRST, LARGE))
-        acts.withdraw(image_uid(FIRST, 1))
-        yield Day(acts, tmp_path / "backups")
-
-
-def test_an_index_that_is_there_is_not_overwritten(sqlite_day: Day) -> None:
-    sqlite_day.backup()
-    before = rows(sqlite_day.house)
-    with pytest.raises(BackupError, match="Nothing is overwritten"):
-        restored(sqlite_day, sqlite_day.house.data)
-    assert rows(sqlite_day.house) == before
-
-
-def test_a_backup_of_another_installation_is_refused(sqlite_day: Day, tmp_path: Path) -> None:
-    sqlite_day.backup()
-    data = tmp_path / "restored"
-    _, house = restored(sqlite_day, data)
-    house.close()
-    (data / "kinote.sqlite").unlink()
-    other = tmp_path / "other"
-    source = source_of(sqlite_day.house)
-    made = make_backup(
-        Source(source.catalog, source.url, "another", source.images, source.packs, source.journal),
-        other,
-        clock,
-        silent,
-        has_images=False,
-    )
-    with pytest.raises(BackupError, match="another installation"):
-        restore(made.folder, data, "", clock, silent)
-    with pytest.raises(BackupError, match="another installation"):
-        make_backup(source, other, clock, silent, has_images=False)
-
-
-def test_a_backup_that_is_cut_off_leaves_nothing_and_goes_on(sqlite_day: Day) -> None:
-    seen: list[str] = []
-
-    def cut(what: str, done: int, total: int) -> None:
-        del done, total
-        seen.append(what)
-        if what == "reading back":
-            raise OSError(28, "No space left on device")
-
-    with pytest.raises(BackupError, match="No space left"):
-        make_backup(source_of(sqlite_day.house), sqlite_day.location, clock, cut, has_images=True)
-    assert [
-        each.name for each in sqlite_day.location.iterdir() if each.name not in ("objects", "installation")
-    ] == []
-    copied = list((sqlite_day.location / "objects" / "files").rglob("*.dcm"))
-    assert len(copied) == 1
-    was = copied[0].stat().st_mtime_ns
-    sqlite_day.backup()
-    assert copied[0].stat().st_mtime_ns == was
-
-
-def test_a_restore_that_is_cut_off_leaves_nothing_in_place_and_goes_on(
-    sqlite_day: Day, tmp_path: Path
-) -> None:
-    sqlite_day.backup()
-    before = rows(sqlite_day.house)
-    data = tmp_path / "restored"
-    for step in ("reading the backup", "copying packs", "looking for the bytes"):
-
-        def cut(what: str, _done: int, _total: int, step: str = step) -> None:
-            if what == step:
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            restore(chosen_backup(sqlite_day.location), data, "", clock, cut)
-        assert not (data / "kinote.sqlite").exists()
-    found, house = restored(sqlite_day, data)
-    try:
-        assert rows(house) == before
-        assert found.hidden == {}
-        assert compare(house.catalog, journal_folder(data)) == []
-    finally:
-        house.close()
-
-
-def test_the_copied_index_is_one_state_while_it_is_written(sqlite_day: Day, tmp_path: Path) -> None:
-    house = sqlite_day.house
-    number = 20
-
-    def write(_done: int, _total: int) -> None:
-        nonlocal number
-        if number < 24:
-            number += 1
-            house.receive([Image(SECOND, number).file])
-
-    copied = copy_index(house.catalog, house._options.url, tmp_path / "copy.sqlite", write)
-    copy = House(f"sqlite:///{tmp_path / 'copy.sqlite'}", tmp_path / "elsewhere")
-    try:
-        assert copied.log_bytes > 0
-        assert copy.rows("SELECT count(*) FROM instance") == [(2,)]
-        assert copy.rows("PRAGMA integrity_check") == [("ok",)]
-    finally:
-        copy.close()
-
-
-def test_a_log_that_grows_too_large_ends_the_backup_and_not_the_server(
-    sqlite_day: Day, tmp_path: Path
-) -> None:
-    house = sqlite_day.house
-    with pytest.raises(BackupError, match="write-ahead log"):
-        copy_index(
-            house.catalog, house._options.url, tmp_path / "copy.sqlite", lambda done, total: None, log_limit=1
-        )
-    house.receive([Image(SECOND, 21).file])
-    assert end_left(journal_folder(house.data), house.catalog, INSTALLATION) == 0
-    assert house.rows(str(text("SELECT count(*) FROM instance"))) == [(3,)]

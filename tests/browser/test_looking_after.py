@@ -50,6 +50,8 @@ class LookedAfter:
             f"""
             purge_after = 1
             reconcile_days = 0
+            backup_folder = "{folder / "backups"}"
+            backup_hours = 0
             scrub_days = 0
             smtp_host = "127.0.0.1"
             smtp_port = {box.port}
@@ -312,3 +314,15 @@ def test_what_is_missing_is_explained_by_what_one_has(page: Page, tmp_path: Path
     page.get_by_test_id("explain-since").fill("2026-01-01T00:00")
     ask("sender", "NOBODY", "NEVER_OFFERED")
     page.screenshot(path=tmp_path / "explain-sender.png")
+
+
+def test_a_backup_is_made_and_is_the_last_good_one(page: Page, tmp_path: Path) -> None:
+    page.goto("/backups")
+    expect(page.get_by_test_id("last-good-backup")).to_contain_text("no good backup")
+    expect(page.get_by_test_id("no-backups")).to_be_visible()
+    page.get_by_test_id("make-backup").click()
+    expect(page.get_by_test_id("backup-state")).to_have_text("good", timeout=60_000)
+    expect(page.get_by_test_id("last-good-backup")).to_contain_text("was made")
+    expect(page.get_by_test_id("backup-warning")).to_have_count(0)
+    expect(page.get_by_test_id("make-backup")).to_have_text("Make a backup now")
+    page.screenshot(path=tmp_path / "backups.png")

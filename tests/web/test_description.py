@@ -53,7 +53,14 @@ NOT_HERE = (
     "/{backup_id}",
     "/{decision_id}",
     "/{held_id}/comparison",
+    "/{fetch_id}/missing",
     "/{hold_id}",
+    "/{plan_id}",
+    "/archives/{peer_id}",
+    "/{peer_id}/requests",
+    "/{commitment_id}",
+    "/{route_id}",
+    "/{delivery_id}",
 )
 
 
@@ -92,8 +99,13 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "proposed-corrections",
             "held/decisions",
             "retention/holds",
+            "retention/plans",
+            "retention/evictions",
             "migrations/waiting",
             "migrations/duplicates",
+            "migrations/scans",
+            "migrations/fetches",
+            "migrations/folders",
         )
     }
 

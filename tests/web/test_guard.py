@@ -83,6 +83,7 @@ def test_health_and_metrics(client: httpx.Client) -> None:
         "status": "ready",
         "quarantined_files": 0,
         "damaged_objects": 0,
+        "folders_read_in_place": [],
         "alerts": [],
     }
     client.get("/dicomweb/studies")

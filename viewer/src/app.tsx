@@ -12,6 +12,7 @@ import { FindingsPage } from "./records/findings-page";
 import { HeldPage } from "./records/held-page";
 import { AlertsBadge } from "./operations/alerts-badge";
 import { AlertsPage } from "./operations/alerts-page";
+import { BackupsPage } from "./operations/backups-page";
 import { ExplainPage } from "./operations/explain-page";
 import { DeliveriesPage } from "./operations/deliveries-page";
 import { JobsPage } from "./operations/jobs-page";
@@ -36,6 +37,7 @@ const LINKS = [
   { page: "removed", href: "/removed", text: "Removed", right: "examine" },
   { page: "rejections", href: "/rejections", text: "Rejections", right: "examine" },
   { page: "purges", href: "/purges", text: "Purges", right: "examine" },
+  { page: "backups", href: "/backups", text: "Backups", right: "observe" },
   { page: "deliveries", href: "/deliveries", text: "Deliveries", right: "deliver" },
   { page: "routes", href: "/routes", text: "Routes", right: "observe" },
   { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
@@ -125,6 +127,8 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <RejectionsPage query={address.searchParams} />;
     case "purges":
       return <PurgesPage query={address.searchParams} />;
+    case "backups":
+      return <BackupsPage />;
     case "deliveries":
       return <DeliveriesPage query={address.searchParams} />;
     case "routes":

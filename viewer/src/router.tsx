@@ -51,6 +51,7 @@ const OPERATIONS = [
   "rejections",
   "purges",
   "removed",
+  "backups",
   "deliveries",
   "routes",
   "jobs",

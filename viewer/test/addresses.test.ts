@@ -9,6 +9,8 @@ const root = "/dicomweb/studies/1/series/1.2/instances/1.2.3";
 
 test("addresses of pictures", () => {
   expect(renderedAddress(place, null)).toBe(`${root}/rendered`);
+  expect(renderedAddress(place, null, { overlays: true })).toBe(`${root}/rendered`);
+  expect(renderedAddress(place, null, { overlays: false })).toBe(`${root}/rendered?overlays=off`);
   expect(renderedAddress(place, 3, { window: { center: 40.126, width: 400 }, side: 512 })).toBe(
     `${root}/frames/3/rendered?window=40.13,400,linear&viewport=512,512`,
   );

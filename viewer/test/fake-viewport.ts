@@ -35,6 +35,10 @@ export class FakeViewport implements Viewport {
     this.become({ inverted });
   }
 
+  setOverlays(overlays: boolean): void {
+    this.become({ overlays });
+  }
+
   getState(): ViewportState {
     return this.state;
   }

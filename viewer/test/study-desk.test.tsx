@@ -127,8 +127,13 @@ test("toolbar and keys work on the viewport, and show what it has become", async
   await press("v");
   expect(viewport.getState()).toMatchObject({ view: { zoom: 1.25 }, inverted: true });
   expect(document.querySelector(".tool-number")?.textContent).toBe("125 %");
+  await press("o");
+  expect(viewport.getState().overlays).toBe(false);
+  expect(byTestId("overlays").getAttribute("aria-pressed")).toBe("false");
   await press("0");
-  expect(viewport.getState()).toMatchObject({ view: FITTED, inverted: false, window: null });
+  expect(viewport.getState()).toMatchObject({ view: FITTED, inverted: false, overlays: true, window: null });
+  await click(byTestId("overlays"));
+  expect(viewport.getState().overlays).toBe(false);
 });
 
 test("dragging changes the window from the one in force, Shift moves the picture", async () => {

@@ -61,6 +61,10 @@ MEANINGS = {
         "The index does not know files of the store, more than a crash can leave.",
         "Check whether the index is an older copy, and bring back the newest one.",
     ),
+    "FOLDER_IN_PLACE_AWAY": Meaning(
+        "A folder of another system that is read in place cannot be read, or is empty.",
+        "See that its volume is mounted. Its images are shown and sent again when it is back.",
+    ),
     "FOLDERS_UNREADABLE": Meaning(
         "The last comparison of rows and bytes could not read folders or packs of the stores.",
         "See to the disk and to the rights of the server there. The log names them.",

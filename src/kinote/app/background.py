@@ -44,8 +44,12 @@ from kinote.notes.creator.making_awaited import MAKE_WAITING
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain, register_outdated
 from kinote.notes.registrar.waiting_jobs import MakeWaiting
+from kinote.retention.headroom import Volume
+from kinote.retention.keeping import CacheKeeper
+from kinote.retention.units.following import UnitCounter
 from kinote.security.audit_messages.sending import AuditSending
 from kinote.settings.model import Settings
+from kinote.storage.volume import room_of
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +119,17 @@ def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Se
         record=house.trail.write if house.trail is not None else None,
     )
     closing.callback(reaper.close)
+    units = UnitCounter(house.catalog, house.clock)
+    closing.callback(Repeatedly("retention-units", units.step, Event()).close)
+    keeper = CacheKeeper(
+        house.catalog,
+        house.clock,
+        node=node.id,
+        volume=lambda: Volume(*room_of(house.directory.path)),
+        remove_evicted=partial(remove_remembered, house.catalog, house.stores),
+    )
+    closing.callback(keeper.close)
+    closing.callback(Repeatedly("retention", keeper.step, Event()).close)
     closing.callback(Repeatedly("reaper", reaper.step, Event()).close)
     if settings.reconcile_days:
         reconciler = Reconciler(

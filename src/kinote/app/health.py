@@ -23,6 +23,7 @@ from kinote.holdings.health import (
     index_damaged,
     index_not_written,
 )
+from kinote.holdings.in_place_stores import folders_away, is_in_place_folder, read_in_place
 from kinote.holdings.reaping.clock_check import clock_alerts
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress
@@ -83,13 +84,19 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         own.append(index_damaged(house.soundness.faults))
     own += house.backups.alerts()
     own += house.unowned.alerts
+    own += folders_away(house.stores)
     own += [DISK_FULL] if _is_full(house) else _space_left(house)
     number_urgent = rejections.pop(REJECTED_FOR_PATIENT_SAFETY_REASONS.value, 0)
     # What may harm a patient comes before everything else.
     first = _safety_rejections(safety, number_urgent)
     later = [_waiting_rejections(number)] if (number := sum(rejections.values())) else []
     unknown = max(found.unknown, house.unowned.too_many)
-    return replace(found, unknown=unknown, others=(*first, *alerts(), *own, *later))
+    return replace(
+        found,
+        unknown=unknown,
+        others=(*first, *alerts(), *own, *later),
+        read_in_place=read_in_place(house.stores),
+    )
 
 
 def _scrub_progress(house: House, settings: Settings, connection: Connection) -> ScrubProgress:
@@ -108,7 +115,11 @@ def _is_full(house: House) -> bool:
 
 
 def _all_are_there(house: House) -> bool:
-    return all(house.store_is_there(store.id) for store in house.stores)
+    return all(
+        house.store_is_there(store.id)
+        for store in house.stores
+        if is_in_place_folder(house.stores, store.id) is None
+    )
 
 
 def _late_notes(number: int) -> Alert:

@@ -26,9 +26,14 @@ from kinote.holdings.removal import remove_remembered
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.intake.packets.taking_on import Channels
 from kinote.lifecycle.rejection.rules import RejectionRules
+from kinote.migration.fetching.fetch import Fetches
+from kinote.migration.fetching.named_sources import NamedSources
+from kinote.migration.folders.scan import FolderScans
+from kinote.notes.registrar.opened_first import read_first
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
+from kinote.retention.headroom import Volume
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.availability.taking import availability_offers
 from kinote.scp.commitment.asked import CommitmentProvider
@@ -41,6 +46,7 @@ from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignIn
 from kinote.settings.model import Settings
 from kinote.storage.journal_files import journal_folder
+from kinote.storage.volume import room_of
 from kinote.telemetry.clock import Clock
 from kinote.web.application import Rooms, WebOptions, create_application
 
@@ -99,7 +105,16 @@ def web_application(
         check_laws=lambda position: check_after(house.catalog, house.stores, position, house.store_is_there),
         compare_journal=lambda: compare(house.catalog, journal_folder(house.directory.path)),
         backups=house.backups,
+        # Commands, which may only look, leave that to servers.
+        study_opened=(
+            partial(read_first, house.catalog, house.door, clock=house.clock)
+            if house.node
+            else lambda study: None
+        ),
+        fetching=_fetching(house, settings),
+        scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock),
         purge_delays=settings.purge_delays(),
+        volume=lambda: Volume(*room_of(house.directory.path)),
         job_kinds=JOB_KINDS,
         peers=house.peers,
         record_for=house.ledger.record_for,
@@ -138,6 +153,15 @@ def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:
         # What they write has the mark of this process: it is protected as long as one of them lives.
         inherited=[house.presence.descriptor] if house.presence is not None else [],
     )
+
+
+def _fetching(house: House, settings: Settings) -> tuple[NamedSources, Fetches]:
+    options = settings.scp_options()
+    title = options.titles[0]
+    # A command listens nowhere: nothing can be moved to it.
+    moves_to = title if house.node else ""
+    named = NamedSources(house.catalog, house.peers, title, options.tls, moves_to)
+    return named, Fetches(house.catalog, house.receiver, house.clock)
 
 
 def _prove(house: House, challenge: str) -> str | None:

@@ -33,6 +33,7 @@ from kinote.delivery.ledger import Ledger
 from kinote.delivery.routing.from_settings import mirror_routes
 from kinote.dimse.tls import TlsOptions
 from kinote.holdings.door import Door
+from kinote.holdings.in_place_stores import is_in_place_folder, reach_in_place
 from kinote.holdings.installation import (
     Marks,
     NotTogetherError,
@@ -133,7 +134,10 @@ def open_house(
                         )
                 directory.recovered()
                 refusals = RefusedArrivals(catalog, clock)
-                there = partial(_is_there, {KINDS[kind]: root for kind, root in places.stores.items()})
+                reach_in_place(stores, catalog)
+                there = partial(
+                    _is_there, {KINDS[kind]: root for kind, root in places.stores.items()}, stores
+                )
                 uses = LastUse(catalog, clock)
                 maker = KeyObjectMaker(catalog, writes=purpose != "look")
                 recalling: list[Recaller] = []
@@ -342,7 +346,9 @@ def _open_directory(settings: Settings, *, unless_served: bool = False) -> Itera
         directory.close()
 
 
-def _is_there(roots: Mapping[int, Path], store: int) -> bool:
+def _is_there(roots: Mapping[int, Path], stores: Stores, store: int) -> bool:
+    if (folder := is_in_place_folder(stores, store)) is not None:
+        return folder.is_there()
     return store in roots and has_mark(roots[store])
 
 

@@ -14,6 +14,7 @@ from kinote.backup.manifest import read_manifest
 from kinote.backup.refusals import BackupError
 from kinote.backup.restoring import Restored, Tell, chosen_backup, rebuild, restore
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.holdings.in_place_stores import is_in_place_folder, reach_in_place
 from kinote.holdings.journal import compare
 from kinote.holdings.law_check import check_after
 from kinote.holdings.scrubbing.scrub import Scrubbed, scrub_after
@@ -77,18 +78,22 @@ def _look_at(data: Path, found: Restored, tell: Tell) -> dict[str, Any]:
         closing.callback(catalog.close)
         stores = local_stores(data)
         closing.callback(stores.close)
+        reach_in_place(stores, catalog)
+
+        def there(store: int) -> bool:
+            folder = is_in_place_folder(stores, store)
+            return folder.is_there() if folder is not None else store in KINDS.values()
+
         scrubbed = Scrubbed()
         position: int | None = 0
         while position is not None:
-            part, position = scrub_after(
-                catalog, stores, system_clock, position, store_is_there=set(KINDS.values()).__contains__
-            )
+            part, position = scrub_after(catalog, stores, system_clock, position, store_is_there=there)
             scrubbed.add(part)
             tell("reading and comparing", scrubbed.objects, found.counts.get("instance", 0))
         breaches = []
         position = 0
         while position is not None:
-            _, some, position = check_after(catalog, stores, position, set(KINDS.values()).__contains__)
+            _, some, position = check_after(catalog, stores, position, there)
             breaches += some
         differences = compare(catalog, journal_folder(data))
     problems = [f"law {each.law}: {each.subject}: {each.sentence}" for each in breaches]

@@ -41,6 +41,7 @@ from kinote.catalog.sql import dialects
 from kinote.catalog.sql.dialects import shown
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.damage import mark_damaged
+from kinote.holdings.in_place_stores import reach_in_place
 from kinote.holdings.installation import Marks, Places, forget_earlier_openings, give_marks
 from kinote.holdings.journal import Journal, note_begun, read_all
 from kinote.holdings.reconciling.rows import difference
@@ -338,6 +339,7 @@ def _prepare(
             f"The journal in {journal_folder(data)} is that of another installation. Move it away first."
         )
     with _opened(index, kept) as catalog, closing(local_stores(data.absolute())) as stores:
+        reach_in_place(stores, catalog)
         for statement in _OVER:
             catalog.write(lambda transaction, statement=statement: transaction.execute(text(statement)))  # type: ignore[misc]
         catalog.write(changes.begin_anew)

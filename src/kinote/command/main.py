@@ -26,6 +26,7 @@ from kinote.command import (
 )
 from kinote.command.archives import typed as archives_typed
 from kinote.command.deliveries import typed as deliveries_typed
+from kinote.command.migrations import typed as migrations_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.retention import typed as retention_typed
@@ -43,6 +44,7 @@ app.add_typer(withdrawals_typed.withdrawals)
 app.add_typer(held_typed.held)
 app.add_typer(backups_typed.adopted)
 app.add_typer(notes_typed.notes)
+app.add_typer(migrations_typed.migrate)
 app.add_typer(jobs_typed.jobs)
 app.add_typer(rejections_typed.rejections)
 app.add_typer(purges_typed.purges)

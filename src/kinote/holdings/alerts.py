@@ -34,6 +34,7 @@ _OF_ONE_SERVER = frozenset(
         "DISK_NEARLY_FULL",
         "FILES_NOT_SET_ASIDE",
         "FILES_UNKNOWN_TO_INDEX",
+        "FOLDER_IN_PLACE_AWAY",
         "FOLDERS_UNREADABLE",
         "RECEIVER_PROCESS_DOWN",
     }

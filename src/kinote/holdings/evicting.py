@@ -20,6 +20,7 @@ from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.holdings.damage import tell
 from kinote.holdings.removal import remember
 from kinote.lifecycle.archives.evidence import archives_keeping
+from kinote.lifecycle.holds.membership import holds_of, lock_holds
 
 #: Instances that are evicted together.
 _PAGE = 500
@@ -40,8 +41,8 @@ def evict(
     """Evict instances, given by their keys. Of each that is not evicted, the result says why.
 
     An instance is evicted only if it is live, its bytes are in a store, and an archive has committed to exactly these
-    bytes whose word counts now (`kinote.lifecycle.archives.evidence`); if `archive` is given, that one. Key objects
-    and what lies in the index are never evicted.
+    bytes whose word counts now (`kinote.lifecycle.archives.evidence`); if `archive` is given, that one. Key objects,
+    what lies in the index, and what is on hold are never evicted.
     """
     evicted = Evicted()
     keys = sorted(set(instances))
@@ -54,12 +55,17 @@ def _evict_page(
     transaction: Connection, keys: list[int], now: datetime, archive: int | None, evicted: Evicted
 ) -> None:
     rows = {row.id: row for row in _ROWS(transaction, keys)}
+    # No hold is placed from here on, so that one whose answer was given keeps its bytes.
+    lock_holds(transaction, shared=True)
+    holds = holds_of(transaction, keys, now)
     keeping = archives_keeping(transaction, keys, now)
     done = []
     for key in keys:
         row = rows.get(key)
         usable = [each for each in keeping.get(key, []) if archive in (None, each.peer)]
         why = _why_not(row, is_kept=bool(usable))
+        if not why and key in holds:
+            why = holds[key][0].sentence()
         if not why and not _removed(transaction, row):
             why = "It has changed meanwhile."
         if why:

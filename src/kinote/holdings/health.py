@@ -67,6 +67,8 @@ class HoldingsHealth:
     store_is_there: bool = True
     scrub: ScrubProgress | None = None
     directory_is_in_place: bool = True
+    #: Folders of other systems that are read in place: that they are durable is not ours to see.
+    read_in_place: tuple[str, ...] = ()
     #: Alerts of others, which are told with these.
     others: tuple[Alert, ...] = ()
 

@@ -24,6 +24,7 @@ class Right(StrEnum):
     CORRECT = "correct"
     RELEASE = "release"
     HOLD = "hold"
+    RETAIN = "retain"
     DELIVER = "deliver"
     EXAMINE = "examine"
     OBSERVE = "observe"
@@ -44,6 +45,7 @@ MEANINGS: Mapping[Right, str] = {
     Right.CORRECT: "correct patients, studies and orders by sending messages",
     Right.RELEASE: "decide about held copies",
     Right.HOLD: "place holds on studies, patients and notes, and end them",
+    Right.RETAIN: "set the rules by which bytes leave the cache, and evict by them",
     Right.DELIVER: "have objects sent to another system",
     Right.EXAMINE: "see what is not live: held copies, withdrawals, findings, accounts",
     Right.OBSERVE: "see how the server is doing: readiness and metrics",
@@ -127,6 +129,13 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/migrations/waiting"): Right.EXAMINE,
     ("GET", "/api/v1/migrations/duplicates"): Right.EXAMINE,
     ("POST", "/api/v1/migrations/key-objects"): Right.OPERATE,
+    ("GET", "/api/v1/migrations/fetches"): Right.EXAMINE,
+    ("POST", "/api/v1/migrations/fetches"): Right.OPERATE,
+    ("GET", "/api/v1/migrations/fetches/{fetch_id}/missing"): Right.EXAMINE,
+    ("GET", "/api/v1/migrations/sweep"): Right.EXAMINE,
+    ("GET", "/api/v1/migrations/scans"): Right.EXAMINE,
+    ("POST", "/api/v1/migrations/scans"): Right.OPERATE,
+    ("GET", "/api/v1/migrations/folders"): Right.EXAMINE,
     ("GET", "/api/v1/notes/{note_id}"): Right.READ,
     ("PUT", "/api/v1/notes/{note_id}"): Right.MARK,
     ("DELETE", "/api/v1/notes/{note_id}"): Right.WITHDRAW,
@@ -182,6 +191,14 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/purges/failures"): Right.EXAMINE,
     ("GET", "/api/v1/purges/plan"): Right.EXAMINE,
     ("POST", "/api/v1/purges/retry"): Right.OPERATE,
+    ("GET", "/api/v1/retention"): Right.OBSERVE,
+    ("GET", "/api/v1/retention/rules"): Right.EXAMINE,
+    ("PUT", "/api/v1/retention/rules"): Right.RETAIN,
+    ("GET", "/api/v1/retention/plans"): Right.EXAMINE,
+    ("POST", "/api/v1/retention/plans"): Right.EXAMINE,
+    ("GET", "/api/v1/retention/plans/{plan_id}"): Right.EXAMINE,
+    ("POST", "/api/v1/retention/plans/{plan_id}/evict"): Right.RETAIN,
+    ("GET", "/api/v1/retention/evictions"): Right.EXAMINE,
     ("GET", "/api/v1/retention/holds"): Right.EXAMINE,
     ("POST", "/api/v1/retention/holds"): Right.HOLD,
     ("GET", "/api/v1/retention/holds/{hold_id}"): Right.EXAMINE,
@@ -310,6 +327,8 @@ COMMANDS: dict[str, Right] = {
     "notes waiting": Right.EXAMINE,
     "notes duplicates": Right.EXAMINE,
     "notes materialise": Right.OPERATE,
+    "migrate scan": Right.OPERATE,
+    "migrate fetch": Right.OPERATE,
     "withdraw": Right.WITHDRAW_OTHERS,
     "withdrawals list": Right.EXAMINE,
     "withdrawals show": Right.EXAMINE,
@@ -327,6 +346,12 @@ COMMANDS: dict[str, Right] = {
     "purges list": Right.EXAMINE,
     "purges failures": Right.EXAMINE,
     "purges retry": Right.OPERATE,
+    "retention status": Right.OBSERVE,
+    "retention rules": Right.EXAMINE,
+    "retention save-rules": Right.RETAIN,
+    "retention plan": Right.EXAMINE,
+    "retention evict": Right.RETAIN,
+    "retention evictions": Right.EXAMINE,
     "retention holds": Right.EXAMINE,
     "retention hold": Right.HOLD,
     "retention release": Right.HOLD,

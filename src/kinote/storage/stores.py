@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import BinaryIO
 
@@ -20,10 +20,22 @@ class Stores:
         self._large = large
         self._small = small
         self.quarantine = quarantine
-        self._by_id: Mapping[int, Store] = {store.id: store for store in (large, small, *others)}
+        self._by_id: dict[int, Store] = {store.id: store for store in (large, small, *others)}
+        self._further: Callable[[int], Store | None] = lambda store: None
 
     def __iter__(self) -> Iterator[Store]:
-        return iter(self._by_id.values())
+        return iter(list(self._by_id.values()))
+
+    def reach(self, further: Callable[[int], Store | None]) -> None:
+        """Find further stores by their ids, when they are first needed."""
+        self._further = further
+
+    def find(self, store: int) -> Store | None:
+        """Return a store by its id; None if this server does not reach it."""
+        found = self._by_id.get(store)
+        if found is None and (found := self._further(store)) is not None:
+            found = self._by_id.setdefault(store, found)
+        return found
 
     def receive(self, now: datetime) -> Incoming:
         """Begin a new object whose size is unknown or more than `SMALL`. Raises `StorageError`."""
@@ -45,24 +57,21 @@ class Stores:
     def settle(self, group: Sequence[Incoming]) -> list[StorageError | None]:
         """Make finished objects durable, each in its store, and return the error or None of each, in their order."""
         failures: dict[int, StorageError | None] = {}
-        for number, store in self._by_id.items():
+        for number in {one.store for one in group}:
+            store = self._reached(number, "settle")
             mine = [at for at, one in enumerate(group) if one.store == number]
-            if mine:
-                failures.update(zip(mine, store.settle([group[at] for at in mine]), strict=True))
+            failures.update(zip(mine, store.settle([group[at] for at in mine]), strict=True))
         return [failures[at] for at in range(len(group))]
 
     def discard(self, incoming: Incoming) -> None:
         """Remove everything of an object that no row names, whatever its state. Raises OSError."""
         incoming.abandon()
         if incoming.key is not None:
-            self._by_id[incoming.store].remove([incoming.key])
+            self._reached(incoming.store, incoming.key).remove([incoming.key])
 
     def open(self, store: int, key: str, offset: int = 0, *, buffered: bool = True) -> BinaryIO:
         """Open a stored object as a file. Raises `StorageError` if it does not exist."""
-        found = self._by_id.get(store)
-        if found is None:
-            raise StorageError(f"Cannot open {key}: this server does not reach store {store}")
-        return found.open(key, offset, buffered=buffered)
+        return self._reached(store, key).open(key, offset, buffered=buffered)
 
     def remove(self, places: Iterable[tuple[int, str]]) -> None:
         """Delete objects by store and key, durably. Raises `StorageError`."""
@@ -70,16 +79,20 @@ class Stores:
         for store, key in places:
             by_store.setdefault(store, []).append(key)
         for store, keys in by_store.items():
-            if store not in self._by_id:
-                raise StorageError(f"Cannot remove {keys[0]}: this server does not reach store {store}")
-            self._by_id[store].remove(keys)
+            self._reached(store, keys[0]).remove(keys)
 
     def set_aside(self, places: Iterable[tuple[int, str]], *, why: str, now: datetime) -> int:
         """Move those objects that exist into the quarantine, by store and key, and return their number."""
         number = 0
         for store, key in places:
-            number += self._by_id[store].set_aside([key], self.quarantine, why=why, now=now)
+            number += self._reached(store, key).set_aside([key], self.quarantine, why=why, now=now)
         return number
+
+    def _reached(self, store: int, key: str) -> Store:
+        found = self.find(store)
+        if found is None:
+            raise StorageError(f"Cannot reach {key}: this server does not reach store {store}")
+        return found
 
     def close(self) -> None:
         for store in self._by_id.values():

@@ -51,6 +51,13 @@ def is_reserved_only(folder: Path) -> bool:
     return volume.f_bavail * volume.f_frsize < _reserve(volume.f_blocks * volume.f_frsize)
 
 
+def room_of(folder: Path) -> tuple[int, int]:
+    """Return how many bytes images may still take on the volume of a folder, and how many it has. Raises OSError."""
+    volume = os.statvfs(folder)
+    free, size = volume.f_bavail * volume.f_frsize, volume.f_blocks * volume.f_frsize
+    return max(0, free - _reserve(size)), size
+
+
 class StoreFolder:
     """The folder of an open store. Cheap to look at: two system calls. It can be pickled."""
 

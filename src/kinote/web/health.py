@@ -32,6 +32,7 @@ async def readyz(request: Request) -> Response:
             "status": "ready",
             "quarantined_files": health.quarantined,
             "damaged_objects": health.damaged.count,
+            "folders_read_in_place": list(health.read_in_place),
             "alerts": [asdict(alert) for alert in health.alerts],
         }
     )

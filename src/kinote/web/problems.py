@@ -71,6 +71,8 @@ from kinote.peers.refusals import (
     PeerVersionError,
     RefusedPeerError,
 )
+from kinote.retention.planning.plans import PlanNotFoundError
+from kinote.retention.rules.sets import RulesRefusedError, RulesVersionError
 from kinote.security.policy import NotAllowedError, SignInRequiredError
 from kinote.security.roles import UnknownRoleError
 from kinote.security.sign_in.identifying import WrongPasswordError
@@ -328,6 +330,8 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NeverHadError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (NotToBeReadError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (HeldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (PlanNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (RulesVersionError, HTTPStatus.PRECONDITION_FAILED, StaleVersionError.name, StaleVersionError.title),
     (HoldNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (HoldEndedError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
     (OnHoldError, HTTPStatus.CONFLICT, "on-hold", "A hold keeps it"),
@@ -419,7 +423,7 @@ def problem_of(error: Exception) -> Problem | None:
     if isinstance(error, NoteRefusedError):
         fields = tuple(FieldError(problem.field, problem.message) for problem in error.problems)
         return Problem(RefusedContentError.status, "note-refused", "The note is refused", str(error), fields)
-    if isinstance(error, RefusedPeerError):
+    if isinstance(error, (RefusedPeerError, RulesRefusedError)):
         fields = tuple(FieldError(fault.field, fault.message) for fault in error.faults)
         return Problem(
             RefusedContentError.status,

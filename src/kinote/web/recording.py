@@ -32,6 +32,7 @@ _NUMBERS = {
     "withdrawal_id": "withdrawal",
     "held_id": "held copy",
     "hold_id": "hold",
+    "plan_id": "retention plan",
     "decision_id": "decision",
     "correction_id": "proposed correction",
     "rejection_id": "rejection",

@@ -24,9 +24,13 @@ from kinote.intake.receiver import Receiver
 from kinote.jobs.kinds import JobKind
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
+from kinote.migration.fetching.fetch import Fetches
+from kinote.migration.fetching.named_sources import NamedSources
+from kinote.migration.folders.scan import FolderScans
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
+from kinote.retention.headroom import Volume
 from kinote.security.audit.trail import AuditTrail
 from kinote.security.policy import Policy
 from kinote.security.sign_in.identifying import SignIn
@@ -99,6 +103,14 @@ class Rooms:
     compare_journal: Callable[[], list[Difference]] = list
     #: Makes backups; None where none are made.
     backups: Backups | None = None
+    #: Told which study somebody opens, before its notes are read.
+    study_opened: Callable[[str], object] = lambda study: None
+    #: Scans folders of other systems; None where none are scanned.
+    scans: FolderScans | None = None
+    #: Finds other systems, and fetches from them; None where nothing is fetched.
+    fetching: tuple[NamedSources, Fetches] | None = None
+    #: The volume of the cache.
+    volume: Callable[[], Volume] = lambda: Volume(0, 0)
     #: How long the bytes of what is withdrawn stay.
     purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
     #: The kinds of jobs that this server does.

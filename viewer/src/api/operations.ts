@@ -231,6 +231,32 @@ export const failedPurges = (cursor: string | null, signal?: AbortSignal) =>
 export const retryPurges = (instances: number[]) =>
   act<{ count: number }>("POST", "/purges/retry", { body: { instances } });
 
+export interface Backup {
+  id: number;
+  state: "running" | "good" | "failed";
+  begun_at: string;
+  ended_at: string | null;
+  /** Null: the schedule. */
+  asked_by: string | null;
+  folder: string | null;
+  /** Why it has failed, or a remark. */
+  reason: string | null;
+  /** What is being done now, and how much of that. */
+  step: string | null;
+  done: number;
+  total: number;
+  bytes: number;
+}
+
+/** `warning`: why a person must look at them, e.g. because the last good one is too old. */
+export const backups = (cursor: string | null, signal?: AbortSignal) =>
+  get<Page<Backup> & { last_good: Backup | null; warning: string | null }>(
+    `/backups${query({ limit: "50", cursor })}`,
+    signal,
+  );
+
+export const makeBackup = () => act<Backup>("POST", "/backups", { body: { images: null } });
+
 /** Why something is missing, and what to do. */
 export interface Cause {
   code: string;

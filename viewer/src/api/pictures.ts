@@ -10,6 +10,8 @@ export interface Look {
   window?: { center: number; width: number } | null;
   /** Longest side asked for, in device pixels; null: as stored. */
   side?: number | null;
+  /** Whether overlay planes are drawn; they are, unless this is false. */
+  overlays?: boolean;
 }
 
 const instance = ({ study, series, sop }: Place) =>
@@ -22,6 +24,7 @@ export function renderedAddress(place: Place, frame: number | null, look: Look =
   const parts: string[] = [];
   if (look.window) parts.push(`window=${short(look.window.center)},${short(look.window.width)},linear`);
   if (look.side) parts.push(`viewport=${look.side},${look.side}`);
+  if (look.overlays === false) parts.push("overlays=off");
   const query = parts.length ? `?${parts.join("&")}` : "";
   return `${instance(place)}${frame === null ? "" : `/frames/${frame}`}/rendered${query}`;
 }

@@ -1,6 +1,6 @@
 import { may } from "../api/session";
-import { Fit, Help, Invert, Left, LinkIcon, Right, Star } from "../parts/icons";
-import { invert, reset, ZOOM_STEP, zoomBy } from "../viewport/tools";
+import { Fit, Help, Invert, Left, LinkIcon, Overlays, Right, Star } from "../parts/icons";
+import { invert, reset, switchOverlays, ZOOM_STEP, zoomBy } from "../viewport/tools";
 import type { Viewport, ViewportState } from "../viewport/viewport";
 import { WindowSelect } from "./window-select";
 
@@ -81,6 +81,17 @@ export function Toolbar(props: ToolbarProps) {
         onClick={() => invert(viewport)}
       >
         <Invert />
+      </button>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Overlays"
+        title="Overlays of the image on or off (O)"
+        aria-pressed={state.overlays}
+        onClick={() => switchOverlays(viewport)}
+        data-testid="overlays"
+      >
+        <Overlays />
       </button>
       <span className="tool-group">
         <button

@@ -4,7 +4,7 @@ import { may } from "../api/session";
 import { imageSeries } from "../model/positions";
 import { titleOfKey } from "../model/titles";
 import { useKeys } from "../parts/keys";
-import { invert, reset, ZOOM_STEP, zoomBy } from "../viewport/tools";
+import { invert, reset, switchOverlays, ZOOM_STEP, zoomBy } from "../viewport/tools";
 import type { Viewport } from "../viewport/viewport";
 import type { Scroller } from "./use-scrollers";
 
@@ -64,6 +64,7 @@ export function useDeskKeys({
     else if (key === "-") zoomBy(viewport, 1 / ZOOM_STEP);
     else if (key === "0") reset(viewport);
     else if (key === "v") invert(viewport);
+    else if (key === "o") switchOverlays(viewport);
     else if (title) event.repeat || !may("mark") || onStarUnder(title);
     else return false;
     return true;

@@ -10,6 +10,7 @@ const KEYS: [string, string][] = [
   ["P, N", "Previous, next key image"],
   ["+ −", "Zoom"],
   ["V", "Invert"],
+  ["O", "Overlays on or off"],
   ["0", "Reset window, zoom and position"],
   ["Ctrl Enter", "Save the note"],
 ];

@@ -58,6 +58,12 @@ export const Invert = () => (
     <path d="M3 17L17 3v12a2 2 0 0 1-2 2z" fill="currentColor" />
   </Icon>
 );
+export const Overlays = () => (
+  <Icon>
+    <rect x="3" y="3" width="10" height="10" rx="1.5" />
+    <path d="M7 15.5A1.5 1.5 0 0 0 8.500 17H15.500A1.5 1.5 0 0 0 17 15.500V8.500A1.5 1.5 0 0 0 15.500 7" />
+  </Icon>
+);
 export const Fit = () => (
   <Icon>
     <path d="M3 7V3h4M13 3h4v4M17 13v4h-4M7 17H3v-4" />

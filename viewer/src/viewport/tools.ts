@@ -20,10 +20,14 @@ export const fit = (viewport: Viewport): void => viewport.setView(FITTED);
 
 export const invert = (viewport: Viewport): void => viewport.setInverted(!viewport.getState().inverted);
 
-/** Window, zoom, position and grey scale as they were at first. */
+export const switchOverlays = (viewport: Viewport): void =>
+  viewport.setOverlays(!viewport.getState().overlays);
+
+/** Window, zoom, position, grey scale and overlays as they were at first. */
 export function reset(viewport: Viewport): void {
   viewport.setView(FITTED);
   viewport.setInverted(false);
+  viewport.setOverlays(true);
   viewport.setWindow(null);
 }
 

@@ -42,6 +42,8 @@ export interface ViewportState {
   windowFacts: WindowFacts | null;
   view: View;
   inverted: boolean;
+  /** Whether the overlay planes of the images (60xx) are drawn. */
+  overlays: boolean;
 }
 
 /** A viewport before anything is asked of it. */
@@ -52,6 +54,7 @@ export const BLANK: ViewportState = {
   windowFacts: null,
   view: FITTED,
   inverted: false,
+  overlays: true,
 };
 
 export interface Viewport {
@@ -65,6 +68,7 @@ export interface Viewport {
   setWindow(window: Window | null): void;
   setView(view: View): void;
   setInverted(inverted: boolean): void;
+  setOverlays(overlays: boolean): void;
   /** The same object until something changes. */
   getState(): ViewportState;
   /** Hear of every change of the state: an image is shown, or failed, or something was set. Returns how to stop. */

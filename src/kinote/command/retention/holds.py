@@ -61,8 +61,8 @@ def _state(hold: dict[str, Any]) -> str:
 
 def _kept(keeps: dict[str, int]) -> str:
     return (
-        f"That is {keeps['instances']} instances of {keeps['studies']} studies with {keeps['bytes']} bytes, "
-        f"{keeps['withdrawn']} of them withdrawn."
+        f"That is {keeps['instances']} instances of {keeps['studies']} studies with {keeps['bytes']} bytes; "
+        f"{keeps['withdrawn']} of the instances are withdrawn."
     )
 
 

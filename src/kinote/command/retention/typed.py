@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -60,3 +61,81 @@ def release_hold(
         from kinote.command.retention import holds as acting
 
         acting.release(begun, hold, reason=reason)
+
+
+@retention.command("status")
+def show_status(
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is in the cache, when the volume is full, and whose word counts."""
+    with begin(data=data) as begun:
+        from kinote.command.retention import rules as acting
+
+        acting.status(begun, as_json=as_json)
+
+
+@retention.command("rules")
+def show_rules(
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the rules in force, and what each matches, lets go and protects now."""
+    with begin(data=data) as begun:
+        from kinote.command.retention import rules as acting
+
+        acting.rules(begun, as_json=as_json)
+
+
+@retention.command("save-rules")
+def save_rules(
+    file: Annotated[Path, typer.Argument(help="A JSON file with rules and bounds.")],
+    preview: Annotated[bool, typer.Option("--preview", help="Only show what would be different.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Put the rules of a file into force, whole, or show what they would change."""
+    with begin(data=data) as begun:
+        from kinote.command.retention import rules as acting
+
+        acting.save_rules(begun, file, preview=preview)
+
+
+@retention.command("plan")
+def make_plan(
+    wanted: Annotated[
+        int | None,
+        typer.Option("--bytes", min=0, help="How much is to be freed; else what the bounds ask for."),
+    ] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a plan: what would go by the rules, in which order, and how much that frees. Nothing goes."""
+    with begin(data=data) as begun:
+        from kinote.command.retention import rules as acting
+
+        acting.plan(begun, wanted=wanted, as_json=as_json)
+
+
+@retention.command("evict")
+def carry_out_plan(
+    plan: Annotated[int, typer.Argument(help="The number of a plan.")],
+    data: DataOption = None,
+) -> None:
+    """Carry out a plan: each object is looked at again, and what may still go is evicted."""
+    with begin(data=data) as begun:
+        from kinote.command.retention import rules as acting
+
+        acting.evict(begun, plan)
+
+
+@retention.command("evictions")
+def list_evictions(
+    plan: Annotated[int | None, typer.Option("--plan", help="Only those of this plan.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the last evictions: what went, when and by which rule, and what did not go though a plan had it."""
+    with begin(data=data) as begun:
+        from kinote.command.retention import rules as acting
+
+        acting.evictions(begun, plan=plan, as_json=as_json)

@@ -19,7 +19,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances.received_values import received_values
-from kinote.catalog.schema.tables import instance, location, series, study
+from kinote.catalog.schema.live import live_instance
+from kinote.catalog.schema.tables import location, series, study
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.archives.fetching import Fetched, NotFetchedError, Wanted, fetch
 from kinote.dicom.comparing.content import NotComparableError, difference, differing
@@ -212,15 +213,13 @@ class Recaller:
     def provable(self, connection: Connection, peer_id: int) -> tuple[int, str] | None:
         """Return an instance that is here and that an archive has committed to, the latest: key and UID."""
         row = connection.execute(
-            select(instance.c.id, instance.c.sop_instance_uid)
-            .join(location, location.c.instance == instance.c.id)
+            select(live_instance.c.id, live_instance.c.sop_instance_uid)
+            .join(location, location.c.instance == live_instance.c.id)
             .where(
                 location.c.archive == peer_id,
                 location.c.evidence == str(Evidence.COMMITTED),
-                instance.c.is_current,
-                instance.c.standing == "live",
-                instance.c.residence == "local",
-                instance.c.file_key.is_not(None),
+                live_instance.c.residence == "local",
+                live_instance.c.file_key.is_not(None),
             )
             .order_by(location.c.at.desc())
             .limit(1)
@@ -230,13 +229,13 @@ class Recaller:
     def _sought(self, connection: Connection, key: int) -> _Sought | None:
         row = connection.execute(
             select(
-                instance,
+                live_instance,
                 series.c.series_instance_uid,
                 study.c.study_instance_uid,
             )
-            .join(series, series.c.id == instance.c.series)
-            .join(study, study.c.id == instance.c.study)
-            .where(instance.c.id == key)
+            .join(series, series.c.id == live_instance.c.series)
+            .join(study, study.c.id == live_instance.c.study)
+            .where(live_instance.c.id == key)
         ).one_or_none()
         if row is None:
             return None

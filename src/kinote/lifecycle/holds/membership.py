@@ -19,6 +19,7 @@ from kinote.catalog.schema.tables import (
     instance,
     key_object,
     note_reference,
+    note_study,
     note_version,
     patient,
     study,
@@ -65,6 +66,18 @@ def holds_of(
             for row in of_patients.get(place.root, ()):
                 note(place.held_instance, row)
     return {key: [those[number] for number in sorted(those)] for key, those in found.items()}
+
+
+def studies_on_hold(connection: Connection, now: datetime) -> set[int]:
+    """Return the keys of all studies of which a hold keeps something: of a note, those that it touches."""
+    if connection.execute(_ANY).first() is None:
+        return set()
+    return {
+        row.held_study
+        for query in _HELD_STUDIES
+        for row in connection.execute(query)
+        if Hold.of(row).is_in_force(now)
+    }
 
 
 def keys_on_hold(connection: Connection, instances: Collection[int], now: datetime) -> set[int]:
@@ -199,5 +212,38 @@ _KEYS = (
     statements.LookUp(
         select(instance.c.id, instance.c.sop_instance_uid).where(~instance.c.is_current),
         instance.c.sop_instance_uid,
+    ),
+)
+
+_filed = patient.alias("filed_patient")
+_HELD_STUDY = (study.c.id.label("held_study"), *hold.c)
+
+_HELD_STUDIES = (
+    select(*_HELD_STUDY)
+    .join(hold, hold.c.study_instance_uid == study.c.study_instance_uid)
+    .where(hold.c.level == str(HoldLevel.STUDY), _IS_OPEN),
+    select(*_HELD_STUDY)
+    .select_from(hold)
+    .join(note_version, note_version.c.note == hold.c.note)
+    .join(note_study, note_study.c.version == note_version.c.id)
+    .join(study, study.c.study_instance_uid == note_study.c.study_instance_uid)
+    .where(hold.c.level == str(HoldLevel.NOTE), _IS_OPEN),
+    # Once by the patient that is named or that it is merged into, and once by those merged into the same.
+    *(
+        select(*_HELD_STUDY)
+        .select_from(hold)
+        .join(
+            _named,
+            (_named.c.patient_id == hold.c.patient_id)
+            & (_named.c.issuer == hold.c.issuer)
+            & (_named.c.patient_id != literal_column("''")),
+        )
+        .join(_filed, condition)
+        .join(study, study.c.patient == _filed.c.id)
+        .where(hold.c.level == str(HoldLevel.PATIENT), _IS_OPEN)
+        for condition in (
+            _filed.c.id == func.coalesce(_named.c.merged_into, _named.c.id),
+            _filed.c.merged_into == func.coalesce(_named.c.merged_into, _named.c.id),
+        )
     ),
 )

@@ -75,6 +75,7 @@ _CHANGING = {
     Right.REJECT: AuditEvent.DECIDED,
     Right.RELEASE: AuditEvent.DECIDED,
     Right.HOLD: AuditEvent.DECIDED,
+    Right.RETAIN: AuditEvent.CONFIGURED,
     Right.DELIVER: AuditEvent.DELIVERED,
     Right.OPERATE: AuditEvent.CONFIGURED,
     Right.EXAMINE: AuditEvent.CONFIGURED,

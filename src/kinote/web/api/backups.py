@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.backup.running import Backups, NoBackupNowError, backups, last_good, one_backup
+from kinote.holdings.health import Alert
 from kinote.web.api.idempotency import AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
@@ -32,17 +34,26 @@ class WantedBackup(BaseModel):
 @router.get("/backups", summary="The backups, the last first")
 async def list_backups(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
     """Backups with their `state` (`running`, `good` or `failed`), and `last_good`: the last one that was made whole and
-    read back, null if there is none."""
+    read back, null if there is none. `warning` says why a person must look at them, null if nobody must."""
     rooms = rooms_of(request)
     before = position_of(cursor, int)
 
     def read() -> object:
+        alerts = rooms.backups.alerts() if rooms.backups is not None else ()
         with rooms.catalog.read() as connection:
             found = backups(connection, before=before[0] if before else None, limit=limit + 1)
             following = cursor_of(found[limit - 1]["id"]) if len(found) > limit else None
-            return {**page(found[:limit], following), "last_good": last_good(connection)}
+            return {
+                **page(found[:limit], following),
+                "last_good": last_good(connection),
+                "warning": _sentence(alerts),
+            }
 
     return answer(await rooms.read(read))
+
+
+def _sentence(alerts: Sequence[Alert]) -> str | None:
+    return " ".join(each.text for each in alerts) or None
 
 
 @router.get("/backups/{backup_id}", summary="A backup, and how far it has come")

@@ -53,6 +53,7 @@ async def study_notes(
     rooms = rooms_of(request)
 
     def read() -> list[Note]:
+        rooms.study_opened(study)
         with rooms.catalog.read() as connection:
             return queries.notes_of_study(connection, study, everything)
 

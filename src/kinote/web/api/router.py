@@ -41,7 +41,8 @@ from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import notices, routes
 from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.media import exports
-from kinote.web.api.retention import holds
+from kinote.web.api.other_systems import fetches, scans, sweep
+from kinote.web.api.retention import holds, plans, rules
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -51,6 +52,9 @@ parts = (
     studies,
     notes,
     migrations,
+    scans,
+    fetches,
+    sweep,
     note_summary,
     instances,
     objects,
@@ -73,6 +77,8 @@ parts = (
     explaining,
     held,
     holds,
+    rules,
+    plans,
     proposed_corrections,
     rejections,
     jobs,

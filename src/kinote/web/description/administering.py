@@ -159,6 +159,7 @@ class Backups(Page[Backup]):
     """A page of backups, with the last one that was made whole."""
 
     last_good: Backup | None
+    warning: str | None
 
 
 class OpenAlerts(BaseModel):
@@ -310,6 +311,75 @@ class WaitingNote(BaseModel):
     reason: str
 
 
+class FolderScan(BaseModel):
+    """How far a folder of another system has been scanned. `position` is its last file whose outcome is known."""
+
+    id: int
+    folder: str
+    in_place: bool
+    content: str
+    position: str
+    files: int
+    counts: dict[str, int]
+    begun_at: str
+    changed_at: str
+    ended_at: str | None
+    problem: str
+
+
+class Sweep(BaseModel):
+    """How many key objects are left that an older reader than this one has read."""
+
+    reader: int
+    left: int
+
+
+class FetchAccount(BaseModel):
+    """Series and instances that another system lists, or that are flagged; that are here, and that are not."""
+
+    series: int
+    listed: int
+    here: int
+    missing: int
+
+
+class Fetch(BaseModel):
+    """What was fetched from another system. `position` is the last study that is done, of which there are `studies`."""
+
+    id: int
+    source: str
+    wants: str
+    position: str
+    studies: int
+    begun_at: str
+    changed_at: str
+    ended_at: str | None
+    problem: str
+    account: FetchAccount
+
+
+class MissingOfSeries(BaseModel):
+    """A series of which something is not here, with the first UIDs of that; `of_study` is that of the key objects."""
+
+    of_study: str
+    series_instance_uid: str
+    study_instance_uid: str
+    kind: str
+    listed: int
+    here: int
+    missing: list[str]
+    reason: str
+
+
+class FolderInPlace(BaseModel):
+    """A folder of another system whose files are read where they are."""
+
+    id: int
+    path: str
+    added_at: str
+    added_by: str
+
+
 class DuplicateNote(BaseModel):
     """A note of another system that was here already, as `note`."""
 
@@ -360,4 +430,9 @@ ADMINISTERING: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/migrations/waiting"): Page[WaitingNote],
     ("get", "/api/v1/migrations/duplicates"): Page[DuplicateNote],
     ("post", "/api/v1/migrations/key-objects"): MadeSome,
+    ("get", "/api/v1/migrations/scans"): Page[FolderScan],
+    ("get", "/api/v1/migrations/sweep"): Sweep,
+    ("get", "/api/v1/migrations/folders"): Page[FolderInPlace],
+    ("get", "/api/v1/migrations/fetches"): Page[Fetch],
+    ("get", "/api/v1/migrations/fetches/{fetch_id}/missing"): Page[MissingOfSeries],
 }

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from kinote.web.description.administering import ADMINISTERING
 from kinote.web.description.archiving import ARCHIVING
 from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal
+from kinote.web.description.retaining import RETAINING
 from kinote.web.description.routing import ROUTING
 from kinote.web.description.shapes import ANSWERS
 from kinote.web.problems import MEDIA_TYPE
@@ -49,7 +50,14 @@ _ALWAYS = (400, 403, 408, 421, 429, 431, 500, 503)
 _STATUS = {("post", "/api/v1/findings/register"): "202"}
 
 #: The shape of each answer, by method and path.
-SHAPES: dict[tuple[str, str], Any] = {**ANSWERS, **LOOKING_AFTER, **ADMINISTERING, **ARCHIVING, **ROUTING}
+SHAPES: dict[tuple[str, str], Any] = {
+    **ANSWERS,
+    **LOOKING_AFTER,
+    **ADMINISTERING,
+    **ARCHIVING,
+    **RETAINING,
+    **ROUTING,
+}
 
 #: Second answers, with a status of their own: what a preview says.
 ALSO: dict[tuple[str, str], tuple[str, str, Any]] = {
@@ -68,7 +76,11 @@ _FILES = (
 )
 
 #: Answers that come in lines, while the work is done.
-_LINES = ("/api/v1/migrations/notes",)
+_LINES = (
+    ("post", "/api/v1/migrations/notes"),
+    ("post", "/api/v1/migrations/scans"),
+    ("post", "/api/v1/migrations/fetches"),
+)
 
 
 def description(application: FastAPI) -> dict[str, Any]:
@@ -101,7 +113,7 @@ def _answers(method: str, path: str, operation: dict[str, Any], schemas: dict[st
         content.pop(_JSON, None)
         responses["304"] = {"description": "The client has it already."}
         return
-    if path in _LINES:
+    if (method, path) in _LINES:
         content.pop(_JSON, None)
         content["application/x-ndjson"] = {}
         return

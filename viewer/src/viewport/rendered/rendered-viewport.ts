@@ -99,6 +99,11 @@ class RenderedViewport implements Viewport {
     this.draw();
   }
 
+  setOverlays(overlays: boolean): void {
+    this.change({ overlays });
+    this.want();
+  }
+
   getState(): ViewportState {
     return this.state;
   }
@@ -120,9 +125,9 @@ class RenderedViewport implements Viewport {
   }
 
   private addressOf(image: ViewportImage): string {
-    const { window, view } = this.state;
+    const { window, view, overlays } = this.state;
     const side = sideFor(image, this.size, view.zoom, globalThis.devicePixelRatio || 1);
-    return renderedAddress(image, image.frame, { window, side });
+    return renderedAddress(image, image.frame, { window, side, overlays });
   }
 
   /** Go for the picture that is to be shown by now, and for those around it. */

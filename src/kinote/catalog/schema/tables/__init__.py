@@ -56,9 +56,19 @@ from kinote.catalog.schema.tables.notes import (
     note_study,
     note_version,
 )
+from kinote.catalog.schema.tables.other_systems import fetch, fetched_series, folder_scan, in_place_folder
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
-from kinote.catalog.schema.tables.retention import hold
+from kinote.catalog.schema.tables.retention import (
+    hold,
+    retention_eviction,
+    retention_hour,
+    retention_plan,
+    retention_plan_item,
+    retention_rules,
+    retention_unit,
+    retention_unit_archive,
+)
 from kinote.catalog.schema.tables.routes import route, route_result, route_wait, routed_object
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
@@ -109,8 +119,12 @@ __all__ = [
     "delivery_object",
     "destination",
     "endpoint",
+    "fetch",
+    "fetched_series",
     "finding",
+    "folder_scan",
     "hold",
+    "in_place_folder",
     "index_fact",
     "instance",
     "instance_bytes",
@@ -146,6 +160,13 @@ __all__ = [
     "received_value",
     "refused_arrival",
     "rejection_note",
+    "retention_eviction",
+    "retention_hour",
+    "retention_plan",
+    "retention_plan_item",
+    "retention_rules",
+    "retention_unit",
+    "retention_unit_archive",
     "route",
     "route_result",
     "route_wait",

@@ -1,0 +1,65 @@
+"""What is typed after `kinote migrate`: stores of other systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kinote.command.permitted import Commands
+from kinote.command.typed import DataOption
+from kinote.command.typed import begin as _begun
+
+migrate = Commands(name="migrate", no_args_is_help=True, help="Bring in the stores of other systems.")
+
+
+@migrate.command("scan")
+def scan(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of the other system's store.")],
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Leave the files where they are, and read them there.")
+    ] = False,
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Take key objects and presentation states only.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", help="Write the files that were refused or held to this file, as JSON Lines."
+        ),
+    ] = None,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the account as JSON.")] = False,
+) -> None:
+    """Register what lies in folders; exit status 1 where a file was refused. Run again, it goes on where it ended."""
+    with _begun(data=data) as begun:
+        from kinote.command.migrations import scanning
+
+        scanning.scan(begun, folders, in_place=in_place, notes=notes, report=report, as_json=as_json)
+
+
+@migrate.command("fetch")
+def fetch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A peer or a destination by its name, TITLE@host:port, or the URL of a DICOMweb service."
+        ),
+    ],
+    images: Annotated[
+        bool, typer.Option("--images", help="Fetch the images that key objects flag as well.")
+    ] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="Call TITLE@host:port by TLS.")] = False,
+    ae_title: Annotated[str | None, typer.Option("--ae-title", help="The AE title to call with.")] = None,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the account as JSON.")] = False,
+) -> None:
+    """Fetch the key objects of another system; exit status 1 where something is missing.
+
+    Run again, it goes on where it ended.
+    """
+    with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
+        from kinote.command.migrations import fetching
+
+        fetching.fetch(begun, source, images=images, tls=tls, as_json=as_json)

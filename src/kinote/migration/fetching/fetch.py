@@ -1,0 +1,219 @@
+"""Fetches the key objects of another system, study by study, and the images that they flag where that is wanted.
+
+For each series, what the other system lists is compared with what is here; what is missing is asked for again. What is
+here is not fetched. So a fetch that was interrupted, whatever the reason, goes on after the last study that is done.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeVar
+
+from kinote.catalog.transactions.catalog import Catalog
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION, PRESENTATION_STATES
+from kinote.intake.receiver import Receiver
+from kinote.migration.fetching.account import (
+    FetchedSeries,
+    account_of,
+    begin_fetch,
+    end_fetch,
+    write_study,
+)
+from kinote.migration.fetching.source import ListedSeries, Source, SourceError, Taking, Wanted
+from kinote.notes.lists.flagged import Flagged, flagged_by_key_objects_of, not_here
+from kinote.security.origins import Origin
+from kinote.telemetry.clock import Clock
+
+Answer = TypeVar("Answer")
+
+Wants = Literal["notes", "images"]
+
+#: How often what is missing of a series is asked for, and how often a system that does not answer is asked again; and
+#: seconds in between, doubled each time.
+_ATTEMPTS = 3
+_PAUSE = 1.0
+
+#: Seconds between two lines of progress.
+_TELL_EVERY = 1.0
+
+#: SOP classes of presentation states that are proposed, since nobody says of which class one is.
+_STATE_CLASSES = frozenset(f"{PRESENTATION_STATES[0]}{number}" for number in range(1, 13))
+
+
+class FetchUnderWayError(RuntimeError):
+    """The system is being fetched from already."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchTold:
+    """How far a fetch is: studies that are done of all, what was listed and is here; `problem` for which it ended."""
+
+    source: str
+    studies: int
+    of: int | None
+    account: dict[str, int]
+    has_ended: bool = False
+    problem: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as REST tells it."""
+        return {
+            "source": self.source,
+            "studies": self.studies,
+            "of": self.of,
+            "account": self.account,
+            "has_ended": self.has_ended,
+            "problem": self.problem,
+        }
+
+
+class Fetches:
+    """Fetches from other systems; from each once at a time."""
+
+    def __init__(
+        self, catalog: Catalog, receiver: Receiver, clock: Clock, wait: Callable[[float], object] = time.sleep
+    ) -> None:
+        self._catalog = catalog
+        self._receiver = receiver
+        self._clock = clock
+        self._wait = wait
+        self._busy: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def fetch(self, name: str, source: Source, wants: Wants, origin: Origin) -> Iterator[FetchTold]:
+        """Fetch from a system, or go on with it; tells how far it is, and at the end that it has ended.
+
+        Raises `FetchUnderWayError` before anything is told.
+        """
+        with self._lock:
+            if (name, wants) in self._busy:
+                raise FetchUnderWayError(f"Key objects are being fetched from {name} already.")
+            self._busy.add((name, wants))
+        return self._fetch(name, source, wants, origin)
+
+    def _fetch(self, name: str, source: Source, wants: Wants, origin: Origin) -> Iterator[FetchTold]:
+        try:
+            key, position, studies = self._catalog.write(
+                partial(begin_fetch, source=name, wants=wants, now=self._clock())
+            )
+            of, problem = None, ""
+            told_at = 0.0
+            try:
+                uids = self._asked(source.studies)
+                of = len(uids)
+                for uid in uids[bisect_right(uids, position) :]:
+                    found = self._study(source, uid, wants, origin)
+                    studies += 1
+                    self._catalog.write(
+                        partial(
+                            write_study,
+                            key=key,
+                            study_instance_uid=uid,
+                            studies=studies,
+                            found=found,
+                            now=self._clock(),
+                        )
+                    )
+                    if time.monotonic() - told_at >= _TELL_EVERY:
+                        told_at = time.monotonic()
+                        yield FetchTold(name, studies, of, self._account(key))
+            except SourceError as error:
+                problem = f"{error}."
+            self._catalog.write(partial(end_fetch, key=key, now=self._clock(), problem=problem))
+            yield FetchTold(name, studies, of, self._account(key), has_ended=not problem, problem=problem)
+        finally:
+            with self._lock:
+                self._busy.discard((name, wants))
+
+    def _account(self, key: int) -> dict[str, int]:
+        with self._catalog.read() as connection:
+            return account_of(connection, key)
+
+    def _asked(self, ask: Callable[[], Answer]) -> Answer:
+        """Ask again where a system does not answer. Raises `SourceError`."""
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return ask()
+            except SourceError:
+                self._wait(_PAUSE * 2**attempt)
+        return ask()
+
+    def _study(self, source: Source, uid: str, wants: Wants, origin: Origin) -> list[FetchedSeries]:
+        found = []
+        for series in self._asked(partial(source.series, uid, "KO")):
+            listed = self._asked(partial(source.instances, series))
+            wanted = Wanted(series, listed, frozenset({KEY_OBJECT_SELECTION}))
+            found.append(self._series(source, wanted, "notes", origin))
+        if wants == "images" and found:
+            found += self._flagged(source, uid, origin)
+        return found
+
+    def _flagged(self, source: Source, study_uid: str, origin: Origin) -> list[FetchedSeries]:
+        with self._catalog.read() as connection:
+            flagged = flagged_by_key_objects_of(connection, study_uid)
+        images: dict[ListedSeries, list[Flagged]] = {}
+        states: dict[str, set[str]] = {}
+        for each in flagged:
+            if each.series_instance_uid:
+                series = ListedSeries(each.study_instance_uid, each.series_instance_uid)
+                images.setdefault(series, []).append(each)
+            else:
+                states.setdefault(each.study_instance_uid, set()).add(each.sop_instance_uid)
+        found = []
+        for series, those in images.items():
+            classes = frozenset(each.sop_class_uid for each in those if each.sop_class_uid)
+            wanted = Wanted(series, sorted(each.sop_instance_uid for each in those), classes)
+            found.append(self._series(source, wanted, "images", origin))
+        for uid, named in states.items():
+            found += self._states(source, uid, named, origin)
+        return found
+
+    def _states(self, source: Source, study_uid: str, named: set[str], origin: Origin) -> list[FetchedSeries]:
+        """Fetch presentation states, of which nobody says in which series they are."""
+        found = []
+        for series in self._asked(partial(source.series, study_uid, "PR")):
+            listed = [uid for uid in self._asked(partial(source.instances, series)) if uid in named]
+            if listed:
+                found.append(self._series(source, Wanted(series, listed, _STATE_CLASSES), "images", origin))
+        return found
+
+    def _series(self, source: Source, wanted: Wanted, kind: str, origin: Origin) -> FetchedSeries:
+        """Fetch what is not here of a series, and ask again for what has not come."""
+        missing = self._missing(wanted.instances)
+        reason, unlisted = "", set[str]()
+        for attempt in range(_ATTEMPTS):
+            if not missing:
+                break
+            if attempt:
+                self._wait(_PAUSE * 2 ** (attempt - 1))
+            taking = Taking(self._receiver, origin)
+            try:
+                source.fetch(Wanted(wanted.series, missing, wanted.sop_class_uids), taking, attempt)
+                reason = taking.problem
+            except SourceError as error:
+                reason = str(error)
+            taking.settle()
+            missing = self._missing(missing)
+            if missing and kind == "images" and not attempt:
+                # Flagged images may never have been there. Those are not asked for again.
+                unlisted = set(missing) - set(self._asked(partial(source.instances, wanted.series)))
+                missing = [uid for uid in missing if uid not in unlisted]
+            refused = [taking.refused[uid] for uid in missing if uid in taking.refused]
+            if refused:
+                # What was refused here is refused the next time.
+                reason = refused[0]
+                break
+        why = (reason or "The other system lists it, and does not give it") if missing else ""
+        if unlisted:
+            why = why or "The other system does not list it"
+        left = [uid for uid in wanted.instances if uid in unlisted or uid in missing]
+        return FetchedSeries(wanted.series, kind, len(wanted.instances), left, why)
+
+    def _missing(self, instances: Sequence[str]) -> list[str]:
+        with self._catalog.read() as connection:
+            return not_here(connection, instances)

@@ -1,0 +1,158 @@
+"""A system that is asked by QIDO-RS, and from which is fetched by WADO-RS (PS3.18 section 10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from kinote.intake.expected import InStudy
+from kinote.migration.fetching.source import ListedSeries, SourceError, Taking, Wanted
+
+#: How many matches are asked for at once.
+_PAGE = 500
+
+#: Seconds for a connection, and between two pieces of an answer.
+_TIMEOUT = httpx.Timeout(60, connect=10)
+
+_CHUNK = 256 * 1024
+
+#: The objects as they are stored there, in whatever transfer syntax.
+_ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+
+_BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
+
+
+class WebSource:
+    """A system that is asked by DICOMweb, by the base URL of its studies service."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/").removesuffix("/studies")
+        self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
+
+    def studies(self) -> list[str]:
+        return sorted(set(self._uids("studies", "0020000D")))
+
+    def series(self, study_instance_uid: str, modality: str) -> list[ListedSeries]:
+        found = self._matches(f"studies/{quote(study_instance_uid)}/series", {"Modality": modality})
+        return [
+            ListedSeries(study_instance_uid, uid)
+            for match in found
+            if (uid := _value(match, "0020000E")) and _value(match, "00080060") in ("", modality)
+        ]
+
+    def instances(self, series: ListedSeries) -> list[str]:
+        return sorted(set(self._uids(f"{_path(series)}/instances", "00080018")))
+
+    def fetch(self, wanted: Wanted, taking: Taking, attempt: int = 0) -> None:
+        for uid in wanted.instances:
+            try:
+                with self._http.stream(
+                    "GET",
+                    f"{self._url}/{_path(wanted.series)}/instances/{quote(uid)}",
+                    headers={"Accept": _ACCEPT},
+                ) as response:
+                    if response.status_code == httpx.codes.OK:
+                        self._take(response, taking)
+                    else:
+                        taking.problem = f"{self._url} answers WADO-RS with status {response.status_code}"
+            except httpx.HTTPError as error:
+                raise SourceError(f"{self._url} cannot be reached: {error}") from error
+
+    def _take(self, response: httpx.Response, taking: Taking) -> None:
+        said = response.headers.get("content-type", "")
+        boundary = _BOUNDARY.search(said)
+        if not said.lower().startswith("multipart/related") or boundary is None:
+            taking.problem = f"{self._url} answers WADO-RS with {said or 'no media type'}"
+            return
+        upload = None
+        try:
+            for piece in one_part(response.iter_bytes(_CHUNK), boundary[1].encode()):
+                upload = upload or taking.receiver.open(taking.origin, InStudy())
+                upload.write(piece)
+        except BaseException:
+            if upload is not None:
+                upload.break_off("The answer ended before the object was whole.")
+            raise
+        if upload is None:
+            taking.problem = f"{self._url} answers WADO-RS without an object"
+        else:
+            taking.add(upload.finish())
+
+    def _uids(self, path: str, tag: str) -> Iterator[str]:
+        for match in self._matches(path, {}):
+            if uid := _value(match, tag):
+                yield uid
+
+    def _matches(self, path: str, keys: Mapping[str, str]) -> Iterator[Any]:
+        """Yield all matches, page by page, until a page brings nothing new."""
+        offset = 0
+        seen: set[int] = set()
+        while True:
+            page = self._page(path, {**keys, "limit": str(_PAGE), "offset": str(offset)})
+            new = [match for match in page if hash(repr(match)) not in seen]
+            seen.update(hash(repr(match)) for match in new)
+            yield from new
+            # A system without paging answers with the same again.
+            if len(page) < _PAGE or not new:
+                return
+            offset += len(page)
+
+    def _page(self, path: str, keys: Mapping[str, str]) -> list[Any]:
+        try:
+            answer = self._http.get(
+                f"{self._url}/{path}", params=dict(keys), headers={"Accept": "application/dicom+json"}
+            )
+        except httpx.HTTPError as error:
+            raise SourceError(f"{self._url} cannot be reached: {error}") from error
+        if answer.status_code == httpx.codes.NO_CONTENT:
+            return []
+        try:
+            found = answer.json() if answer.status_code == httpx.codes.OK else None
+        except ValueError:
+            found = None
+        if not isinstance(found, list):
+            raise SourceError(f"{self._url} answers QIDO-RS with status {answer.status_code}")
+        return [match for match in found if isinstance(match, dict)]
+
+
+def one_part(pieces: Iterator[bytes], boundary: bytes) -> Iterator[bytes]:
+    """Yield the content of the first part of a multipart body (RFC 2046 5.1). Memory is bounded by a piece."""
+    end = b"\r\n--" + boundary
+    head = b""
+    for piece in pieces:
+        head += piece
+        if b"\r\n\r\n" in head:
+            break
+        if len(head) > _CHUNK * 2:
+            return
+    else:
+        return
+    kept = head.partition(b"\r\n\r\n")[2]
+    while True:
+        at = kept.find(end)
+        if at >= 0:
+            if kept[:at]:
+                yield kept[:at]
+            return
+        out, kept = kept[: -len(end)], kept[-len(end) :]
+        if out:
+            yield out
+        piece = next(pieces, b"")
+        if not piece:
+            # Without the end of the part the object is not whole.
+            raise SourceError("The answer to WADO-RS ends before its object does")
+        kept += piece
+
+
+def _path(series: ListedSeries) -> str:
+    return f"studies/{quote(series.study_instance_uid)}/series/{quote(series.series_instance_uid)}"
+
+
+def _value(match: Mapping[str, Any], tag: str) -> str:
+    element = match.get(tag)
+    values = element.get("Value") if isinstance(element, dict) else None
+    return str(values[0]) if isinstance(values, list) and values else ""
