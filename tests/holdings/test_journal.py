@@ -34,6 +34,7 @@ from tests.notes.ward import IMAGE, IMAGE_2, IMAGE_3, fill
 #: The tables whose rows an act of the journal makes, and all others, of which the journal says nothing and why. A
 #: new table stands in one of them.
 JOURNALED = {
+    "commitment_given",
     "copy_decision",
     "decided_copy",
     "hold",
@@ -111,6 +112,9 @@ NOT_JOURNALED = {
     },
     "what people have set up, and how deliveries went: in a backup only": {
         "alert_channel",
+        "archive",
+        "commitment_asked",
+        "commitment_asked_instance",
         "alert_told",
         "delivery",
         "retention_eviction",

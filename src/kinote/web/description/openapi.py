@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from kinote.web.description.administering import ADMINISTERING
 from kinote.web.description.archiving import ARCHIVING
+from kinote.web.description.exporting import EXPORTING
 from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal
 from kinote.web.description.retaining import RETAINING
 from kinote.web.description.routing import ROUTING
@@ -55,6 +56,7 @@ SHAPES: dict[tuple[str, str], Any] = {
     **LOOKING_AFTER,
     **ADMINISTERING,
     **ARCHIVING,
+    **EXPORTING,
     **RETAINING,
     **ROUTING,
 }
@@ -81,6 +83,10 @@ _LINES = (
     ("post", "/api/v1/migrations/scans"),
     ("post", "/api/v1/migrations/fetches"),
 )
+
+
+#: Answers that are made while they are sent, of the media types that the route names.
+_STREAMS = (("post", "/api/v1/exports"),)
 
 
 def description(application: FastAPI) -> dict[str, Any]:
@@ -117,6 +123,9 @@ def _answers(method: str, path: str, operation: dict[str, Any], schemas: dict[st
         content.pop(_JSON, None)
         content["application/x-ndjson"] = {}
         return
+    if (method, path) in _STREAMS:
+        content.pop(_JSON, None)
+        return
     content[_JSON] = {"schema": _schema(SHAPES[method, path], schemas)}
     if (method, path) in ALSO:
         status, words, shape = ALSO[method, path]
@@ -137,6 +146,8 @@ def _problems(method: str, path: str, operation: dict[str, Any]) -> None:
         statuses |= {404}
     if path in _FILES:
         statuses |= {406, 410}
+    if (method, path) in _STREAMS:
+        statuses.add(406)
     if "accept" in parameters or path.endswith("/changes"):
         statuses.add(406)
     if method != "get":
