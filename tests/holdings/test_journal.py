@@ -120,6 +120,8 @@ NOT_JOURNALED = {
         "fetch",
         "fetched_series",
         "folder_scan",
+        "followed_peer",
+        "followed_study",
         "in_place_folder",
         "retention_eviction",
         "retention_plan",

@@ -69,6 +69,7 @@ WRONG = {
     "delivery_workers": ("65", "0 to 64"),
     "job_days": ("0", "1 to 3650"),
     "availability_quiet_seconds": ("0", "1 to 86400"),
+    "follow_minutes": ("10081", "0 to 10080"),
     "undo_seconds": ("604801", "0 to 604800"),
     "make_key_objects": ("perhaps", "true or false"),
     "http_host": ("0.0.0.0", "loopback"),

@@ -113,6 +113,7 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "migrations/duplicates",
             "migrations/folders",
             "migrations/fetches",
+            "migrations/followed",
             "migrations/scans",
         )
     }

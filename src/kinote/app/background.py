@@ -10,6 +10,7 @@ from functools import partial
 from threading import Event
 
 from kinote.alerting.telling import TELL_ALERTS, AlertMessenger, TellAlerts
+from kinote.app.fetching import fetching
 from kinote.app.house import House
 from kinote.catalog.nodes import Node
 from kinote.delivery.archives.asking import ASK_COMMITMENT, AskCommitment
@@ -39,6 +40,7 @@ from kinote.intake.refusals import RefusedArrivals
 from kinote.intake.settling_jobs import COMPARE_HELD, CompareHeld
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.workers import Handler, WorkerOptions, Workers
+from kinote.migration.following.followers import Followers
 from kinote.notes.acts.undo_windows import UndoWindows
 from kinote.notes.creator.making_awaited import MAKE_WAITING
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects, make_in_background
@@ -182,6 +184,16 @@ def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -
     closing.callback(Repeatedly("archives", archives.step, Event()).close)
     routes = RouteFollower(house.catalog, house.clock)
     closing.callback(Repeatedly("routes", routes.step, Event()).close)
+    if settings.follow_minutes:
+        followers = Followers(
+            house.catalog,
+            *fetching(house, settings),
+            house.clock,
+            node=node.id,
+            every=timedelta(minutes=settings.follow_minutes),
+        )
+        closing.callback(followers.close)
+        closing.callback(Repeatedly("followed-peers", followers.step, Event(), first=1.0).close)
     messenger = AlertMessenger(house.catalog, house.clock, settings.alert_options())
     closing.callback(Repeatedly("alert-messages", messenger.step, Event()).close)
 

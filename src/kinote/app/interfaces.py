@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from kinote.alerting.telling import send_test
 from kinote.app.background import JOB_KINDS
+from kinote.app.fetching import fetching
 from kinote.app.health import health_of
 from kinote.app.house import House, HouseError
 from kinote.catalog.transactions.catalog import Catalog
@@ -26,9 +27,8 @@ from kinote.holdings.removal import remove_remembered
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.intake.packets.taking_on import Channels
 from kinote.lifecycle.rejection.rules import RejectionRules
-from kinote.migration.fetching.fetch import Fetches
-from kinote.migration.fetching.named_sources import NamedSources
 from kinote.migration.folders.scan import FolderScans
+from kinote.migration.following.followed import note_opened
 from kinote.notes.registrar.opened_first import read_first
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
@@ -65,6 +65,9 @@ def rejection_rules(settings: Settings, peers: PeersInUse) -> RejectionRules:
 def _rights_of(peers: PeersInUse, caller: Actor) -> frozenset[Right]:
     """What a peer is named for, by its AE title; that it calls from its host is seen when its association is taken."""
     peer = peers.known.callers.get(caller.name)
+    if peer is None and (named := peers.known.by_name.get(caller.name)) is not None:
+        # We have fetched from it, by DICOMweb.
+        peer = named if any(each.url == caller.address for each in named.endpoints) else None
     if peer is None or not peer.is_enabled:
         return frozenset()
     return frozenset(Right(right.value) for right in peer.rights)
@@ -106,12 +109,8 @@ def web_application(
         compare_journal=lambda: compare(house.catalog, journal_folder(house.directory.path)),
         backups=house.backups,
         # Commands, which may only look, leave that to servers.
-        study_opened=(
-            partial(read_first, house.catalog, house.door, clock=house.clock)
-            if house.node
-            else lambda study: None
-        ),
-        fetching=_fetching(house, settings),
+        study_opened=(partial(_opened, house) if house.node else lambda study: None),
+        fetching=fetching(house, settings),
         scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock, house.directory.path),
         purge_delays=settings.purge_delays(),
         volume=lambda: Volume(*room_of(house.directory.path)),
@@ -155,13 +154,10 @@ def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:
     )
 
 
-def _fetching(house: House, settings: Settings) -> tuple[NamedSources, Fetches]:
-    options = settings.scp_options()
-    title = options.titles[0]
-    # A command listens nowhere: nothing can be moved to it.
-    moves_to = title if house.node else ""
-    named = NamedSources(house.catalog, house.peers, title, options.tls, moves_to)
-    return named, Fetches(house.catalog, house.receiver, house.clock)
+def _opened(house: House, study_instance_uid: str) -> None:
+    """See to a study that somebody opens: what is known of it, and what followed peers know."""
+    read_first(house.catalog, house.door, study_instance_uid, clock=house.clock)
+    note_opened(house.catalog, study_instance_uid, house.clock)
 
 
 def _prove(house: House, challenge: str) -> str | None:

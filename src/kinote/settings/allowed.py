@@ -31,6 +31,7 @@ ALLOWED = {
     "delivery_workers": "a whole number from 0 to 64",
     "job_days": "a whole number from 1 to 3650",
     "make_key_objects": "true or false",
+    "follow_minutes": "a whole number from 0 to 10080",
     "availability_quiet_seconds": "a whole number from 1 to 86400",
     "undo_seconds": "a whole number from 0 to 604800",
     "authentication": "none or local",

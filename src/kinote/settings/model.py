@@ -155,6 +155,12 @@ class Settings(AlertSettings):
         le=86400,
         description="Seconds for which a study has not changed when destinations are told of it.",
     )
+    follow_minutes: int = Field(
+        60,
+        ge=0,
+        le=10080,
+        description="Minutes after which followed peers are asked again for recent studies; 0: none is followed.",
+    )
     undo_seconds: int = Field(
         600,
         ge=0,

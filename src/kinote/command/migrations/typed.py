@@ -39,6 +39,47 @@ def scan(
         scanning.scan(begun, folders, in_place=in_place, notes=notes, report=report, as_json=as_json)
 
 
+@migrate.command("follow")
+def follow(
+    peer: Annotated[str, typer.Argument(help="The name of the peer.")],
+    images: Annotated[
+        bool, typer.Option("--images", help="Fetch the images that are flagged, when a study is opened.")
+    ] = False,
+    kinote: Annotated[
+        bool, typer.Option("--kinote", help="The peer is a Kinote: read its change feed.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Follow a peer: its notes, and what it rejects, come here by themselves while a server runs."""
+    with _begun(data=data) as begun:
+        from kinote.command.migrations import following
+
+        following.follow(begun, peer, images=images, kinote=kinote)
+
+
+@migrate.command("unfollow")
+def unfollow(
+    peer: Annotated[str, typer.Argument(help="The name of the peer.")], data: DataOption = None
+) -> None:
+    """Follow a peer no more. What has come stays."""
+    with _begun(data=data) as begun:
+        from kinote.command.migrations import following
+
+        following.unfollow(begun, peer)
+
+
+@migrate.command("followed")
+def followed(
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+) -> None:
+    """List the followed peers, and whether they answer; exit status 1 if one does not."""
+    with _begun(data=data) as begun:
+        from kinote.command.migrations import following
+
+        following.followed(begun, as_json=as_json)
+
+
 @migrate.command("fetch")
 def fetch(
     source: Annotated[

@@ -24,7 +24,7 @@ from kinote.migration.fetching.account import (
     end_fetch,
     write_study,
 )
-from kinote.migration.fetching.source import ListedSeries, Source, SourceError, Taking, Wanted
+from kinote.migration.fetching.source import ListedSeries, NotThereError, Source, SourceError, Taking, Wanted
 from kinote.notes.lists.flagged import Flagged, flagged_by_key_objects_of, not_here
 from kinote.security.origins import Origin
 from kinote.telemetry.clock import Clock
@@ -162,9 +162,21 @@ class Fetches:
         for attempt in range(1, _ATTEMPTS):
             try:
                 return ask()
+            except NotThereError:
+                raise
             except SourceError:
                 self._wait(_PAUSE * 2**attempt)
         return ask()
+
+    def fetch_study(self, source: Source, uid: str, wants: Wants, origin: Origin) -> list[FetchedSeries]:
+        """Fetch the key objects of a study, the presentation states that they name, and what else is wanted.
+
+        Raises `SourceError`.
+        """
+        found = self._study(source, uid, wants, origin)
+        if wants == "notes" and found:
+            found += self._flagged(source, uid, origin, images=False)
+        return found
 
     def _study(self, source: Source, uid: str, wants: Wants, origin: Origin) -> list[FetchedSeries]:
         found = []
@@ -176,19 +188,21 @@ class Fetches:
             found += self._flagged(source, uid, origin)
         return found
 
-    def _flagged(self, source: Source, study_uid: str, origin: Origin) -> list[FetchedSeries]:
+    def _flagged(
+        self, source: Source, study_uid: str, origin: Origin, *, images: bool = True
+    ) -> list[FetchedSeries]:
         with self._catalog.read() as connection:
             flagged = flagged_by_key_objects_of(connection, study_uid)
-        images: dict[ListedSeries, list[Flagged]] = {}
+        by_series: dict[ListedSeries, list[Flagged]] = {}
         states: dict[str, set[str]] = {}
         for each in flagged:
-            if each.series_instance_uid:
+            if each.series_instance_uid and images:
                 series = ListedSeries(each.study_instance_uid, each.series_instance_uid)
-                images.setdefault(series, []).append(each)
-            else:
+                by_series.setdefault(series, []).append(each)
+            elif not each.series_instance_uid:
                 states.setdefault(each.study_instance_uid, set()).add(each.sop_instance_uid)
         found = []
-        for series, those in images.items():
+        for series, those in by_series.items():
             classes = frozenset(each.sop_class_uid for each in those if each.sop_class_uid)
             wanted = Wanted(series, sorted(each.sop_instance_uid for each in those), classes)
             found.append(self._series(source, wanted, "images", origin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ class NamedSources:
     title: str
     tls: TlsOptions
     moves_to: str = ""
+    #: The header `Authorization` for a DICOMweb peer, by its name; empty if there is none.
+    authorization: Callable[[str], str] = lambda peer: ""
 
     def find(self, text: str, *, by_tls: bool = False) -> NamedSource:
         """Return the system that is meant. Raises `PeerError`."""
@@ -58,7 +61,13 @@ class NamedSources:
             raise PeerError(f"The peer {found.name!r} is reached neither by DICOM nor by DICOMweb.")
         if endpoint.kind is EndpointKind.DICOMWEB:
             assert endpoint.url is not None
-            return NamedSource(found.name, WebSource(endpoint.url), _origin(found.name, endpoint.url))
+            try:
+                source = WebSource(endpoint.url, self.authorization(found.name))
+            except OSError as error:
+                raise PeerError(
+                    f"The authorization for {found.name!r} cannot be read: {error.strerror}."
+                ) from error
+            return NamedSource(found.name, source, _origin(found.name, endpoint.url))
         return self._by_dicom(found.name, endpoint.entity)
 
     def _of_destination(self, name: str) -> tuple[Peer, Endpoint | None]:

@@ -25,6 +25,10 @@ class SourceError(RuntimeError):
     """The system cannot be asked, or does not answer as it should; the message says why."""
 
 
+class NotThereError(SourceError):
+    """The system says that it does not have what was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListedSeries:
     """A series that a system lists."""

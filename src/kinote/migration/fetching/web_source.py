@@ -17,6 +17,7 @@ from kinote.migration.fetching.source import (
     MOST_FOUND,
     MOST_STUDIES,
     ListedSeries,
+    NotThereError,
     SourceError,
     Taking,
     Wanted,
@@ -45,13 +46,18 @@ _BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
 
 
 class WebSource:
-    """A system that is asked by DICOMweb, by the base URL of its studies service."""
+    """A system that is asked by DICOMweb, by the base URL of its studies service.
 
-    def __init__(self, url: str) -> None:
+    `authorization` is the header that it is shown; it is sent to this system alone.
+    """
+
+    def __init__(self, url: str, authorization: str = "") -> None:
         self._url = url.rstrip("/").removesuffix("/studies")
         #: As it is told: whoever reads accounts and reasons must not read passwords.
         self._shown = without_password(self._url)
         self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
+        if authorization:
+            self._http.headers["Authorization"] = authorization
 
     def close(self) -> None:
         """Close its connections."""
@@ -132,31 +138,41 @@ class WebSource:
             offset += len(page)
 
     def _page(self, path: str, keys: Mapping[str, str]) -> list[Any]:
+        code, found = self.json(f"{self._url}/{path}", keys, "application/dicom+json")
+        if code == httpx.codes.NO_CONTENT:
+            return []
+        if code != httpx.codes.OK or not isinstance(found, list):
+            error = NotThereError if code == httpx.codes.NOT_FOUND else SourceError
+            raise error(f"{self._shown} answers QIDO-RS with status {code}")
+        return [match for match in found if isinstance(match, dict)]
+
+    @property
+    def beside(self) -> str:
+        """The URL of what lies beside the DICOMweb service `…/dicomweb`, with `/` at its end; empty if it has another
+        name."""
+        base, slash, name = self._url.rpartition("/")
+        return f"{base}/" if slash and name == "dicomweb" else ""
+
+    def json(self, url: str, keys: Mapping[str, str], media_type: str) -> tuple[int, Any]:
+        """Ask this system for JSON; return the status, and what it says, if that is JSON. Raises `SourceError`."""
         body = bytearray()
         try:
             with self._http.stream(
                 "GET",
-                f"{self._url}/{path}",
+                url,
                 params=dict(keys),
-                headers={"Accept": "application/dicom+json"},
+                headers={"Accept": media_type},
             ) as answer:
                 for piece in _in_time(answer):
                     body += piece
                     if len(body) > _LONGEST_PAGE:
-                        raise SourceError(
-                            f"{self._shown} answers QIDO-RS with more than {_LONGEST_PAGE} bytes"
-                        )
+                        raise SourceError(f"{self._shown} answers with more than {_LONGEST_PAGE} bytes")
         except httpx.HTTPError as error:
             raise SourceError(f"{self._shown} cannot be reached: {error}") from error
-        if answer.status_code == httpx.codes.NO_CONTENT:
-            return []
         try:
-            found = json.loads(body) if answer.status_code == httpx.codes.OK else None
+            return answer.status_code, json.loads(body) if answer.status_code == httpx.codes.OK else None
         except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, list):
-            raise SourceError(f"{self._shown} answers QIDO-RS with status {answer.status_code}")
-        return [match for match in found if isinstance(match, dict)]
+            return answer.status_code, None
 
 
 def _in_time(response: httpx.Response) -> Iterator[bytes]:

@@ -41,7 +41,7 @@ from kinote.web.api.access import audit, sessions, tokens, users
 from kinote.web.api.deliveries import notices, routes
 from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.media import exports
-from kinote.web.api.other_systems import fetches, scans, sweep
+from kinote.web.api.other_systems import fetches, followed, scans, sweep
 from kinote.web.api.retention import holds, plans, rules
 from kinote.web.api.systems import destinations, peers
 from kinote.web.permitted import PermittedAPIRoute
@@ -54,6 +54,7 @@ parts = (
     migrations,
     scans,
     fetches,
+    followed,
     sweep,
     note_summary,
     instances,

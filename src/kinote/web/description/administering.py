@@ -358,6 +358,20 @@ class Fetch(BaseModel):
     account: FetchAccount
 
 
+class FollowedPeer(BaseModel):
+    """A peer whose key objects come here by themselves, when it last answered, and its `problem` if it does not."""
+
+    id: int
+    peer: str
+    wants: str
+    kinote: bool
+    answered_at: str
+    problem: str
+    studies_waiting: int
+    added_at: str
+    added_by: str
+
+
 class MissingOfSeries(BaseModel):
     """A series of which something is not here, with the first UIDs of that; `of_study` is that of the key objects."""
 
@@ -434,5 +448,7 @@ ADMINISTERING: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/migrations/sweep"): Sweep,
     ("get", "/api/v1/migrations/folders"): Page[FolderInPlace],
     ("get", "/api/v1/migrations/fetches"): Page[Fetch],
+    ("get", "/api/v1/migrations/followed"): Page[FollowedPeer],
+    ("post", "/api/v1/migrations/followed"): FollowedPeer,
     ("get", "/api/v1/migrations/fetches/{fetch_id}/missing"): Page[MissingOfSeries],
 }

@@ -56,7 +56,14 @@ from kinote.catalog.schema.tables.notes import (
     note_study,
     note_version,
 )
-from kinote.catalog.schema.tables.other_systems import fetch, fetched_series, folder_scan, in_place_folder
+from kinote.catalog.schema.tables.other_systems import (
+    fetch,
+    fetched_series,
+    folder_scan,
+    followed_peer,
+    followed_study,
+    in_place_folder,
+)
 from kinote.catalog.schema.tables.peers import destination, endpoint, location, peer, settings_row
 from kinote.catalog.schema.tables.purges import purge
 from kinote.catalog.schema.tables.retention import (
@@ -123,6 +130,8 @@ __all__ = [
     "fetched_series",
     "finding",
     "folder_scan",
+    "followed_peer",
+    "followed_study",
     "hold",
     "in_place_folder",
     "index_fact",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, false, text
 
-from kinote.catalog.schema.columns import Key, Matched, actor, key, matched, metadata
+from kinote.catalog.schema.columns import Key, Matched, actor, key, matched, metadata, to
 
 #: Series of which something is missing, as their index has it.
 MISSING = text("here < listed")
@@ -88,5 +88,43 @@ fetched_series = Table(
         sqlite_where=MISSING,
         postgresql_where=MISSING,
     ),
+    sqlite_with_rowid=False,
+)
+
+#: Peers that are followed: their key objects come here by themselves.
+followed_peer = Table(
+    "followed_peer",
+    metadata,
+    key(),
+    to("peer", "peer.id", nullable=False),
+    # 'notes', or 'images': the images that they flag as well, when their study is opened.
+    matched("wants"),
+    # Whether it is a Kinote, whose change feed is read; and up to where it has been.
+    Column("has_feed", Boolean, nullable=False),
+    Column("feed_position", Text, nullable=False, server_default=""),
+    # Up to where our own feed has been read, for the studies that have come; empty before the first time.
+    Column("own_position", Text, nullable=False, server_default=""),
+    # When it last answered; and why it does not now, or what of it could not be fetched.
+    Column("answered_at", Text, nullable=False, server_default=""),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("added_at", Text, nullable=False),
+    *actor("added_by"),
+    UniqueConstraint("peer", name="followed_peer_by_peer"),
+)
+
+#: Studies whose key objects a followed peer is to be asked for, and when.
+followed_study = Table(
+    "followed_study",
+    metadata,
+    Column("followed", Key, ForeignKey("followed_peer.id"), primary_key=True),
+    Column("study_instance_uid", Matched, primary_key=True),
+    matched("due_at"),
+    # It is asked for again and again until then: because it has come or was opened, or as nothing was answered.
+    matched("until_at"),
+    # Somebody has opened it: the images that are flagged are wanted as well.
+    Column("is_opened", Boolean, nullable=False, server_default=false()),
+    # How often in a row nothing was answered.
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Index("followed_study_due", "followed", "due_at"),
     sqlite_with_rowid=False,
 )

@@ -1,4 +1,4 @@
-"""Folders that are read in place, scans of folders, and what was fetched from other systems: new tables."""
+"""Folders that are read in place, scans of folders, what was fetched, which peers are followed: new tables."""
 
 from __future__ import annotations
 
@@ -89,3 +89,29 @@ def upgrade() -> None:
         sqlite_where=MISSING,
         postgresql_where=MISSING,
     )
+    op.create_table(
+        "followed_peer",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("peer", KEY, nullable=False),
+        _matched("wants"),
+        sa.Column("has_feed", sa.Boolean(), nullable=False),
+        *[_text(name) for name in ("feed_position", "own_position", "answered_at", "problem")],
+        sa.Column("added_at", sa.Text(), nullable=False),
+        *[_matched(f"added_by_{part}") for part in ("kind", "name", "address")],
+        sa.ForeignKeyConstraint(["peer"], ["peer.id"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("peer", name="followed_peer_by_peer"),
+    )
+    op.create_table(
+        "followed_study",
+        sa.Column("followed", KEY, nullable=False),
+        sa.Column("study_instance_uid", MATCHED, nullable=False),
+        _matched("due_at"),
+        _matched("until_at"),
+        sa.Column("is_opened", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["followed"], ["followed_peer.id"]),
+        sa.PrimaryKeyConstraint("followed", "study_instance_uid"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("followed_study_due", "followed_study", ["followed", "due_at"])
