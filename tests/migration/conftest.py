@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.migration.hostile import hostile
 from tests.notes.conftest import filled, filled_sqlite
 
-__all__ = ["filled", "filled_sqlite"]
+__all__ = ["filled", "filled_sqlite", "hostile"]

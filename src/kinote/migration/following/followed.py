@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -162,26 +163,32 @@ def want_studies(
     uids = sorted(study_uids)
     rows = [{"followed": key, "study_instance_uid": uid, **values} for uid in uids]
     statements.insert_new(transaction, followed_study, rows, unique=["followed", "study_instance_uid"])
+    # Somebody waits for one that was opened: it is not put off because objects of it come.
+    kept = [followed_study.c.is_opened.is_(False)] if after else []
     for begin in range(0, len(uids), 500):
         transaction.execute(
             followed_study.update()
             .where(
                 followed_study.c.followed == key,
                 followed_study.c.study_instance_uid.in_(uids[begin : begin + 500]),
+                *kept,
             )
             .values(values)
         )
 
 
-def note_opened(catalog: Catalog, study_instance_uid: str, clock: Clock) -> None:
-    """Note that somebody has opened a study, for whose notes followed peers are asked then. Waits for nothing."""
+def note_opened(catalog: Catalog, study_instance_uid: str, clock: Clock) -> Future[None] | None:
+    """Note that somebody has opened a study, for whose notes followed peers are asked then.
+
+    Waits for nothing; what is returned is done when it is noted, None if there is nothing to note.
+    """
     now = clock()
     with catalog.read() as connection:
         peers = {
             each.id: each for each in followed(connection) if not each.has_feed or each.wants == "images"
         }
         if not peers:
-            return
+            return None
         known = connection.execute(
             select(followed_study.c.followed, followed_study.c.until_at, followed_study.c.is_opened).where(
                 followed_study.c.study_instance_uid == study_instance_uid,
@@ -192,10 +199,11 @@ def note_opened(catalog: Catalog, study_instance_uid: str, clock: Clock) -> None
         for row in known:
             if row.until_at > lately and (row.is_opened or peers[row.followed].wants == "notes"):
                 del peers[row.followed]
-    if peers:
-        catalog.submit(
-            partial(_write_opened, keys=list(peers), uid=study_instance_uid, now=now), background=True
-        )
+    if not peers:
+        return None
+    return catalog.submit(
+        partial(_write_opened, keys=list(peers), uid=study_instance_uid, now=now), background=True
+    )
 
 
 def _write_opened(transaction: Connection, keys: Iterable[int], uid: str, now: datetime) -> None:
