@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -45,6 +47,12 @@ _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
 
 
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Return whose certificates are believed: read once, since that takes long."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class WebSource:
     """A system that is asked by DICOMweb, by the base URL of its studies service.
 
@@ -55,7 +63,9 @@ class WebSource:
         self._url = url.rstrip("/").removesuffix("/studies")
         #: As it is told: whoever reads accounts and reasons must not read passwords.
         self._shown = without_password(self._url)
-        self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
+        self._http = httpx.Client(
+            timeout=_TIMEOUT, follow_redirects=False, trust_env=False, verify=_authorities()
+        )
         if authorization:
             self._http.headers["Authorization"] = authorization
 

@@ -86,6 +86,10 @@ class Follower:
             this = next((each for each in followed(connection) if each.id == self._key), None)
         if this is None:
             return _LOOK_EVERY
+        if not this.has_feed:
+            self._read_own_feed(this)
+            if not self._due(this):
+                return _LOOK_EVERY
         try:
             found = self._named.find(this.name)
         except PeerError as error:
@@ -125,10 +129,7 @@ class Follower:
         """Read what is new and ask for the studies that are due. Returns what could not be fetched of these."""
         if this.has_feed and isinstance(found.source, WebSource):
             self._read_feed(this, found.source)
-        else:
-            self._read_own_feed(this)
-        with self._catalog.read() as connection:
-            due = due_studies(connection, this.id, self._clock(), _STUDIES)
+        due = self._due(this)
         problem, in_a_row = "" if due else this.problem, 0
         for study in due:
             if self._is_ending():
@@ -143,6 +144,10 @@ class Follower:
                     raise
                 problem = f"{error}."
         return problem
+
+    def _due(self, this: Followed) -> list[DueStudy]:
+        with self._catalog.read() as connection:
+            return due_studies(connection, this.id, self._clock(), _STUDIES)
 
     def _ask(self, this: Followed, found: NamedSource, study: DueStudy) -> str:
         wants: Wants = "images" if this.wants == "images" and study.is_opened else "notes"
