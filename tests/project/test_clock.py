@@ -51,6 +51,8 @@ _MAY_MEASURE = {
     "holdings/reconciling/reconciler.py": "how long a slice took, to pause longer",
     "jobs/leased.py": "when a lease was last extended",
     "jobs/workers.py": "when leases are extended, and what is looked after again",
+    "migration/fetching/dimse_source.py": "for how long a system goes on answering without sending anything",
+    "migration/fetching/web_source.py": "whether an answer comes quickly enough",
     "migration/fetching/fetch.py": "when progress was last said",
     "migration/folders/scan.py": "the rate of a scan, and when progress was last said",
     "notes/registrar/opened_first.py": "how long whoever opens a study may have to wait",

@@ -450,5 +450,6 @@ ADMINISTERING: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/migrations/fetches"): Page[Fetch],
     ("get", "/api/v1/migrations/followed"): Page[FollowedPeer],
     ("post", "/api/v1/migrations/followed"): FollowedPeer,
+    ("delete", "/api/v1/migrations/followed/{followed_id}"): FollowedPeer,
     ("get", "/api/v1/migrations/fetches/{fetch_id}/missing"): Page[MissingOfSeries],
 }

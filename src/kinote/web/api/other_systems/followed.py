@@ -61,14 +61,15 @@ async def follow_peer(body: WantedFollowing, act: AskedAct) -> Response:
     return (await act.do(work, now)).response
 
 
-@router.delete("/migrations/followed/{followed_id}", status_code=204, summary="Follow a peer no more")
+@router.delete("/migrations/followed/{followed_id}", summary="Follow a peer no more")
 async def unfollow_peer(followed_id: Key, act: AskedAct) -> Response:
-    """Ask the peer for nothing more. What has come stays."""
+    """Ask the peer for nothing more, and answer with what it was. What has come stays."""
     now = act.now()
 
     def work(transaction: Connection) -> Response:
-        if not unfollow(transaction, followed_id):
+        found = next((each for each in listed(transaction) if each["id"] == followed_id), None)
+        if found is None or not unfollow(transaction, followed_id):
             raise UnknownResourceError("No such peer is followed.")
-        return Response(status_code=204)
+        return answer(found)
 
     return (await act.do(work, now)).response
