@@ -144,17 +144,17 @@ def test_law_3_what_is_never_answered_is_given_up_while_the_destination_answers_
     assert "1 object" in box.one(key)["said"]
 
 
-class Failing(io.BytesIO):
+class Failing(io.BufferedReader):
     """A file of which the second read fails."""
 
-    def read(self, size: int | None = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         if self.tell():
             raise OSError("The disk fails.")
         return super().read(4)
 
 
 def test_a_file_that_cannot_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> None:
-    wanted = Sendable(CT, "1.2.3.4", EXPLICIT, lambda: DataSet(Failing(bytes(8)), 8))
+    wanted = Sendable(CT, "1.2.3.4", EXPLICIT, lambda: DataSet(Failing(io.BytesIO(bytes(8))), 8)  # type: ignore[arg-type])
     (sent,) = ByFolder(Endpoint(EndpointKind.FOLDER, path=str(tmp_path))).send([wanted], lambda *_: None)
     assert (sent.kind, sent.reason) == ("failed", "The disk fails.")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
