@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -154,7 +155,8 @@ class Failing(io.BufferedReader):
 
 
 def test_a_file_that_cannot_be_written_whole_leaves_nothing_behind(tmp_path: Path) -> None:
-    wanted = Sendable(CT, "1.2.3.4", EXPLICIT, lambda: DataSet(Failing(io.BytesIO(bytes(8))), 8)  # type: ignore[arg-type])
+    failing: Any = Failing(io.BytesIO(bytes(8)))
+    wanted = Sendable(CT, "1.2.3.4", EXPLICIT, lambda: DataSet(failing, 8))
     (sent,) = ByFolder(Endpoint(EndpointKind.FOLDER, path=str(tmp_path))).send([wanted], lambda *_: None)
     assert (sent.kind, sent.reason) == ("failed", "The disk fails.")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
