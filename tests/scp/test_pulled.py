@@ -18,7 +18,9 @@ from tests.notes.ward import made, request
 from tests.peers.known import known
 from tests.peers.wanted import added, archive, dimse, sending_to
 from tests.scp.face import OPTIONS, Face, face
-from tests.scp.test_services import STUDY, fill, got, moved
+from tests.scp.test_services import fill, got, moved
+
+STUDY = "1.2.3"
 
 KEY_IMAGES = Policy(pulled=Content.KEY_IMAGES)
 KEY_IMAGES_OR_NOTHING = Policy(pulled=Content.KEY_IMAGES, pulled_without_notes=WithoutNotes.NOTHING)
@@ -74,7 +76,7 @@ def test_what_is_named_by_itself_is_always_sent(tmp_path: Path) -> None:
         fill(opened)
         limited(opened, title, KEY_IMAGES_OR_NOTHING)
         assert got(opened, StudyInstanceUID=STUDY)[1] == {}
-        one = {"StudyInstanceUID": STUDY, "SOPInstanceUID": "1.2.3.4.1"}
-        assert set(got(opened, level="IMAGE", **one)[1]) == {"1.2.3.4.1"}
+        one = got(opened, level="IMAGE", StudyInstanceUID=STUDY, SOPInstanceUID="1.2.3.4.1")[1]
+        assert set(one) == {"1.2.3.4.1"}
         in_series = got(opened, level="SERIES", StudyInstanceUID=STUDY, SeriesInstanceUID="1.2.3.4")[1]
         assert set(in_series) == {"1.2.3.4.1", "1.2.3.4.2", "1.2.3.4.3"}
