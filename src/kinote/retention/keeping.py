@@ -21,7 +21,7 @@ from kinote.retention.headroom import Volume, arrivals, cached_bytes, to_free
 from kinote.retention.planning.plans import MadePlan, Plan, keep_plan, make_plan
 from kinote.retention.rules.rule import Mode
 from kinote.retention.rules.sets import StoredRules, current_rules
-from kinote.retention.units.following import Round
+from kinote.retention.units.following import Round, UnitCounter
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock
 
@@ -73,7 +73,14 @@ class CacheKeeper:
             )
         if not wanted or not self._take_turn() or self._is_too_soon(now):
             return _LOOK_AGAIN
+        # What was evicted or came in the last seconds is counted before more goes.
+        UnitCounter(self._catalog, self._clock).catch_up()
         with self._catalog.read() as connection:
+            wanted = to_free(
+                stored.rules.bounds, cached_bytes(connection), volume, arrivals(connection, now), now
+            )
+            if not wanted:
+                return _LOOK_AGAIN
             made = make_plan(connection, stored, wanted=wanted, now=now)
         done = self._do(made, stored, now)
         return _SOON if done.evicted else _LOOK_AGAIN
@@ -108,7 +115,8 @@ class CacheKeeper:
 
     def _is_too_soon(self, now: datetime) -> bool:
         last = self._turn.position if self._turn is not None else ""
-        return bool(last) and timestamp(now - _BETWEEN_PLANS) < last
+        # One of later than now was noted before the clock was set back.
+        return bool(last) and timestamp(now - _BETWEEN_PLANS) < last <= timestamp(now)
 
     def _note_plan(self, now: datetime) -> None:
         turn = self._turn
