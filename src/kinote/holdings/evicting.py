@@ -21,6 +21,7 @@ from kinote.holdings.damage import tell
 from kinote.holdings.removal import remember
 from kinote.lifecycle.archives.evidence import archives_keeping
 from kinote.lifecycle.holds.membership import holds_of, lock_holds
+from kinote.storage.read_in_place import FIRST_IN_PLACE
 
 #: Instances that are evicted together.
 _PAGE = 500
@@ -42,7 +43,7 @@ def evict(
 
     An instance is evicted only if it is live, its bytes are in a store, and an archive has committed to exactly these
     bytes whose word counts now (`kinote.lifecycle.archives.evidence`); if `archive` is given, that one. Key objects,
-    what lies in the index, and what is on hold are never evicted.
+    what lies in the index or in a folder that is read in place, and what is on hold are never evicted.
     """
     evicted = Evicted()
     keys = sorted(set(instances))
@@ -92,6 +93,8 @@ def _why_not(row: Any, *, is_kept: bool) -> str:
         return "Key objects stay."
     if row.file_key is None:
         return "It is small, and lies in the index."
+    if row.store > FIRST_IN_PLACE:
+        return "It lies in a folder of another system, which Kinote leaves as it is."
     if not is_kept:
         return "No archive whose word counts has committed to these bytes."
     return ""

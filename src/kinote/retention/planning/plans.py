@@ -21,6 +21,7 @@ from kinote.retention.planning.asking import asked_plan, usable_archives
 from kinote.retention.planning.choosing import Candidate
 from kinote.retention.rules.sets import StoredRules
 from kinote.security.actors import Actor
+from kinote.storage.read_in_place import FIRST_IN_PLACE
 
 #: Objects that a plan has at most, a little more at its last unit.
 MOST_OBJECTS = 100_000
@@ -185,7 +186,12 @@ def _plan(row: Any) -> Plan:
 
 _OBJECTS = statements.LookUp(
     select(live_instance.c.id, live_instance.c.study, live_instance.c.sop_instance_uid, live_instance.c.size)
-    .where(live_instance.c.residence == literal_column("'local'"), live_instance.c.file_key.is_not(None))
+    .where(
+        live_instance.c.residence == literal_column("'local'"),
+        live_instance.c.file_key.is_not(None),
+        # What is read in place takes no room of ours.
+        live_instance.c.store <= literal_column(str(FIRST_IN_PLACE)),
+    )
     .order_by(live_instance.c.id),
     live_instance.c.study,
 )

@@ -30,6 +30,7 @@ from kinote.keyobject.titles import TitleGroup
 from kinote.lifecycle.archives.evidence import Evidence
 from kinote.retention.rules.compiled import joined
 from kinote.retention.rules.unit import Part
+from kinote.storage.read_in_place import FIRST_IN_PLACE
 
 #: Titles of documents that flag nothing.
 _NO_MARKS = (str(TitleGroup.MANIFEST), str(TitleGroup.REJECTION))
@@ -147,7 +148,12 @@ _CACHED = statements.LookUp(
         series.c.modality,
     )
     .join(series, series.c.id == live_instance.c.series)
-    .where(live_instance.c.residence == literal_column("'local'"), live_instance.c.file_key.is_not(None)),
+    .where(
+        live_instance.c.residence == literal_column("'local'"),
+        live_instance.c.file_key.is_not(None),
+        # What is read in place takes no room of ours.
+        live_instance.c.store <= literal_column(str(FIRST_IN_PLACE)),
+    ),
     live_instance.c.study,
 )
 
