@@ -134,7 +134,9 @@ def test_another_value_in_another_encoding_is_held(
 
 def test_the_first_copy_may_be_in_the_same_group(receiver: Receiver) -> None:
     outcomes = receive(receiver, FIRST, *SAME.values(), OTHER["implicit"][0])
-    assert [each.kind for each in outcomes] == ["stored", "known", "known", "known", "held"]
+    *same, other = [each.kind for each in outcomes]
+    # PostgreSQL has several writers: which of them is the first copy is not said.
+    assert (sorted(same), other) == (["known", "known", "known", "stored"], "held")
 
 
 def test_a_verdict_about_bytes_that_were_replaced_decides_nothing(

@@ -44,7 +44,7 @@ def takes_room(live: Any) -> tuple[ColumnElement[bool], ...]:
     return (
         live.c.residence == literal_column("'local'"),
         live.c.file_key.is_not(None),
-        live.c.store <= FIRST_IN_PLACE,
+        live.c.store <= literal_column(str(FIRST_IN_PLACE)),
         live.c.sop_class_uid != KEY_OBJECT_SELECTION,
     )
 
@@ -56,7 +56,7 @@ def evict(
 
     An instance is evicted only if it is live, its bytes are in a store, and an archive has committed to exactly these
     bytes whose word counts now (`kinote.lifecycle.archives.evidence`); if `archive` is given, that one. Key objects,
-    what lies in the index, files that are read in place, and what is on hold are never evicted.
+    what lies in the index or in a folder that is read in place, and what is on hold are never evicted.
     """
     evicted = Evicted()
     keys = sorted(set(instances))
@@ -107,7 +107,7 @@ def _why_not(row: Any, *, is_kept: bool) -> str:
     if row.file_key is None:
         return "It is small, and lies in the index."
     if row.store > FIRST_IN_PLACE:
-        return "It is read in place: its file is another system's, and evicting it frees nothing."
+        return "It lies in a folder of another system, which Kinote leaves as it is."
     if not is_kept:
         return "No archive whose word counts has committed to these bytes."
     return ""

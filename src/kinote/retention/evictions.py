@@ -14,18 +14,20 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import prometheus_client
 from sqlalchemy import Connection, bindparam, case, func, select
 
 from kinote.catalog.schema.tables import retention_eviction
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.evicting import evict
+from kinote.holdings.evicting import Evicted, evict
 from kinote.retention.planning.looking_again import reasons_to_stay
 from kinote.retention.planning.plans import Item, items_of, one_plan
 from kinote.retention.rules.sets import current_rules
 from kinote.security.actors import Actor
 from kinote.telemetry.clock import Clock
+from kinote.telemetry.registry import REGISTRY
 
 #: Seconds of the writer that a slice may take, and the objects of the first slice and of any.
 _SLICE, _FIRST, _LEAST, _MOST = 0.05, 50, 10, 500
@@ -35,6 +37,14 @@ _TOGETHER = 5000
 
 #: Within how many days after its eviction a recall counts as regret.
 REGRET_DAYS = 30
+
+
+_EVICTED = prometheus_client.Counter(
+    "kinote_evicted_objects", "Objects whose bytes were evicted by plans.", registry=REGISTRY
+)
+_EVICTED_BYTES = prometheus_client.Counter(
+    "kinote_evicted_bytes", "Bytes of objects that were evicted by plans.", registry=REGISTRY
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +89,11 @@ def carry_out(
         while left:
             part, left = left[: int(size)], left[int(size) :]
             begun = steady()
-            catalog.submit(
+            evicted = catalog.submit(
                 partial(_evict, plan=plan, items=part, stays=stays, by=by, now=clock()), background=True
             ).result()
+            _EVICTED.inc(len(evicted.instances))
+            _EVICTED_BYTES.inc(evicted.size)
             took = max(steady() - begun, 1e-4)
             size = min(_MOST, max(_LEAST, size * min(2.0, _SLICE / took)))
     with catalog.read() as connection:
@@ -113,7 +125,7 @@ def _evict(
     stays: Mapping[int, str],
     by: Actor,
     now: datetime,
-) -> None:
+) -> Evicted:
     # Two servers, or two people, may carry out the same plan: each object is in its ledger once.
     dialects.lock_names(transaction, [f"kinote retention plan {plan}"])
     done = _done(transaction, plan, items)
@@ -140,6 +152,7 @@ def _evict(
             for each in items
         ],
     )
+    return found
 
 
 def carried_out(connection: Connection, plan: int) -> CarriedOut:

@@ -58,6 +58,20 @@ def reasons_to_stay(
     return {key: why[place] for key, place in places.items() if place in why}
 
 
+def deciding_rules(
+    connection: Connection, instances: Sequence[int], stored: StoredRules, now: datetime
+) -> dict[int, str]:
+    """Return the name of the rule that decides about each instance, by its key; without those that none matches."""
+    places: dict[int, Place] = {**parts_of(connection, instances)}
+    counted = count(connection, sorted({study_key for study_key, _ in places.values()}), now)
+    names: dict[Place, str] = {}
+    for unit in _units(connection, counted):
+        at = deciding(stored.rules.rules, unit, now)
+        if at is not None:
+            names[unit.study, str(unit.part)] = stored.rules.rules[at].name
+    return {key: names[place] for key, place in places.items() if place in names}
+
+
 def _kept_by_rule(unit: Unit, stored: StoredRules, planned_by: int | None, now: datetime) -> str:
     rules = stored.rules.rules
     at = deciding(rules, unit, now)

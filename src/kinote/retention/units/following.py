@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from kinote.catalog import changes
 from kinote.catalog.changes import FeedBegunAnewError, Kind, Position, RecordedChange
@@ -19,6 +19,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.archives.evidence import Evidence, archives_in_use
 from kinote.retention.evictions import note_recalled
 from kinote.retention.units.counting import count, study_keys, write_counts
+from kinote.storage.read_in_place import FIRST_IN_PLACE
 from kinote.telemetry.clock import Clock
 
 #: Facts: up to where the feed has been read; and the last study of the round, with when the last whole round ended.
@@ -224,7 +225,9 @@ def _add_arrived(transaction: Connection, arrived: list[dict[str, object]]) -> N
 
 
 _SIZES = statements.LookUp(
-    select(live_instance.c.size, live_instance.c.received_at).where(live_instance.c.file_key.is_not(None)),
+    select(live_instance.c.size, live_instance.c.received_at).where(
+        live_instance.c.file_key.is_not(None), live_instance.c.store <= literal_column(str(FIRST_IN_PLACE))
+    ),
     live_instance.c.sop_instance_uid,
 )
 
