@@ -58,6 +58,8 @@ class Delivery:
     failed: int
     refused: int
     skipped: int
+    #: Up to which object (rank, instance) an earlier worker may have sent what has no outcome yet.
+    in_hand: tuple[int, int] | None = None
 
 
 def delivery(connection: Connection, key: int, *, locked: bool = False) -> Delivery | None:
@@ -91,6 +93,7 @@ def delivery(connection: Connection, key: int, *, locked: bool = False) -> Deliv
         failed=row.failed,
         refused=row.refused,
         skipped=row.skipped,
+        in_hand=None if row.in_hand_rank is None else (row.in_hand_rank, row.in_hand_instance),
     )
 
 
@@ -119,4 +122,14 @@ def _forget_on_its_way(transaction: Connection, key: int) -> None:
             routed_object.c.instance.in_(listed),
             routed_object.c.delivery == key,
         )
+    )
+
+
+def set_in_hand(transaction: Connection, key: int, up_to: tuple[int, int] | None) -> None:
+    """Write up to which object of a delivery a worker sends now; None once all that it has sent is written."""
+    rank, instance = up_to or (None, None)
+    transaction.execute(
+        outgoing_delivery.update()
+        .where(outgoing_delivery.c.id == key)
+        .values(in_hand_rank=rank, in_hand_instance=instance)
     )
