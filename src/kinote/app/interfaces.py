@@ -41,10 +41,10 @@ from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
 from kinote.security.actors import Actor
-from kinote.security.policy import Policy
-from kinote.security.rights import Right
 from kinote.security.openid.provider import Provider
 from kinote.security.openid.room import OpenId
+from kinote.security.policy import Policy
+from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignIn
 from kinote.settings.model import Settings
 from kinote.storage.journal_files import journal_folder

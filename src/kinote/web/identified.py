@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.security.actors import OWNER_SCHEME, Actor, IdentifiedActor, command_actor
-from kinote.security.rights import Right
 from kinote.security.openid.access import is_access_token
 from kinote.security.openid.sessions import GRACE
+from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignedIn, nobody
 from kinote.web.actor import IDENTIFIED, claimed_name
 from kinote.web.rooms import Rooms

@@ -32,8 +32,8 @@ from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
 from kinote.retention.headroom import Volume
 from kinote.security.audit.trail import AuditTrail
-from kinote.security.policy import Policy
 from kinote.security.openid.room import OpenId
+from kinote.security.policy import Policy
 from kinote.security.sign_in.identifying import SignIn
 from kinote.telemetry.clock import Clock
 from kinote.web.connections.limits import DEFAULT_LIMITS

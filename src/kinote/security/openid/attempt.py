@@ -43,7 +43,8 @@ class Attempt:
     @classmethod
     def new(cls, onward: str) -> Self:
         """Begin an attempt that goes on with a page."""
-        return cls(*(secrets.token_urlsafe(32) for _ in range(3)), safe_path(onward))
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        return cls(state, nonce, verifier, safe_path(onward))
 
     @classmethod
     def read(cls, written: str) -> Self | None:

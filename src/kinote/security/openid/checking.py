@@ -1,4 +1,7 @@
-"""Checking the tokens of a provider: signature, issuer, audience and times (OpenID Connect Core 3.1.3.7, RFC 9068 4)."""
+"""Checking the tokens of a provider: signature, issuer, audience and times.
+
+See OpenID Connect Core 3.1.3.7 and RFC 9068 4.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class ProviderUnreachableError(RuntimeError):
 
 
 class ProviderRefusedError(PermissionError):
-    """The provider does not accept what it was given: the user, the code or the client. The message says what it said."""
+    """The provider does not accept what it was given: a user, or a code. The message says what it said."""
 
 
 class TokenRefusedError(PermissionError):

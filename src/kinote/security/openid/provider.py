@@ -194,7 +194,9 @@ class Provider:
                 if known:
                     return known
                 raise
-            keys = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+            keys: list[Mapping[str, Any]] = (
+                [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+            )
             self._keys = keys, self._steady() + _KEYS_LAST
             return keys
 

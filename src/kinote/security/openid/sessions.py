@@ -1,4 +1,4 @@
-"""Sessions of people who signed in by a provider: begun, renewed on the server before their tokens expire, and ended."""
+"""Sessions of people who signed in by a provider: begun, renewed here before their tokens expire, and ended."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import sign_in_session
@@ -29,6 +30,8 @@ from kinote.security.openid.sealing import seal, unseal
 from kinote.security.sign_in.sessions import begin_session, digest_of_secret
 from kinote.security.sign_in.users import User, find_user
 from kinote.telemetry.clock import Clock
+
+log = structlog.get_logger("kinote.openid")
 
 #: Before tokens expire they are renewed; so long before at most, and half of their time for short ones.
 _BEFORE = timedelta(seconds=60)
@@ -135,7 +138,8 @@ class ProviderSessions:
             granted = self.provider.refresh(
                 kept.get("refresh_token", ""), kept.get("id_token", ""), kept.get("subject", "")
             )
-        except ProviderUnreachableError:
+        except ProviderUnreachableError as error:
+            log.warning("sessions cannot be renewed", problem=str(error))
             later = self._clock() + _PAUSE
             self._catalog.write(
                 lambda transaction: self._update(
@@ -190,6 +194,7 @@ class ProviderSessions:
             .where(sign_in_session.c.digest == digest)
             .returning(sign_in_session.c.account)
         ).scalar()
+        log.info("the OpenID provider has ended a session", problem=reason)
         if account is not None and self._trail is not None:
             actor = Actor(ActorKind.PERSON, find_user(transaction, account).login, "")
             entry = Entry(AuditEvent.SIGN_OUT, actor, detail={"sessions": 1, "reason": reason[:200]})

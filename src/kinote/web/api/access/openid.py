@@ -55,8 +55,8 @@ async def leave(
         str, Query(alias="next", max_length=4096, description="The page of the viewer to go on with.")
     ] = "/",
 ) -> Response:
-    """Send a browser to the OpenID provider. It comes back to `/api/v1/session/openid/callback`, and goes on with a page
-    of the viewer. For browsers only: programs use API tokens, or access tokens of the provider."""
+    """Send a browser to the OpenID provider. It comes back to `/api/v1/session/openid/callback`, and goes on with a
+    page of the viewer. For browsers only: programs use API tokens, or access tokens of the provider."""
     rooms = rooms_of(request)
     openid = _openid(rooms)
     attempt = Attempt.new(onward)
