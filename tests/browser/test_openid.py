@@ -14,7 +14,7 @@ from tests.browser.openid import OpenIdProvider, installed
 from tests.running_server import RunningServer
 
 #: Seconds for which tokens are valid: five minutes, in the time of a test.
-SHORT = 4
+SHORT = 2
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_signing_in_by_the_provider_and_marking_while_keys_change(
     provider.ask("rotate")
     page.wait_for_timeout(2 * SHORT * 1000)
     page.get_by_test_id("draft-save").click()
-    note_called(page, "While keys changed")
+    expect(note_called(page, "While keys changed")).to_be_visible()
     after = provider.ask("counts")
     assert after["refreshed"] > before["refreshed"]
     assert after["keys"] > before["keys"]
@@ -89,7 +89,7 @@ def test_signing_in_by_the_provider_and_marking_while_keys_change(
     page.get_by_test_id("sign-in-by-provider").click()
     expect(page.get_by_test_id("draft-description")).to_have_value("Over the end of a session")
     page.get_by_test_id("draft-save").click()
-    note_called(page, "Over the end of a session")
+    expect(note_called(page, "Over the end of a session")).to_be_visible()
 
     # Signing out ends both sessions.
     page.get_by_test_id("sign-out").click()
