@@ -110,13 +110,17 @@ NOT_JOURNALED = {
         "proposed_correction",
         "proposed_correction_copy",
     },
-    "what people have set up, and how deliveries went: in a backup only": {
+    "what people have set up, how deliveries went, and what is fetched or read in place: in a backup only": {
         "alert_channel",
         "archive",
         "commitment_asked",
         "commitment_asked_instance",
         "alert_told",
         "delivery",
+        "fetch",
+        "fetched_series",
+        "folder_scan",
+        "in_place_folder",
         "retention_eviction",
         "retention_plan",
         "retention_plan_item",

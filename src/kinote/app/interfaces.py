@@ -123,7 +123,7 @@ def web_application(
             else lambda study: None
         ),
         fetching=_fetching(house, settings),
-        scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock),
+        scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock, house.directory.path),
         purge_delays=settings.purge_delays(),
         volume=lambda: Volume(*room_of(house.directory.path)),
         job_kinds=JOB_KINDS,

@@ -30,7 +30,7 @@ from kinote.delivery.orders.outcomes import (
     may_pass,
     write_outcomes,
 )
-from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_state
+from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_in_hand, set_state
 from kinote.delivery.orders.ways import carrier
 from kinote.delivery.outgoing import Sendable, live
 from kinote.delivery.sending import Sent
@@ -182,14 +182,14 @@ class CarryOut:
         again = REFUSED_TOO if job.payload.get("sends_refused") else TRIED_AGAIN
         position = (0, 0)
         while page := self._page(found, (ObjectState.WAITING,), position):
-            if not _Group(self, job, found, by, page).send(limit, until):
+            if not self._send_page(job, found, by, page, limit, until):
                 return False
             position = _position(page)
         # How far what is tried again has come outlasts a turn: else its begin might be tried for ever.
         rank, instance = job.progress.get("again", (0, 0))
         position = (rank, instance)
         while page := self._page(found, again, position):
-            if not _Group(self, job, found, by, page).send(limit, until):
+            if not self._send_page(job, found, by, page, limit, until):
                 return False
             position = _position(page)
             job.write(lambda transaction: None, {**job.progress, "again": position}, is_further=False)
@@ -200,6 +200,21 @@ class CarryOut:
             objects = "object was" if left.number == 1 else "objects were"
             raise NotTakenError(f"{left.number} {objects} not taken. {left.answer}")
         return True
+
+    def _send_page(
+        self,
+        job: LeasedJob,
+        found: Delivery,
+        by: Carrier,
+        page: Sequence[Any],
+        limit: SpeedLimit,
+        until: float,
+    ) -> bool:
+        """Send a page, and note before that it is in hand: what a worker that dies has sent is in doubt (law 4)."""
+        job.write(partial(set_in_hand, key=found.id, up_to=_position(page)), job.progress, is_further=False)
+        goes_on = _Group(self, job, found, by, page).send(limit, until)
+        job.write(partial(set_in_hand, key=found.id, up_to=None), job.progress, is_further=False)
+        return goes_on
 
     def _page(self, found: Delivery, states: Sequence[ObjectState], after: tuple[int, int]) -> Sequence[Any]:
         with self._catalog.read() as connection:
@@ -284,7 +299,11 @@ class _Group:
             wanted = found.get(key)
             if wanted is None or wanted.sop_instance_uid != row.sop_instance_uid:
                 reason = str(NotLiveError(row.sop_instance_uid))
-                self._add(row, ObjectState.SKIPPED, reason)
+                in_hand = self._delivery.in_hand
+                # A worker that has died may have sent it: then the destination is owed its rejection note.
+                is_in_doubt = in_hand is not None and (row.rank, row.instance) <= in_hand
+                given = (State.UNKNOWN, "The server ended while it was being sent.") if is_in_doubt else None
+                self._add(row, ObjectState.SKIPPED, reason, given)
             else:
                 objects.append(live(self._owner._door, wanted, self._delivery.by))
         return objects

@@ -58,6 +58,8 @@ class Delivery:
     failed: int
     refused: int
     skipped: int
+    #: Up to which object (rank, instance) an earlier worker may have sent what has no outcome yet.
+    in_hand: tuple[int, int] | None = None
 
 
 def delivery(connection: Connection, key: int) -> Delivery | None:
@@ -86,6 +88,7 @@ def delivery(connection: Connection, key: int) -> Delivery | None:
         failed=row.failed,
         refused=row.refused,
         skipped=row.skipped,
+        in_hand=None if row.in_hand_rank is None else (row.in_hand_rank, row.in_hand_instance),
     )
 
 
@@ -99,4 +102,14 @@ def set_state(
         outgoing_delivery.update()
         .where(outgoing_delivery.c.id == key)
         .values(state=str(state), moved_at=moment, **ended, **values)
+    )
+
+
+def set_in_hand(transaction: Connection, key: int, up_to: tuple[int, int] | None) -> None:
+    """Write up to which object of a delivery a worker sends now; None once all that it has sent is written."""
+    rank, instance = up_to or (None, None)
+    transaction.execute(
+        outgoing_delivery.update()
+        .where(outgoing_delivery.c.id == key)
+        .values(in_hand_rank=rank, in_hand_instance=instance)
     )
