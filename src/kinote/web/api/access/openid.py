@@ -45,7 +45,7 @@ _COOKIE, _SECURE_COOKIE = "kinote_openid", "__Host-kinote_openid"
 #: Why somebody comes back without a session; the sign-in page says what to do.
 Reason = Literal["expired", "refused", "unreachable", "no-role", "not-allowed"]
 
-_Parameter = Annotated[str, Query(max_length=4096)]
+_Parameter = Annotated[str, Query(max_length=4096, description="As the provider gives it.")]
 
 
 @router.get("/session/openid", status_code=303, summary="Sign in at the OpenID provider")
@@ -77,7 +77,7 @@ async def come_back(
     request: Request,
     code: _Parameter = "",
     state: _Parameter = "",
-    iss: Annotated[str | None, Query(max_length=4096)] = None,
+    iss: Annotated[str | None, Query(max_length=4096, description="The issuer, as it names itself.")] = None,
     error: _Parameter = "",
 ) -> Response:
     """Begin a session for whoever has signed in at the provider, and go on with the page that was asked for.
