@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, literal_column, select, update
 
 from kinote.catalog import journal
 from kinote.catalog.changes import Kind
@@ -41,6 +41,19 @@ class Evicted:
     kept: dict[int, str] = field(default_factory=dict)
 
 
+def takes_room(live: Any) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for live instances that take room in the cache.
+
+    What lies in the index does not, nor what is read in place: its files are another system's. Key objects stay.
+    """
+    return (
+        live.c.residence == literal_column("'local'"),
+        live.c.file_key.is_not(None),
+        live.c.store <= literal_column(str(FIRST_IN_PLACE)),
+        live.c.sop_class_uid != KEY_OBJECT_SELECTION,
+    )
+
+
 def evict(
     transaction: Connection, instances: Iterable[int], now: datetime, *, archive: int | None = None
 ) -> Evicted:
@@ -48,7 +61,7 @@ def evict(
 
     An instance is evicted only if it is live, its bytes are in a store, and an archive has committed to exactly these
     bytes whose word counts now (`kinote.lifecycle.archives.evidence`); if `archive` is given, that one. Key objects,
-    what lies in the index, and what is on hold are never evicted.
+    what lies in the index or in a folder that is read in place, and what is on hold are never evicted.
     """
     evicted = Evicted()
     keys = sorted(set(instances))
@@ -146,7 +159,7 @@ def _why_not(row: Any, *, is_kept: bool) -> str:
     if row.file_key is None:
         return "It is small, and lies in the index."
     if row.store > FIRST_IN_PLACE:
-        return "It lies in a folder of another system, where removing it frees nothing."
+        return "It lies in a folder of another system, which Kinote leaves as it is."
     if not is_kept:
         return "No archive whose word counts has committed to these bytes."
     return ""
