@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
 import subprocess
 import tarfile
 import tracemalloc
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from kinote.media import containers
 from kinote.media.containers import File, SizeError, tarred, zipped
 from kinote.media.iso_image import opened, read_image_back, write_image
 from kinote.media.reading_back import NotAsMadeError
@@ -151,3 +153,10 @@ def test_memory_does_not_grow_with_what_is_written(contain: object) -> None:
 
     peak(4)
     assert peak(200) < peak(8) + 4 * len(chunk)
+
+
+def test_what_deflate_adds_never_makes_a_member_of_32_bits_too_large() -> None:
+    data = random.Random(1).randbytes(1 << 20)
+    written = sum(map(len, zipped(iter([File("A", len(data), iter([data]))]))))
+    most = zipfile.ZIP64_LIMIT  # type: ignore[attr-defined]
+    assert written > len(data) and containers._LARGE * written / len(data) < most
