@@ -16,7 +16,7 @@ import pytest
 
 from kinote.media import containers
 from kinote.media.containers import File, SizeError, tarred, zipped
-from kinote.media.iso_image import opened, read_image_back, write_image
+from kinote.media.iso_image import contents, read_image_back, write_image
 from kinote.media.reading_back import NotAsMadeError
 from kinote.media.set_folder import MARK, SetFolder
 
@@ -93,8 +93,7 @@ def test_an_image_has_the_files_under_their_names(tmp_path: Path) -> None:
     image = tmp_path / "set.iso"
     write_image(made.root, image, "KINOTE_20261130")
     assert read_image_back(image) == len(CONTENT)
-    with opened(image) as found:
-        assert {name[1:] for name in found} == {*CONTENT, "DIGESTS.TXT"}
+    assert {name[1:] for name in contents(image)} == {*CONTENT, "DIGESTS.TXT"}
     data = image.read_bytes()
     image.write_bytes(data.replace(b"oneone", b"onetwo", 1))
     with pytest.raises(NotAsMadeError, match="OB000001"):
