@@ -151,7 +151,8 @@ def test_memory_does_not_grow_with_what_is_written(contain: object) -> None:
         return taken
 
     peak(4)
-    assert peak(200) < peak(8) + 4 * len(chunk)
+    # What other threads of these tests take meanwhile does not count.
+    assert min(peak(200) for _ in range(3)) < peak(8) + 4 * len(chunk)
 
 
 def test_what_deflate_adds_never_makes_a_member_of_32_bits_too_large() -> None:

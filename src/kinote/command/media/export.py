@@ -214,7 +214,10 @@ class _Reported:
 
 
 def _print(made: list[Path], report: dict[str, Any], *, as_json: bool) -> None:
-    lacking = [*report["left_out"], *report["missing"]]
+    # Several notes may lack the same object.
+    lacking = [
+        *{each["sop_instance_uid"]: each for each in (*report["left_out"], *report["missing"])}.values()
+    ]
     if as_json:
         whole = {"made": [str(path) for path in made], **report}
         print(json.dumps(whole, ensure_ascii=False, indent=1))

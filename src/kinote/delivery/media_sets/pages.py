@@ -156,8 +156,9 @@ def readme(profile: str, objects: int, absent: Sequence[Missing]) -> bytes:
         "",
     ]
     if absent:
+        count = len({each.sop_instance_uid for each in absent})
         lines += [
-            f"NOT ON THIS MEDIUM: {len(absent)} objects that belong to it.",
+            f"NOT ON THIS MEDIUM: {count} objects that belong to it.",
             "INDEX.HTM lists them.",
             "",
         ]
@@ -291,7 +292,7 @@ def _index(
     body = (
         f"<h1>Key image notes</h1><p>File set {escape(file_set_id)}. The pictures are not for diagnosis.</p>"
         "<table><tr><th>Patient</th><th>Date</th><th>Study</th><th>Objects</th><th>Notes</th></tr>"
-        f"{rows}</table>{_missing([(each.sop_instance_uid, each.reason) for each in absent])}"
+        f"{rows}</table>{_missing([*{each.sop_instance_uid: each.reason for each in absent}.items()])}"
         '<p><a href="README.TXT">README.TXT</a></p>'
     )
     return _page("Key image notes", body)
