@@ -146,7 +146,7 @@ def test_images_of_an_export_have_their_names_once_all_are_whole(
         file = tmp_path / f"{number}.dcm"
         file.write_bytes(as_file(image(number, Rows=1400, Columns=1400, PixelData=bytes(2 * 1400 * 1400))))
         small("import", str(file))
-    written = exporting.write_image
+    written = write_image
     begun: list[Path] = []
 
     def fails_at_the_second(folder: Path, making: Path, volume: str) -> None:

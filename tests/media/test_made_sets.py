@@ -158,5 +158,5 @@ def test_memory_does_not_grow_with_what_is_written(contain: object) -> None:
 def test_what_deflate_adds_never_makes_a_member_of_32_bits_too_large() -> None:
     data = random.Random(1).randbytes(1 << 20)
     written = sum(map(len, zipped(iter([File("A", len(data), iter([data]))]))))
-    most = zipfile.ZIP64_LIMIT  # type: ignore[attr-defined]
+    most = zipfile.ZIP64_LIMIT
     assert written > len(data) and containers._LARGE * written / len(data) < most

@@ -103,7 +103,7 @@ class Listed:
 
     def has(self, folder: str, file_id: tuple[str, ...]) -> bool:
         """Return whether there is a file with a File ID, which a DICOMDIR in a folder has."""
-        *folders, name = [*(folder.split("/") if folder else ()), *_components(file_id)]
+        *folders, name = [*filter(None, folder.split("/")), *_components(file_id)]
         return any((*map(_on_disk, folders), form(name)) in self._known for form in (*_NAMES, *_FILE_NAMES))
 
 
