@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -22,7 +23,7 @@ BRIGHTEST = """canvas => {
 
 def store_black_image_under_a_plane(server: str) -> None:
     """What is white in its picture is the overlay plane."""
-    black = {"WindowCenter": "2048", "WindowWidth": "4096", "PixelData": bytes(16 * 16 * 2)}
+    black: dict[str, Any] = {"WindowCenter": "2048", "WindowWidth": "4096", "PixelData": bytes(16 * 16 * 2)}
     made = image(
         StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.1", SOPInstanceUID=f"{STUDY}.1.1", **black
     )

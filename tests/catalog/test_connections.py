@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -93,6 +94,14 @@ def asked(address: str) -> httpx.Response:
     return httpx.get(f"{address}/api/v1/notes", timeout=60, trust_env=False)
 
 
+def waiting(seconds: float) -> Iterator[None]:
+    """Yield until so much time is over, with pauses."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+        time.sleep(0.2)
+
+
 def test_a_server_that_is_not_let_in_any_more_answers(
     postgresql_server: PostgresServer, limited: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -110,4 +119,5 @@ def test_a_server_that_is_not_let_in_any_more_answers(
                         stack.enter_context(house.catalog.read()).execute(text("SELECT 1"))
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:kinote:problem:index-busy")
         assert answer.headers["Retry-After"] == "5"
-        assert asked(address).status_code == 200
+        # What the server does by itself may have the last one at this moment.
+        assert any(asked(address).status_code == 200 for _ in waiting(seconds=60))

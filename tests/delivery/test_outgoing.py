@@ -273,8 +273,10 @@ def test_an_undone_correction_leaves_the_bytes_that_came(shelf: Shelf) -> None:
         assert sent(shelf, name) == shelf.data_set(name)
 
 
-#: Who may open an object's bytes as they were received: for its pixels, to read it again, and to hand it on.
+#: Who may open an object's bytes as they were received: for its pixels, to read it again, to hand it on, and to have
+#: the bytes of a key object made.
 OPENS_RECEIVED_BYTES = {
+    "delivery/orders/carrying_out.py",
     "delivery/outgoing.py",
     "intake/comparison.py",
     "intake/settling_jobs.py",

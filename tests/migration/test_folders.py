@@ -17,11 +17,13 @@ from sqlalchemy import select
 from kinote.app import open_house
 from kinote.app.house import House
 from kinote.catalog.schema.tables import instance
+from kinote.holdings.evicting import evict
 from kinote.holdings.live_objects import Selection
 from kinote.holdings.unavailable import BytesDamagedError, StoreUnreachableError
 from kinote.migration.folders import scan as scanning
-from kinote.migration.folders.scan import FolderScans, ScanTold, ScanUnderWayError
+from kinote.migration.folders.scan import FolderScans, NoFolderError, ScanTold, ScanUnderWayError
 from kinote.migration.folders.wanted import is_wanted
+from kinote.retention.units.counting import count
 from kinote.settings.model import Settings
 from kinote.storage.read_in_place import FIRST_IN_PLACE
 from tests.actors import ROE
@@ -72,7 +74,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 def scans_of(house: House) -> FolderScans:
-    return FolderScans(house.catalog, house.receiver, house.stores, house.clock)
+    return FolderScans(house.catalog, house.receiver, house.stores, house.clock, house.directory.path)
 
 
 def scanned(house: House, folder: Path, *, in_place: bool = False, content: str = "all") -> ScanTold:
@@ -142,6 +144,45 @@ def test_a_folder_that_is_away_says_nothing_about_its_images(house: House, folde
         opened(house, IMAGES[0])
     folder.with_name("moved").rename(folder)
     assert image(IMAGES[0]).endswith(opened(house, IMAGES[0]))
+
+
+def test_what_was_away_is_healed_when_the_folder_is_scanned_again(house: House, folder: Path) -> None:
+    scanned(house, folder, in_place=True)
+    moved = (folder / "0" / "IM0").rename(folder.parent / "moved")
+    with pytest.raises(BytesDamagedError):
+        opened(house, IMAGES[0])
+    moved.rename(folder / "0" / "IM0")
+    assert scanned(house, folder, in_place=True).counts == {"stored": 1, "known": 7, "passed over": 1}
+    assert image(IMAGES[0]).endswith(opened(house, IMAGES[0]))
+    assert places(house)[IMAGES[0]] == (FIRST_IN_PLACE + 1, "0/IM0")
+
+
+def test_law_7_files_of_ours_are_not_read_in_place(house: House, folder: Path) -> None:
+    ours = house.directory.path / "inside"
+    ours.mkdir()
+    (ours / "IM").write_bytes(image(IMAGES[0]))
+    (folder / "link").symlink_to(ours)
+    with pytest.raises(NoFolderError, match="data directory"):
+        scanned(house, ours, in_place=True)
+    told = scanned(house, folder, in_place=True)
+    assert told.counts == {"stored": 8, "refused": 1, "passed over": 1}
+    assert [each.file for each in told.listed] == ["link/IM"]
+
+
+def test_law_9_what_is_read_in_place_is_never_evicted(house: House, folder: Path) -> None:
+    scanned(house, folder, in_place=True)
+    now = house.clock()
+    with house.catalog.read() as connection:
+        rows = connection.execute(select(instance.c.id, instance.c.study, instance.c.file_key)).all()
+        counted = count(connection, sorted({row.study for row in rows}), now)
+    keys = [row.id for row in rows if row.file_key]
+    evicted = house.catalog.write(lambda transaction: evict(transaction, keys, now))
+    assert not evicted.instances
+    assert set(evicted.kept.values()) == {
+        "It lies in a folder of another system, which Kinote leaves as it is."
+    }
+    # It takes no room in the cache, so that no plan of retention names it.
+    assert not counted.units
 
 
 @pytest.mark.parametrize("in_place", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def test_nothing_outside_of_the_folder_is_opened(store: InPlaceStore, key: str) 
     (store.root.parent / "secret").write_bytes(b"secret")
     with pytest.raises(StorageError, match="does not lie in the folder"):
         store.open(key)
+
+
+def test_law_5_a_pipe_in_place_of_a_file_makes_nobody_wait(store: InPlaceStore) -> None:
+    os.mkfifo(store.root / "pipe")
+    with pytest.raises(MissingObjectError, match="no file any more"):
+        store.open("pipe")
 
 
 def test_law_7_nothing_is_taken_removed_or_moved(store: InPlaceStore, tmp_path: Path) -> None:

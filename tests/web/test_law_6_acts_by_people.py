@@ -18,13 +18,16 @@ from kinote.web.rooms import Rooms
 from tests.web.objects import INSTANCE, STUDY, as_file, image, multipart
 
 #: What tells by itself that it is done already: objects, files and notes of tables, by UID and digest; sign-in, which
-#: makes secrets that are not kept for a second answer; and acts on users and tokens, which set what holds then.
+#: makes secrets that are not kept for a second answer; and acts on users and tokens, which set what holds then. Exports
+#: change no object: they are reading, with a body. Each gives the objects once more, and is recorded as that.
 NEEDS_NO_KEY = {
     "POST /api/v1/objects",
     "POST /api/v1/migrations/notes",
     "POST /api/v1/migrations/key-objects",
     "POST /api/v1/migrations/scans",
     "POST /api/v1/migrations/fetches",
+    "POST /api/v1/exports",
+    "POST /api/v1/exports/plan",
     "POST /api/v1/session",
     "DELETE /api/v1/session",
     "PUT /api/v1/session/password",

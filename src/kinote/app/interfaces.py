@@ -41,6 +41,8 @@ from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
 from kinote.security.actors import Actor
+from kinote.security.openid.provider import Provider
+from kinote.security.openid.room import OpenId
 from kinote.security.policy import Policy
 from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignIn
@@ -77,6 +79,14 @@ def sign_in(house: House, settings: Settings) -> SignIn | None:
     return SignIn(house.catalog, house.clock, session_lasts=timedelta(hours=settings.session_hours))
 
 
+def _openid(house: House, settings: Settings) -> OpenId | None:
+    options = settings.openid_options(settings.tls_authorities)
+    if options is None:
+        return None
+    lasts = timedelta(hours=settings.session_hours)
+    return OpenId.of(Provider(options, house.clock), house.catalog, house.clock, house.trail, lasts)
+
+
 def web_application(
     house: House,
     settings: Settings,
@@ -97,6 +107,7 @@ def web_application(
         health=partial(health_of, house, settings, alerts),
         prove=partial(_prove, house),
         sign_in=sign_in,
+        openid=None if sign_in is None else _openid(house, settings),
         is_owner=partial(_is_owner, house),
         trail=house.trail,
         scrub=partial(
@@ -112,7 +123,7 @@ def web_application(
             else lambda study: None
         ),
         fetching=_fetching(house, settings),
-        scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock),
+        scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock, house.directory.path),
         purge_delays=settings.purge_delays(),
         volume=lambda: Volume(*room_of(house.directory.path)),
         job_kinds=JOB_KINDS,

@@ -41,6 +41,11 @@ DEVIATIONS = (
         "IHE IOCM",
         "They are stored and listed as proposals; a person decides.",
     ),
+    (
+        "C-MOVE and C-GET of studies and patients",
+        "PS3.4 C.4.2, C.4.3",
+        "By a setting of a peer (`pulled`, off) only key images or key objects go; what is named below is sent.",
+    ),
 )
 
 #: What an integration statement names: profile, actor, options, and where it is not whole.
@@ -64,7 +69,7 @@ INTEGRATION = (
         "Imaging Object Change Management (IOCM)",
         "Change Requester",
         "",
-        "RAD-66 by stored rejection notes, for those who query; notices to receivers are not sent yet",
+        "RAD-66 by rejection notes: for those who query, and sent to receivers that understand them",
     ),
 )
 

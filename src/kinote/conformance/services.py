@@ -79,6 +79,17 @@ USED = (
         (IMPLICIT_VR_LITTLE_ENDIAN,),
         "kinote.delivery.archives.fetching",
     ),
+    Operation(
+        "Query/Retrieve", STUDY_ROOT.get, "C-GET", Role.SCU, _LITTLE, "kinote.migration.fetching.dimse_source"
+    ),
+    Operation(
+        "Query/Retrieve",
+        STUDY_ROOT.move,
+        "C-MOVE",
+        Role.SCU,
+        _LITTLE,
+        "kinote.migration.fetching.dimse_source",
+    ),
 )
 
 

@@ -133,6 +133,9 @@ def move(
             yield answer
 
 
+#: Objects that a peer may still be sending when a C-GET is cancelled: what is waited for, in times of our patience.
+_OBJECTS_AFTER_CANCEL = 10
+
 #: Stores an object that arrives within a C-GET. Takes its data set in pieces and returns the C-STORE response.
 Store = Callable[[Context, CStoreRequest, Iterator[memoryview]], CStoreResponse]
 
@@ -191,7 +194,13 @@ def _cancelling(
 
 
 def _await_final_response(association: Association, message_id: int, store: Store | None) -> None:
-    """Receive what still arrives after a C-CANCEL, up to the final response."""
+    """Receive what still arrives after a C-CANCEL, up to the final response, for as long as it may take."""
+    patience = association.patience.idle
+    with association.within(patience if store is None else patience * _OBJECTS_AFTER_CANCEL):
+        _skip_to_final_response(association, message_id, store)
+
+
+def _skip_to_final_response(association: Association, message_id: int, store: Store | None) -> None:
     while True:
         message = _next(association)
         command = message.command

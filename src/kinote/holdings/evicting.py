@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, literal_column, select, update
 
 from kinote.catalog.changes import Kind
 from kinote.catalog.schema.tables import instance, instance_pieces
@@ -21,6 +21,7 @@ from kinote.holdings.damage import tell
 from kinote.holdings.removal import remember
 from kinote.lifecycle.archives.evidence import archives_keeping
 from kinote.lifecycle.holds.membership import holds_of, lock_holds
+from kinote.storage.read_in_place import FIRST_IN_PLACE
 
 #: Instances that are evicted together.
 _PAGE = 500
@@ -35,6 +36,19 @@ class Evicted:
     kept: dict[int, str] = field(default_factory=dict)
 
 
+def takes_room(live: Any) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for live instances that take room in the cache.
+
+    What lies in the index does not, nor what is read in place: its files are another system's. Key objects stay.
+    """
+    return (
+        live.c.residence == literal_column("'local'"),
+        live.c.file_key.is_not(None),
+        live.c.store <= literal_column(str(FIRST_IN_PLACE)),
+        live.c.sop_class_uid != KEY_OBJECT_SELECTION,
+    )
+
+
 def evict(
     transaction: Connection, instances: Iterable[int], now: datetime, *, archive: int | None = None
 ) -> Evicted:
@@ -42,7 +56,7 @@ def evict(
 
     An instance is evicted only if it is live, its bytes are in a store, and an archive has committed to exactly these
     bytes whose word counts now (`kinote.lifecycle.archives.evidence`); if `archive` is given, that one. Key objects,
-    what lies in the index, and what is on hold are never evicted.
+    what lies in the index or in a folder that is read in place, and what is on hold are never evicted.
     """
     evicted = Evicted()
     keys = sorted(set(instances))
@@ -92,6 +106,8 @@ def _why_not(row: Any, *, is_kept: bool) -> str:
         return "Key objects stay."
     if row.file_key is None:
         return "It is small, and lies in the index."
+    if row.store > FIRST_IN_PLACE:
+        return "It lies in a folder of another system, which Kinote leaves as it is."
     if not is_kept:
         return "No archive whose word counts has committed to these bytes."
     return ""

@@ -36,12 +36,16 @@ def is_owned(catalog: Catalog, place: Place) -> bool:
     return catalog.find_latest(_owner, store=store, file_key=file_key) is not None
 
 
-def owned(connection: Connection, store: int, file_keys: Sequence[str]) -> set[str]:
-    """Those of the keys in a store that rows have."""
+def owned(
+    connection: Connection, store: int, file_keys: Sequence[str], *, residence: str | None = None
+) -> set[str]:
+    """Those of the keys in a store that rows have, of this `residence` if one is given."""
     found: set[str] = set()
     for start in range(0, len(file_keys), 500):
         some = file_keys[start : start + 500]
         query = select(instance.c.file_key).where(instance.c.file_key.in_(some), instance.c.store == store)
+        if residence is not None:
+            query = query.where(instance.c.residence == residence)
         found.update(key for key in connection.execute(query).scalars() if key)
     return found
 

@@ -19,24 +19,32 @@ class NotExpectedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class InStudy:
-    """Expects a DICOM file, of this study if one is named (PS3.18 10.5.1.1)."""
+    """Expects a DICOM file, of this study and with this SOP Instance UID if they are named (PS3.18 10.5.1.1)."""
 
     study_instance_uid: str | None = None
+    sop_instance_uid: str | None = None
 
     def check(self, entry: InstanceEntry) -> None:
-        """Raise `NotExpectedError` for an object of another study."""
-        wanted = self.study_instance_uid
-        if wanted is not None and entry.study_instance_uid != wanted:
-            raise NotExpectedError("Study Instance UID", entry.study_instance_uid, wanted, entry)
+        """Raise `NotExpectedError` for another object, or one of another study."""
+        for what, found, wanted in (
+            ("Study Instance UID", entry.study_instance_uid, self.study_instance_uid),
+            ("SOP Instance UID", entry.sop_instance_uid, self.sop_instance_uid),
+        ):
+            if wanted is not None and found != wanted:
+                raise NotExpectedError(what, found, wanted, entry)
 
 
 @dataclass(frozen=True, slots=True)
 class BareDataSet:
-    """Expects a data set without file meta information, as associations transfer it (PS3.7 9.1.1.1)."""
+    """Expects a data set without file meta information, as associations transfer it (PS3.7 9.1.1.1).
+
+    It is one of this study, if one is named.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
+    study_instance_uid: str | None = None
 
     def file_meta(self, sender: Actor) -> bytes:
         """Return preamble and file meta information for the stored file (PS3.10 7.1).
@@ -54,8 +62,9 @@ class BareDataSet:
         for what, found, wanted in (
             ("SOP Class UID", entry.sop_class_uid, self.sop_class_uid),
             ("SOP Instance UID", entry.sop_instance_uid, self.sop_instance_uid),
+            ("Study Instance UID", entry.study_instance_uid, self.study_instance_uid),
         ):
-            if found != wanted:
+            if wanted is not None and found != wanted:
                 raise NotExpectedError(what, found, wanted, entry)
 
 

@@ -101,7 +101,7 @@ def file_arrivals(
     for arrival in arrivals:
         uid = arrival.entry.sop_instance_uid
         others = known.setdefault(uid, [])
-        if any(other.has_the_file_of(arrival) for other in others):
+        if any(other.has_the_file_of(arrival) and other.residence != "damaged" for other in others):
             # It was filed before, and its caller did not learn of that: the row is its own.
             filed.append(Filed(arrival.outcome("stored"), kept=True))
             continue
@@ -266,11 +266,12 @@ def _healed(
 ) -> Filed:
     assert healed.id is not None
     left = None if healed.file_key is None else (healed.store, healed.file_key)
+    if healed.has_the_file_of(arrival):
+        # It is right again where it lies, in a folder that is read in place.
+        left = None
     healing.heal(transaction, healed.id, left, arrival, now)
     others[others.index(healed)] = as_known(arrival, healed.standing, is_current=healed.is_current)
-    return Filed(
-        arrival.outcome("stored", healing.HEALED), kept=True, leaves_file=healed.file_key is not None
-    )
+    return Filed(arrival.outcome("stored", healing.HEALED), kept=True, leaves_file=left is not None)
 
 
 def _decide(arrival: Arrival, others: Sequence[Known], if_first: str) -> tuple[Filed, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -53,9 +54,10 @@ def identifier(level: str, keys: Sequence[str]) -> Dataset:
     return query
 
 
-def find(call: Caller, query: Dataset) -> Iterator[Dataset]:
+def find(call: Caller, query: Dataset, *, seconds: float | None = None) -> Iterator[Dataset]:
     """Send a C-FIND (PS3.7 9.1.2) with the identifier `query` and yield the matches.
 
+    They have to come within so many `seconds`, if there is a limit.
     Raises `DimseError` if the peer does not answer, and `RefusedError` if it answers with a failure status.
     """
     model = PATIENT_ROOT if query.QueryRetrieveLevel == "PATIENT" else STUDY_ROOT
@@ -68,12 +70,14 @@ def find(call: Caller, query: Dataset) -> Iterator[Dataset]:
         if context is None:
             raise NotAcceptedError(model.find)
         implicit = context.transfer_syntax == IMPLICIT_VR_LITTLE_ENDIAN
-        for answer, found in invoking.find(opened, model.find, _encoded(query, implicit=implicit)):
-            if statuses.is_pending(answer.status):
-                yield _decoded(found, implicit=implicit)
-            elif not statuses.is_done(answer.status):
-                comment = f": {answer.error_comment}" if answer.error_comment else ""
-                raise RefusedError(f"{call.peer} answers with status {answer.status:04X}H{comment}")
+        asked = _encoded(query, implicit=implicit)
+        with opened.within(seconds) if seconds is not None else nullcontext():
+            for answer, found in invoking.find(opened, model.find, asked):
+                if statuses.is_pending(answer.status):
+                    yield _decoded(found, implicit=implicit)
+                elif not statuses.is_done(answer.status):
+                    comment = f": {answer.error_comment}" if answer.error_comment else ""
+                    raise RefusedError(f"{call.peer} answers with status {answer.status:04X}H{comment}")
 
 
 def value_at(match: Dataset, name: str) -> str:

@@ -253,6 +253,8 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("POST", "/api/v1/session"): Right.CONNECT,
     ("DELETE", "/api/v1/session"): Right.CONNECT,
     ("PUT", "/api/v1/session/password"): Right.CONNECT,
+    ("GET", "/api/v1/session/openid"): Right.CONNECT,
+    ("GET", "/api/v1/session/openid/callback"): Right.CONNECT,
     ("GET", "/api/v1/users"): Right.ADMINISTER,
     ("POST", "/api/v1/users"): Right.ADMINISTER,
     ("PUT", "/api/v1/users/{user_id}"): Right.ADMINISTER,

@@ -37,6 +37,9 @@ _NUMBERS = {
     "correction_id": "proposed correction",
     "rejection_id": "rejection",
     "backup_id": "backup",
+    "commitment_id": "storage commitment",
+    "transaction": "storage commitment",
+    "fetch_id": "fetch",
     "job_id": "job",
     "delivery_id": "delivery",
     "route_id": "route",
@@ -156,3 +159,9 @@ def record_change(request: Request, transaction: Connection, subject: str, **det
     if trail is not None and event is not None:
         entry = Entry(event, actor_of(request), concerned=Concerned(subject=subject), detail=detail)
         trail.write(transaction, [entry], rooms_of(request).clock())
+
+
+def record_begun(request: Request, **detail: str) -> None:
+    """Record in a transaction of its own that a long act begins. Blocks until it is committed."""
+    rooms, record = rooms_of(request), recorder(request, **detail)
+    rooms.catalog.write(lambda transaction: record(transaction, {}))

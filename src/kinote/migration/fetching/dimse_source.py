@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -18,14 +19,25 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     LOSSY,
 )
+from kinote.dicom.values.uids import is_tolerable
 from kinote.dimse import invoking, statuses
+from kinote.dimse.association import Association
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.errors import DimseError
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.dimse.negotiation import Context
 from kinote.dimse.requestor import Proposal, association
 from kinote.intake.expected import BareDataSet
-from kinote.migration.fetching.source import ListedSeries, SourceError, Taking, Wanted, in_parts
+from kinote.migration.fetching.source import (
+    MOST_FOUND,
+    MOST_STUDIES,
+    ListedSeries,
+    SourceError,
+    Taking,
+    Wanted,
+    counted,
+    in_parts,
+)
 from kinote.peers.calling import Caller
 from kinote.peers.querying import find, identifier
 
@@ -50,6 +62,12 @@ _TOGETHER = 200
 #: Presentation contexts of one association (PS3.8 9.3.2.2), without those of C-GET and C-MOVE.
 _CONTEXTS = 126
 
+#: Seconds in which a system has to list its studies, or the series or instances of one; and seconds after which one
+#: that says that it goes on, and sends nothing, is given up.
+_FOR_STUDIES = 3600.0
+_FOR_FEW = 600.0
+_UNTIL_NEXT = 300.0
+
 
 class DimseSource:
     """A system that is asked by DICOM, by `TITLE@host:port`."""
@@ -60,7 +78,8 @@ class DimseSource:
         self._moves_to = moves_to
 
     def studies(self) -> list[str]:
-        return sorted({uid for match in self._find("STUDY") if (uid := _uid(match, "StudyInstanceUID"))})
+        found = self._find("STUDY", most=MOST_STUDIES, seconds=_FOR_STUDIES)
+        return sorted({uid for match in found if (uid := _uid(match, "StudyInstanceUID"))})
 
     def series(self, study_instance_uid: str, modality: str) -> list[ListedSeries]:
         keys = [f"StudyInstanceUID={study_instance_uid}", "SeriesInstanceUID", f"Modality={modality}"]
@@ -68,7 +87,7 @@ class DimseSource:
             ListedSeries(study_instance_uid, uid)
             for match in self._find("SERIES", *keys)
             # A system may not match by modality, and answers with all of them.
-            if (uid := _uid(match, "SeriesInstanceUID")) and _uid(match, "Modality") in ("", modality)
+            if (uid := _uid(match, "SeriesInstanceUID")) and _text(match, "Modality") in ("", modality)
         ]
 
     def instances(self, series: ListedSeries) -> list[str]:
@@ -107,11 +126,11 @@ class DimseSource:
                 for part in in_parts(wanted.instances, _TOGETHER):
                     asked = _encoded(wanted.series, part, implicit=implicit)
                     answers: Iterator[CGetResponse | CMoveResponse] = (
-                        invoking.get(opened, model, asked, _store_in(taking))
+                        invoking.get(opened, model, asked, _store_in(taking, wanted.series))
                         if model == STUDY_ROOT.get
                         else invoking.move(opened, model, self._moves_to, asked)
                     )
-                    for answer in answers:
+                    for answer in _moving_on(opened, answers, taking):
                         if not statuses.is_pending(answer.status) and answer.status != statuses.SUCCESS:
                             said = f": {answer.error_comment}" if answer.error_comment else ""
                             taking.problem = (
@@ -120,15 +139,43 @@ class DimseSource:
         except DimseError as error:
             raise SourceError(str(error)) from error
 
-    def _find(self, level: str, *keys: str) -> Iterator[Dataset]:
+    def close(self) -> None:
+        """Do nothing: each question has its association."""
+
+    def _find(
+        self, level: str, *keys: str, most: int = MOST_FOUND, seconds: float = _FOR_FEW
+    ) -> Iterator[Dataset]:
         try:
-            yield from find(self._call, identifier(level, keys or ["StudyInstanceUID"]))
+            asked = identifier(level, keys or ["StudyInstanceUID"])
+            yield from counted(find(self._call, asked, seconds=seconds), most)
         except DimseError as error:
             raise SourceError(str(error)) from error
 
 
 def _uid(match: Dataset, keyword: str) -> str:
+    """Return what a match has there, if it can be asked for."""
+    found = _text(match, keyword)
+    return found if is_tolerable(found) else ""
+
+
+def _text(match: Dataset, keyword: str) -> str:
     return str(match.get(keyword) or "").strip(" \0")
+
+
+def _moving_on(
+    opened: Association, answers: Iterator[CGetResponse | CMoveResponse], taking: Taking
+) -> Iterator[CGetResponse | CMoveResponse]:
+    """Yield answers, as long as something comes in between. Raises `SourceError`."""
+    moved_on, at = (-1, -1), time.monotonic()
+    for answer in answers:
+        told = (len(taking.came), answer.completed or 0)
+        if told > moved_on:
+            moved_on, at = told, time.monotonic()
+        elif time.monotonic() - at > _UNTIL_NEXT:
+            # Without a C-CANCEL, for whose answer one would wait as well.
+            opened.abort()
+            raise SourceError(f"{opened.peer_host} goes on answering, and sends nothing")
+        yield answer
 
 
 def _proposal(sop_class_uids: frozenset[str]) -> Proposal:
@@ -160,11 +207,20 @@ def _encoded(series: ListedSeries, instances: object, *, implicit: bool) -> byte
     return buffer.getvalue()
 
 
-def _store_in(taking: Taking) -> invoking.Store:
+def _store_in(taking: Taking, series: ListedSeries) -> invoking.Store:
     def store(context: Context, command: CStoreRequest, data: Iterator[memoryview]) -> CStoreResponse:
         uid = command.affected_sop_instance_uid
+        if not taking.is_wanted(uid):
+            return CStoreResponse(
+                message_id_being_responded_to=command.message_id,
+                affected_sop_class_uid=command.affected_sop_class_uid,
+                affected_sop_instance_uid=uid,
+                status=statuses.NOT_AUTHORIZED,
+            )
         taking.came.add(uid)
-        expected = BareDataSet(command.affected_sop_class_uid, uid, context.transfer_syntax)
+        expected = BareDataSet(
+            command.affected_sop_class_uid, uid, context.transfer_syntax, series.study_instance_uid
+        )
         upload = taking.receiver.open(taking.origin, expected)
         try:
             for piece in data:

@@ -45,8 +45,17 @@ _TELL_EVERY = 1.0
 _STATE_CLASSES = frozenset(f"{PRESENTATION_STATES[0]}{number}" for number in range(1, 13))
 
 
+#: Studies in a row for which a system does not answer before it is given up.
+_FAILED_IN_A_ROW = 3
+
+
 class FetchUnderWayError(RuntimeError):
     """The system is being fetched from already."""
+
+
+def _not_answered(uid: str, error: SourceError) -> list[FetchedSeries]:
+    """Return a study whose series are unknown: one thing that is missing, under its own UID."""
+    return [FetchedSeries(ListedSeries(uid, ""), "notes", 1, [uid], str(error))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,7 @@ class Fetches:
         """
         with self._lock:
             if (name, wants) in self._busy:
+                source.close()
                 raise FetchUnderWayError(f"Key objects are being fetched from {name} already.")
             self._busy.add((name, wants))
         return self._fetch(name, source, wants, origin)
@@ -106,19 +116,31 @@ class Fetches:
             try:
                 uids = self._asked(source.studies)
                 of = len(uids)
+                failed: list[tuple[str, list[FetchedSeries]]] = []
                 for uid in uids[bisect_right(uids, position) :]:
-                    found = self._study(source, uid, wants, origin)
-                    studies += 1
-                    self._catalog.write(
-                        partial(
-                            write_study,
-                            key=key,
-                            study_instance_uid=uid,
-                            studies=studies,
-                            found=found,
-                            now=self._clock(),
+                    try:
+                        done = [(uid, self._study(source, uid, wants, origin))]
+                    except SourceError as error:
+                        # One study that is not answered for holds up no other. Several in a row: the system is away.
+                        failed.append((uid, _not_answered(uid, error)))
+                        if len(failed) == _FAILED_IN_A_ROW:
+                            raise
+                        if uid != uids[-1]:
+                            continue
+                        done = []
+                    for each, found in [*failed, *done]:
+                        studies += 1
+                        self._catalog.write(
+                            partial(
+                                write_study,
+                                key=key,
+                                study_instance_uid=each,
+                                studies=studies,
+                                found=found,
+                                now=self._clock(),
+                            )
                         )
-                    )
+                    failed = []
                     if time.monotonic() - told_at >= _TELL_EVERY:
                         told_at = time.monotonic()
                         yield FetchTold(name, studies, of, self._account(key))
@@ -127,6 +149,7 @@ class Fetches:
             self._catalog.write(partial(end_fetch, key=key, now=self._clock(), problem=problem))
             yield FetchTold(name, studies, of, self._account(key), has_ended=not problem, problem=problem)
         finally:
+            source.close()
             with self._lock:
                 self._busy.discard((name, wants))
 
@@ -191,7 +214,7 @@ class Fetches:
                 break
             if attempt:
                 self._wait(_PAUSE * 2 ** (attempt - 1))
-            taking = Taking(self._receiver, origin)
+            taking = Taking(self._receiver, origin, Wanted(wanted.series, missing, wanted.sop_class_uids))
             try:
                 source.fetch(Wanted(wanted.series, missing, wanted.sop_class_uids), taking, attempt)
                 reason = taking.problem

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import httpx
+
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.tls import TlsOptions
 from kinote.migration.fetching.dimse_source import DimseSource
 from kinote.migration.fetching.source import Source
-from kinote.migration.fetching.web_source import WebSource
+from kinote.migration.fetching.web_source import WebSource, without_password
 from kinote.peers.calling import Caller, PeerError, written_entity
 from kinote.peers.destination_acts import destinations_called
 from kinote.peers.known import PeersInUse
@@ -80,16 +82,14 @@ class NamedSources:
 
 def _by_url(url: str) -> NamedSource:
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError as error:
+        host = urlsplit(url).hostname or ""
+        shown = without_password(url)
+        source = WebSource(url)
+    except (ValueError, httpx.InvalidURL) as error:
         raise PeerError(f"This is no URL: {error}.") from error
     if not host:
         raise PeerError("This URL names no host.")
-    # Whoever reads accounts must not read passwords.
-    shown = parts._replace(netloc=f"{host}{port}").geturl()
-    return NamedSource(shown, WebSource(url), _origin(host, shown))
+    return NamedSource(shown, source, _origin(host, shown))
 
 
 def _origin(name: str, address: str) -> Origin:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
+from kinote.dicom.values.uids import is_tolerable
 from kinote.intake.expected import InStudy
-from kinote.migration.fetching.source import ListedSeries, SourceError, Taking, Wanted
+from kinote.migration.fetching.source import (
+    MOST_FOUND,
+    MOST_STUDIES,
+    ListedSeries,
+    SourceError,
+    Taking,
+    Wanted,
+    counted,
+)
 
 #: How many matches are asked for at once.
 _PAGE = 500
@@ -19,6 +30,13 @@ _PAGE = 500
 _TIMEOUT = httpx.Timeout(60, connect=10)
 
 _CHUNK = 256 * 1024
+
+#: Bytes of one page of matches, and of the head of a part.
+_LONGEST_PAGE = 64 * 1024 * 1024
+
+#: Bytes a second that an answer has to bring at least, after these seconds.
+_SLOWEST = 10_000
+_AT_FIRST = 60.0
 
 #: The objects as they are stored there, in whatever transfer syntax.
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -31,21 +49,29 @@ class WebSource:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/").removesuffix("/studies")
+        #: As it is told: whoever reads accounts and reasons must not read passwords.
+        self._shown = without_password(self._url)
         self._http = httpx.Client(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
     def studies(self) -> list[str]:
-        return sorted(set(self._uids("studies", "0020000D")))
+        return sorted(set(self._uids("studies", "0020000D", MOST_STUDIES)))
 
     def series(self, study_instance_uid: str, modality: str) -> list[ListedSeries]:
-        found = self._matches(f"studies/{quote(study_instance_uid)}/series", {"Modality": modality})
+        found = self._matches(
+            f"studies/{quote(study_instance_uid)}/series", {"Modality": modality}, MOST_FOUND
+        )
         return [
             ListedSeries(study_instance_uid, uid)
             for match in found
-            if (uid := _value(match, "0020000E")) and _value(match, "00080060") in ("", modality)
+            if is_tolerable(uid := _value(match, "0020000E")) and _value(match, "00080060") in ("", modality)
         ]
 
     def instances(self, series: ListedSeries) -> list[str]:
-        return sorted(set(self._uids(f"{_path(series)}/instances", "00080018")))
+        return sorted(set(self._uids(f"{_path(series)}/instances", "00080018", MOST_FOUND)))
 
     def fetch(self, wanted: Wanted, taking: Taking, attempt: int = 0) -> None:
         for uid in wanted.instances:
@@ -56,38 +82,42 @@ class WebSource:
                     headers={"Accept": _ACCEPT},
                 ) as response:
                     if response.status_code == httpx.codes.OK:
-                        self._take(response, taking)
+                        self._take(response, taking, InStudy(wanted.series.study_instance_uid, uid))
                     else:
-                        taking.problem = f"{self._url} answers WADO-RS with status {response.status_code}"
+                        taking.problem = f"{self._shown} answers WADO-RS with status {response.status_code}"
             except httpx.HTTPError as error:
-                raise SourceError(f"{self._url} cannot be reached: {error}") from error
+                raise SourceError(f"{self._shown} cannot be reached: {error}") from error
 
-    def _take(self, response: httpx.Response, taking: Taking) -> None:
+    def _take(self, response: httpx.Response, taking: Taking, expected: InStudy) -> None:
         said = response.headers.get("content-type", "")
         boundary = _BOUNDARY.search(said)
         if not said.lower().startswith("multipart/related") or boundary is None:
-            taking.problem = f"{self._url} answers WADO-RS with {said or 'no media type'}"
+            taking.problem = f"{self._shown} answers WADO-RS with {said or 'no media type'}"
             return
         upload = None
         try:
-            for piece in one_part(response.iter_bytes(_CHUNK), boundary[1].encode()):
-                upload = upload or taking.receiver.open(taking.origin, InStudy())
+            for piece in one_part(_in_time(response), boundary[1].encode()):
+                upload = upload or taking.receiver.open(taking.origin, expected)
                 upload.write(piece)
         except BaseException:
             if upload is not None:
                 upload.break_off("The answer ended before the object was whole.")
             raise
         if upload is None:
-            taking.problem = f"{self._url} answers WADO-RS without an object"
+            taking.problem = f"{self._shown} answers WADO-RS without an object"
         else:
-            taking.add(upload.finish())
+            assert expected.sop_instance_uid is not None
+            taking.add(expected.sop_instance_uid, upload.finish())
 
-    def _uids(self, path: str, tag: str) -> Iterator[str]:
-        for match in self._matches(path, {}):
-            if uid := _value(match, tag):
+    def _uids(self, path: str, tag: str, most: int) -> Iterator[str]:
+        for match in self._matches(path, {}, most):
+            if is_tolerable(uid := _value(match, tag)):
                 yield uid
 
-    def _matches(self, path: str, keys: Mapping[str, str]) -> Iterator[Any]:
+    def _matches(self, path: str, keys: Mapping[str, str], most: int) -> Iterator[Any]:
+        return counted(self._pages(path, keys), most)
+
+    def _pages(self, path: str, keys: Mapping[str, str]) -> Iterator[Any]:
         """Yield all matches, page by page, until a page brings nothing new."""
         offset = 0
         seen: set[int] = set()
@@ -102,21 +132,47 @@ class WebSource:
             offset += len(page)
 
     def _page(self, path: str, keys: Mapping[str, str]) -> list[Any]:
+        body = bytearray()
         try:
-            answer = self._http.get(
-                f"{self._url}/{path}", params=dict(keys), headers={"Accept": "application/dicom+json"}
-            )
+            with self._http.stream(
+                "GET",
+                f"{self._url}/{path}",
+                params=dict(keys),
+                headers={"Accept": "application/dicom+json"},
+            ) as answer:
+                for piece in _in_time(answer):
+                    body += piece
+                    if len(body) > _LONGEST_PAGE:
+                        raise SourceError(
+                            f"{self._shown} answers QIDO-RS with more than {_LONGEST_PAGE} bytes"
+                        )
         except httpx.HTTPError as error:
-            raise SourceError(f"{self._url} cannot be reached: {error}") from error
+            raise SourceError(f"{self._shown} cannot be reached: {error}") from error
         if answer.status_code == httpx.codes.NO_CONTENT:
             return []
         try:
-            found = answer.json() if answer.status_code == httpx.codes.OK else None
-        except ValueError:
+            found = json.loads(body) if answer.status_code == httpx.codes.OK else None
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, list):
-            raise SourceError(f"{self._url} answers QIDO-RS with status {answer.status_code}")
+            raise SourceError(f"{self._shown} answers QIDO-RS with status {answer.status_code}")
         return [match for match in found if isinstance(match, dict)]
+
+
+def _in_time(response: httpx.Response) -> Iterator[bytes]:
+    """Yield the pieces of an answer as long as they come quickly enough. Raises `SourceError`."""
+    began, came = time.monotonic(), 0
+    for piece in response.iter_bytes(_CHUNK):
+        came += len(piece)
+        if (time.monotonic() - began - _AT_FIRST) * _SLOWEST > came:
+            raise SourceError("The answer comes too slowly")
+        yield piece
+
+
+def without_password(url: str) -> str:
+    """Return a URL without the user and password that it may have. Raises `ValueError`."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def one_part(pieces: Iterator[bytes], boundary: bytes) -> Iterator[bytes]:

@@ -101,7 +101,11 @@ class _UnderWay:
 class FolderScans:
     """Scans folders; each by one scan at a time."""
 
-    def __init__(self, catalog: Catalog, receiver: Receiver, stores: Stores, clock: Clock) -> None:
+    def __init__(
+        self, catalog: Catalog, receiver: Receiver, stores: Stores, clock: Clock, data_directory: Path
+    ) -> None:
+        """Nothing in the `data_directory` is read in place: we remove files there."""
+        self.data_directory = data_directory.resolve()
         self._catalog = catalog
         self._receiver = receiver
         self._stores = stores
@@ -116,6 +120,10 @@ class FolderScans:
         """
         if not folder.is_absolute() or not folder.is_dir():
             raise NoFolderError(f"{folder} is no folder that the server can read. Give its absolute path.")
+        if in_place and self.is_ours(folder):
+            raise NoFolderError(
+                f"{folder} lies in the data directory of Kinote, and cannot be read in place."
+            )
         scan = ScanKey(str(folder), in_place, content)
         with self._lock:
             if scan in self._busy:
@@ -143,10 +151,14 @@ class FolderScans:
         assert isinstance(store, InPlaceStore)
         return _TakeInPlace(store, self._receiver, origin)
 
+    def is_ours(self, path: Path) -> bool:
+        """Return whether a path leads into the data directory."""
+        return path.resolve().is_relative_to(self.data_directory)
+
     def known_in_place(self, store: int, keys: list[str]) -> set[str]:
-        """Return those files of a folder that rows have."""
+        """Return those files of a folder that rows have, and whose bytes were right when they were last read."""
         with self._catalog.read() as connection:
-            return owned(connection, store, keys)
+            return owned(connection, store, keys, residence="local")
 
     def write(self, scan: ScanKey, told: ScanProgress, *, has_ended: bool = False, problem: str = "") -> None:
         """Write how far a scan is."""
@@ -288,6 +300,9 @@ class _Run:
                         each.others.append(
                             ("refused", "It lies in an archive. Scan that without --in-place.")
                         )
+                        return
+                    if self._scans.is_ours(self._folder / each.path):
+                        each.others.append(("refused", "It is a link into the data directory of Kinote."))
                         return
                     self._take.key = each.path
                 each.outcomes.append(self._take(file))

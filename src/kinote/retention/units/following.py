@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from kinote.catalog import changes
 from kinote.catalog.changes import FeedBegunAnewError, Kind, Position, RecordedChange
@@ -19,6 +19,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.archives.evidence import Evidence, archives_in_use
 from kinote.retention.evictions import note_recalled
 from kinote.retention.units.counting import count, study_keys, write_counts
+from kinote.storage.read_in_place import FIRST_IN_PLACE
 from kinote.telemetry.clock import Clock
 
 #: Facts: up to where the feed has been read; and the last study of the round, with when the last whole round ended.
@@ -120,24 +121,25 @@ class UnitCounter:
     def _follow_commitments(self) -> bool:
         """Count the studies again of which archives have committed to something. Returns whether there may be more."""
         with self._catalog.read() as connection:
+            position = _position(connection)
             seen: dict[str, str] = json.loads(fact(connection, _COMMITMENTS) or "{}")
             instances: list[int] = []
             goes_on = dict(seen)
             for each in archives_in_use(connection):
                 name = str(each.peer)
-                query = (
-                    select(location.c.instance, location.c.at)
-                    .where(
-                        location.c.archive == each.peer,
-                        location.c.evidence == str(Evidence.COMMITTED),
-                        location.c.at > seen.get(name, ""),
-                    )
-                    .order_by(location.c.at)
-                    .limit(_PAGE)
+                committed = select(location.c.instance, location.c.at).where(
+                    location.c.archive == each.peer, location.c.evidence == str(Evidence.COMMITTED)
                 )
-                for row in connection.execute(query):
-                    instances.append(row.instance)
-                    goes_on[name] = row.at
+                later = committed.where(location.c.at > seen.get(name, ""))
+                query = later.order_by(location.c.at).limit(_PAGE)
+                rows = connection.execute(query).all()
+                if len(rows) == _PAGE:
+                    # Everything that one result of storage commitment tells of has the same moment.
+                    same = committed.where(location.c.at == rows[-1].at)
+                    instances += connection.execute(same).scalars()
+                instances += [row.instance for row in rows]
+                if rows:
+                    goes_on[name] = rows[-1].at
             if goes_on == seen:
                 return False
             keys = sorted({row.study for row in _STUDIES_OF(connection, instances)})
@@ -145,15 +147,18 @@ class UnitCounter:
 
         def write(transaction: Connection) -> None:
             dialects.lock_names(transaction, [_LOCK])
-            write_counts(transaction, counted)
-            write_fact(transaction, _COMMITMENTS, json.dumps(goes_on))
+            # Nothing newer is overwritten that somebody has counted meanwhile.
+            is_next = json.loads(fact(transaction, _COMMITMENTS) or "{}") == seen
+            if is_next and _position(transaction) == position:
+                write_counts(transaction, counted)
+                write_fact(transaction, _COMMITMENTS, json.dumps(goes_on))
 
         self._catalog.submit(write, background=True).result()
         return True
 
     def _go_round(self) -> float:
         with self._catalog.read() as connection:
-            at = Round.read(connection)
+            position, at = _position(connection), Round.read(connection)
             keys = list(
                 connection.execute(
                     select(study.c.id).where(study.c.id > at.after).order_by(study.c.id).limit(_STUDIES)
@@ -165,7 +170,7 @@ class UnitCounter:
 
         def write(transaction: Connection) -> None:
             dialects.lock_names(transaction, [_LOCK])
-            if Round.read(transaction) == at:
+            if Round.read(transaction) == at and _position(transaction) == position:
                 write_counts(transaction, counted)
                 goes_on.write(transaction)
 
@@ -220,7 +225,9 @@ def _add_arrived(transaction: Connection, arrived: list[dict[str, object]]) -> N
 
 
 _SIZES = statements.LookUp(
-    select(live_instance.c.size, live_instance.c.received_at).where(live_instance.c.file_key.is_not(None)),
+    select(live_instance.c.size, live_instance.c.received_at).where(
+        live_instance.c.file_key.is_not(None), live_instance.c.store <= literal_column(str(FIRST_IN_PLACE))
+    ),
     live_instance.c.sop_instance_uid,
 )
 

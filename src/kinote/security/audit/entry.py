@@ -88,6 +88,8 @@ _OTHERWISE: Mapping[tuple[str, str], AuditEvent | None] = {
     ("POST", "/api/v1/migrations/key-objects"): AuditEvent.MARKED,
     # It tells that something happened, and not of whom. Readers ask it all the time.
     ("GET", "/api/v1/changes"): None,
+    # Whoever asked for commitment reads the result, which names instances.
+    ("GET", "/dicomweb/commitment-requests/{transaction}"): AuditEvent.READ,
     # It changes nothing: a question that is too long for an address.
     ("POST", "/api/v1/exports/plan"): AuditEvent.QUERY,
     ("DELETE", "/api/v1/withdrawals/{withdrawal_id}"): AuditEvent.RESTORED,

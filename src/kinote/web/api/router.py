@@ -37,7 +37,7 @@ from kinote.web.api import (
     titles,
     withdrawals,
 )
-from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.access import audit, openid, sessions, tokens, users
 from kinote.web.api.deliveries import notices, routes
 from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.media import exports, study_reports
@@ -90,6 +90,7 @@ parts = (
     commitments,
     identity,
     sessions,
+    openid,
     users,
     tokens,
     audit,

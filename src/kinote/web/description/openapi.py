@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from kinote.web.description.administering import ADMINISTERING
 from kinote.web.description.archiving import ARCHIVING
+from kinote.web.description.delivering import DELIVERING
 from kinote.web.description.exporting import EXPORTING
 from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal
 from kinote.web.description.retaining import RETAINING
@@ -56,6 +57,7 @@ SHAPES: dict[tuple[str, str], Any] = {
     **LOOKING_AFTER,
     **ADMINISTERING,
     **ARCHIVING,
+    **DELIVERING,
     **EXPORTING,
     **RETAINING,
     **ROUTING,

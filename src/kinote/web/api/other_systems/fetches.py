@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from anyio import to_thread
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from kinote.migration.fetching.account import fetches, missing_series
-from kinote.migration.fetching.fetch import Fetches, FetchUnderWayError
+from kinote.migration.fetching.fetch import Fetches, FetchTold, FetchUnderWayError
 from kinote.migration.fetching.named_sources import NamedSources
 from kinote.peers.calling import PeerError
 from kinote.web.api.keys import Key
@@ -18,6 +19,7 @@ from kinote.web.api.other_systems.told_in_lines import in_lines
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import BadRequestError, ConflictError
+from kinote.web.recording import record_begun
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["migrations"], route_class=PermittedAPIRoute)
@@ -52,8 +54,9 @@ async def fetch(request: Request, body: WantedFetch) -> Response:
     rooms = rooms_of(request)
     named, fetching = _fetching(rooms)
 
-    def begin() -> object:
+    def begin() -> Iterator[FetchTold]:
         found = named.find(body.source, by_tls=body.tls)
+        record_begun(request, source=found.name, wants=body.wants)
         return fetching.fetch(found.name, found.source, body.wants, found.origin)
 
     try:
@@ -62,7 +65,7 @@ async def fetch(request: Request, body: WantedFetch) -> Response:
         raise BadRequestError(f"source: {error}") from error
     except FetchUnderWayError as error:
         raise ConflictError(str(error)) from error
-    return in_lines(rooms, (each.as_json() for each in told))  # type: ignore[attr-defined]
+    return in_lines(rooms, (each.as_json() for each in told))
 
 
 @router.get("/migrations/fetches", summary="What was fetched from other systems, the last first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,12 +13,13 @@ from starlette.responses import Response
 
 from kinote.catalog.in_place_folders import folders
 from kinote.migration.folders.progress import scans
-from kinote.migration.folders.scan import FolderScans, NoFolderError, ScanUnderWayError, as_json
+from kinote.migration.folders.scan import FolderScans, NoFolderError, ScanTold, ScanUnderWayError, as_json
 from kinote.web.actor import actor_of
 from kinote.web.api.other_systems.told_in_lines import in_lines
 from kinote.web.api.pages import answer
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import BadRequestError, ConflictError
+from kinote.web.recording import record_begun
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["migrations"], route_class=PermittedAPIRoute)
@@ -49,7 +51,8 @@ async def scan_folder(request: Request, body: WantedScan) -> Response:
     scanning = _scans(rooms)
     by = actor_of(request)
 
-    def begin() -> object:
+    def begin() -> Iterator[ScanTold]:
+        record_begun(request, folder=body.folder, content=body.content)
         return scanning.scan(Path(body.folder), in_place=body.in_place, content=body.content, by=by)
 
     try:
@@ -58,7 +61,7 @@ async def scan_folder(request: Request, body: WantedScan) -> Response:
         raise BadRequestError(f"folder: {error}") from error
     except ScanUnderWayError as error:
         raise ConflictError(str(error)) from error
-    return in_lines(rooms, (as_json(each) for each in told))  # type: ignore[attr-defined]
+    return in_lines(rooms, (as_json(each) for each in told))
 
 
 @router.get("/migrations/scans", summary="Scans of folders, the last first")
