@@ -122,6 +122,7 @@ REQUESTS: dict[tuple[str, str], Right] = {
     ("GET", "/api/v1/studies"): Right.READ,
     ("GET", "/api/v1/studies/{study}"): Right.READ,
     ("GET", "/api/v1/studies/{study}/account"): Right.EXAMINE,
+    ("GET", "/api/v1/studies/{study}/rendered"): Right.READ,
     ("GET", "/api/v1/studies/{study}/notes"): Right.READ,
     ("POST", "/api/v1/studies/{study}/notes"): Right.MARK,
     ("GET", "/api/v1/notes"): Right.READ,

@@ -74,6 +74,7 @@ _MAY_BE_MISSING = ("/api/v1/identity",)
 #: Answers that are no JSON.
 _FILES = (
     "/api/v1/notes/{note_id}/rendered",
+    "/api/v1/studies/{study}/rendered",
     "/api/v1/held/{held_id}/file",
     "/api/v1/held/{held_id}/rendered",
     "/api/v1/held/{held_id}/first/rendered",
