@@ -43,6 +43,8 @@ from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
 from kinote.security.actors import Actor
+from kinote.security.openid.provider import Provider
+from kinote.security.openid.room import OpenId
 from kinote.security.policy import Policy
 from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignIn
@@ -79,6 +81,14 @@ def sign_in(house: House, settings: Settings) -> SignIn | None:
     return SignIn(house.catalog, house.clock, session_lasts=timedelta(hours=settings.session_hours))
 
 
+def _openid(house: House, settings: Settings) -> OpenId | None:
+    options = settings.openid_options(settings.tls_authorities)
+    if options is None:
+        return None
+    lasts = timedelta(hours=settings.session_hours)
+    return OpenId.of(Provider(options, house.clock), house.catalog, house.clock, house.trail, lasts)
+
+
 def web_application(
     house: House,
     settings: Settings,
@@ -99,6 +109,7 @@ def web_application(
         health=partial(health_of, house, settings, alerts),
         prove=partial(_prove, house),
         sign_in=sign_in,
+        openid=None if sign_in is None else _openid(house, settings),
         is_owner=partial(_is_owner, house),
         trail=house.trail,
         scrub=partial(

@@ -33,6 +33,7 @@ from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
 from kinote.retention.headroom import Volume
 from kinote.security.audit.trail import AuditTrail
+from kinote.security.openid.room import OpenId
 from kinote.security.policy import Policy
 from kinote.security.sign_in.identifying import SignIn
 from kinote.telemetry.clock import Clock
@@ -82,6 +83,8 @@ class Threads:
     calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
     #: Each comparison of a password takes 64 MB of memory.
     passwords: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    #: What waits for the OpenID provider.
+    provider: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ class Rooms:
     rejections: RejectionRules = DEFAULT_RULES
     #: How people sign in; None where nobody does, and everybody may do everything.
     sign_in: SignIn | None = None
+    #: The OpenID provider by which people sign in too; None where there is none.
+    openid: OpenId | None = None
     #: Whether this is the proof of a command that it may read the secret of the data directory.
     is_owner: Callable[[str], bool] = lambda proof: False
     #: The audit trail; None where none is written.

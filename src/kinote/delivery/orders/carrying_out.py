@@ -42,6 +42,8 @@ from kinote.holdings.live_objects import LiveObject, live_objects
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, LostLeaseError
 from kinote.jobs.leased import Outcome as JobOutcome
+from kinote.lifecycle.archives.origins import came_from
+from kinote.lifecycle.archives.other_bytes import has_evidence, other_bytes_go_out
 from kinote.lifecycle.archives.promises import acknowledged_as_stored
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.peers.times import held_because
@@ -286,8 +288,9 @@ class _Group:
         self._rows = {row.instance: row for row in page}
         self._outcomes: list[Outcome] = []
         self._given: dict[str, tuple[State, str]] = {}
-        #: What was acknowledged in the transfer syntax in which it is stored.
+        #: What was acknowledged as it is stored, and what goes out otherwise: corrected or re-encoded.
         self._as_stored: list[int] = []
+        self._otherwise: set[int] = set()
         self._lock = threading.Lock()
         self._written_at = owner._steady()
         #: What was not sent because the turn is over.
@@ -342,6 +345,7 @@ class _Group:
         """What is live now of the page, in its order. What is not any more is skipped."""
         with self._owner._catalog.read() as connection:
             found = live_by_key(connection, list(self._rows))
+            back = came_from(connection, self._delivery.to.peer, list(self._rows))
         objects = []
         for key, row in self._rows.items():
             wanted = found.get(key)
@@ -352,9 +356,25 @@ class _Group:
                 is_in_doubt = in_hand is not None and (row.rank, row.instance) <= in_hand
                 given = (State.UNKNOWN, "The server ended while it was being sent.") if is_in_doubt else None
                 self._add(row, ObjectState.SKIPPED, reason, given)
+            elif key in back:
+                self._add(row, ObjectState.SKIPPED, "It came from this archive, and is not sent back.")
             else:
-                objects.append(live(self._owner._door, wanted, self._delivery.by))
+                before = partial(self._goes_otherwise, key)
+                objects.append(live(self._owner._door, wanted, self._delivery.by, before))
         return objects
+
+    def _goes_otherwise(self, key: int) -> None:
+        """End what the destination has promised of an object before it gets other bytes under its UID."""
+        with self._lock:
+            if key in self._otherwise:
+                return
+        catalog, peer = self._owner._catalog, self._delivery.to.peer
+        with catalog.read() as connection:
+            may_have_it = has_evidence(connection, peer, key)
+        if may_have_it:
+            catalog.write(partial(other_bytes_go_out, peer_id=peer, key=key))
+        with self._lock:
+            self._otherwise.add(key)
 
     def _record(self, uid: str, state: State, answer: str) -> None:
         with self._lock:
@@ -379,7 +399,7 @@ class _Group:
     def _note(self, row: Any, sent: Sent) -> None:
         with self._lock:
             given = self._given.pop(row.sop_instance_uid, None)
-        if sent.kind == "completed" and sent.is_as_stored:
+        if sent.kind == "completed" and sent.is_as_stored and row.instance not in self._otherwise:
             self._as_stored.append(row.instance)
         if sent.kind in ("completed", "warning"):
             self._add(row, ObjectState.ACKNOWLEDGED, sent.reason, given)
