@@ -110,6 +110,7 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "notices",
             "routes/{route_id}/results",
             "deliveries/{delivery_id}/objects",
+            "retention/plans/{plan_id}",
             "retention/evictions",
             "migrations/waiting",
             "migrations/duplicates",
