@@ -221,7 +221,7 @@ def test_law_4_what_a_worker_that_died_may_have_sent_is_owed_its_withdrawal(
     writing = outcomes.write_outcomes
 
     def dying(*arguments: object, **options: object) -> None:
-        raise LostLeaseError("The worker was killed.")
+        raise RuntimeError("The worker was killed.")
 
     peer = Peer()
     with listening(peer) as endpoint:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, select
 
 from kinote.catalog.known_systems import destination_rows, peer_rows
-from kinote.catalog.schema.tables import outgoing_delivery
+from kinote.catalog.schema.tables import delivery_object, outgoing_delivery, routed_object
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.delivery.orders.ordering import Selected
 from kinote.peers.destination import Content, Destination, destination_of
@@ -62,9 +62,14 @@ class Delivery:
     in_hand: tuple[int, int] | None = None
 
 
-def delivery(connection: Connection, key: int) -> Delivery | None:
-    """Return a delivery, ended or not; None if there is none."""
-    row = connection.execute(select(outgoing_delivery).where(outgoing_delivery.c.id == key)).one_or_none()
+def delivery(connection: Connection, key: int, *, locked: bool = False) -> Delivery | None:
+    """Return a delivery, ended or not; None if there is none.
+
+    With `locked` nobody else changes it before the transaction has ended: for who decides by its state, and has no
+    lease.
+    """
+    query = select(outgoing_delivery).where(outgoing_delivery.c.id == key)
+    row = connection.execute(query.with_for_update() if locked else query).one_or_none()
     if row is None:
         return None
     to = destination_rows.destination_row(connection, row.destination)
@@ -102,6 +107,21 @@ def set_state(
         outgoing_delivery.update()
         .where(outgoing_delivery.c.id == key)
         .values(state=str(state), moved_at=moment, **ended, **values)
+    )
+    if state.has_ended:
+        _forget_on_its_way(transaction, key)
+
+
+def _forget_on_its_way(transaction: Connection, key: int) -> None:
+    """Of what routes have ordered, nothing is on its way any more: the ledger says what the destination has."""
+    of_it = select(outgoing_delivery.c.destination).where(outgoing_delivery.c.id == key).scalar_subquery()
+    listed = select(delivery_object.c.instance).where(delivery_object.c.delivery == key)
+    transaction.execute(
+        routed_object.delete().where(
+            routed_object.c.destination == of_it,
+            routed_object.c.instance.in_(listed),
+            routed_object.c.delivery == key,
+        )
     )
 
 
