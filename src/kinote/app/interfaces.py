@@ -30,6 +30,8 @@ from kinote.migration.fetching.fetch import Fetches
 from kinote.migration.fetching.named_sources import NamedSources
 from kinote.migration.folders.scan import FolderScans
 from kinote.notes.registrar.opened_first import read_first
+from kinote.peers.accepting import Accepted, accepted_by
+from kinote.peers.calling import Caller
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
@@ -133,6 +135,7 @@ def web_application(
         recaller=house.recaller,
         remove_evicted=partial(remove_remembered, house.catalog, house.stores),
         probe=partial(_probe, settings),
+        accepted_by=partial(_accepted_by, settings),
         test_alerts=partial(send_test, settings.alert_options(), house.clock),
         rejections=rejection_rules(settings, house.peers),
         options=WebOptions(
@@ -149,6 +152,11 @@ def web_application(
 def _probe(settings: Settings, name: str, endpoint: Endpoint) -> Answer:
     options = settings.scp_options()
     return probe(name, endpoint, options.titles[0], options.tls)
+
+
+def _accepted_by(settings: Settings, endpoint: Endpoint) -> Accepted:
+    options = settings.scp_options()
+    return accepted_by(Caller(endpoint.entity, options.titles[0], options.tls))
 
 
 def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:

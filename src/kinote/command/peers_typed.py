@@ -372,6 +372,17 @@ def change_destination(
         destination_commands.change_destination(begun, destination, given, as_json=as_json)
 
 
+@destinations.command("test")
+def test_destination(
+    destination: DestinationName, data: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """Test whether a destination answers, and see what it accepts."""
+    with begin(data=data) as begun:
+        from kinote.command import destinations as destination_commands
+
+        destination_commands.test_destination(begun, destination, as_json=as_json)
+
+
 @destinations.command("remove")
 def remove_destination(
     destination: DestinationName, data: DataOption = None, as_json: JsonOption = False

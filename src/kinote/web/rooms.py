@@ -27,6 +27,7 @@ from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.migration.fetching.fetch import Fetches
 from kinote.migration.fetching.named_sources import NamedSources
 from kinote.migration.folders.scan import FolderScans
+from kinote.peers.accepting import Accepted
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
@@ -131,6 +132,8 @@ class Rooms:
     #: Removes the files of what was evicted; returns how many there were.
     remove_evicted: Callable[[], int] = lambda: 0
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
+    #: What the entity at a DIMSE endpoint accepts. Raises `DimseError`.
+    accepted_by: Callable[[Endpoint], Accepted] = lambda endpoint: Accepted((), (), "", False, False)
     #: Sends a test message by each channel of alerts; and what came of each.
     test_alerts: Callable[[], list[dict[str, object]]] = list
     #: What rejection notes of others may do.
