@@ -1,4 +1,4 @@
-"""The pages of routes and destinations: what a route would do, training, tests and planned downtimes."""
+"""The pages of routes, destinations and archives: what a route would do, training, tests, planned downtimes."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ def _fill(client: httpx.Client) -> None:
         peer = made("peers", {"name": name, "endpoints": [endpoint]})
         key = made("destinations", {"name": name, "endpoint": peer["endpoints"][0]["id"]})["id"]
         numbers[name] = key
+        if name == "Teaching":
+            answer = client.put(f"/api/v1/archives/{peer['id']}", json={"commitment": "dimse"})
+            assert answer.status_code == 200, answer.text
     content, headers = multipart([as_file(image(1)), as_file(image(2))])
     client.post("/dicomweb/studies", content=content, headers=headers)
     made(
@@ -118,10 +121,26 @@ def test_a_destination_is_tested_and_its_downtime_planned(page: Page, tmp_path: 
     assert page.evaluate(MISPLACED) == []
 
 
+def test_an_archive_says_why_nothing_is_evicted_on_its_word(page: Page, tmp_path: Path) -> None:
+    page.goto("/routes")
+    page.get_by_test_id("routing-archives").click()
+    row = page.locator('[data-archive="Teaching"]')
+    expect(row.get_by_test_id("archive-state")).to_have_text("not relied upon yet")
+    expect(row.get_by_test_id("archive-evidence")).to_contain_text("0 objects committed")
+    row.get_by_test_id("archive-requests").click()
+    expect(row.get_by_test_id("archive-request-list")).to_contain_text("not been asked")
+    # It has nothing that it could give back.
+    row.get_by_test_id("archive-prove").click()
+    expect(row).to_contain_text("committed to no object")
+    row.get_by_test_id("archive-ask").click()
+    expect(row.get_by_test_id("archive-said")).to_contain_text("asks for commitment")
+    page.screenshot(path=tmp_path / "archives.png", full_page=True)
+
+
 def test_the_pages_fit_a_telephone(page: Page, tmp_path: Path) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for name in ("routes", "destinations"):
+    for name in ("routes", "destinations", "archives"):
         page.goto(f"/routes?view={name}")
-        expect(page.locator("[data-route], [data-destination]").first).to_be_visible()
+        expect(page.locator("[data-route], [data-destination], [data-archive]").first).to_be_visible()
         page.screenshot(path=tmp_path / f"{name}-narrow.png", full_page=True)
         assert page.evaluate(MISPLACED) == []

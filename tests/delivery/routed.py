@@ -6,10 +6,20 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, func, select, update
 
-from kinote.catalog.schema.tables import destination, outgoing_delivery, peer, route_result, route_wait
+from kinote.catalog.schema.tables import (
+    delivery_object,
+    destination,
+    instance,
+    outgoing_delivery,
+    peer,
+    route_result,
+    route_wait,
+    routed_object,
+)
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.orders.rows import DeliveryState, set_state
 from kinote.delivery.routing import acts
 from kinote.delivery.routing.dry_run import DryRun, dry_run
 from kinote.delivery.routing.following import RouteFollower
@@ -94,6 +104,35 @@ class Routed:
                 (name, frozenset(json.loads(selection).get("instances", ())))
                 for name, selection in connection.execute(query.order_by(outgoing_delivery.c.id))
             ]
+
+    def listed(self, *, skipped: str) -> None:
+        """The manifest of the last delivery is made, and this object of it was not live when its turn came."""
+
+        def write(transaction: Connection) -> None:
+            on_its_way = transaction.execute(
+                select(routed_object.c.delivery, instance.c.id, instance.c.sop_instance_uid).join(
+                    instance, instance.c.id == routed_object.c.instance
+                )
+            )
+            for key, of_it, uid in on_its_way.all():
+                state = "skipped" if uid == skipped else "waiting"
+                row = {"delivery": key, "rank": 0, "instance": of_it, "sop_instance_uid": uid, "state": state}
+                transaction.execute(delivery_object.insert(), row)
+
+        self.catalog.write(write)
+
+    def end_deliveries(self) -> None:
+        """All deliveries that have a manifest end."""
+
+        def write(transaction: Connection) -> None:
+            for key in transaction.execute(select(delivery_object.c.delivery).distinct()).scalars().all():
+                set_state(transaction, key, DeliveryState.DONE, clock())
+
+        self.catalog.write(write)
+
+    def on_its_way(self) -> int:
+        with self.catalog.read() as connection:
+            return connection.execute(select(func.count()).select_from(routed_object)).scalar_one()
 
     def results(self) -> list[tuple[str, str, int]]:
         query = select(route_result.c.trigger, route_result.c.outcome, route_result.c.objects)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import instance, location, peer
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.orders import carrying_out
+from kinote.lifecycle.archives.other_bytes import OnlyCopyThereError, other_bytes_go_out
 from kinote.lifecycle.archives.promises import set_archive
 from kinote.peers.archive_policy import ArchivePolicy
+from kinote.peers.peer import Endpoint
 from tests.actors import ROE
 from tests.clock import clock
+from tests.corrected import correct
 from tests.delivery.lying_peer import Peer, listening
 from tests.delivery.outbox import Outbox, outbox
 
@@ -51,3 +56,71 @@ def test_law_9_what_is_acknowledged_as_it_is_stored_is_evidence(box: Outbox, is_
         box.order(to)
         box.carry_out()
     assert evidence(box) == ({uids[0]: ("acknowledged", True)} if is_archive else {})
+
+
+def prepared(box: Outbox, uid: str, **values: Any) -> None:
+    """Let the archive have committed to everything, and change an instance."""
+
+    def prepare(transaction: Connection) -> None:
+        transaction.execute(location.update().values(evidence="committed"))
+        if values:
+            of_it = instance.update().where(instance.c.sop_instance_uid == uid)
+            transaction.execute(of_it.values(**values))
+
+    box.catalog.write(prepare)
+
+
+def archive_of_all(box: Outbox, endpoint: Endpoint) -> int:
+    to = box.destination(endpoint)
+
+    def be_archive(transaction: Connection) -> None:
+        key = transaction.execute(select(peer.c.id)).scalar_one()
+        set_archive(transaction, key, ArchivePolicy(), clock(), expected_version=None, by=ROE)
+
+    box.catalog.write(be_archive)
+    box.order(to)
+    box.carry_out()
+    return to
+
+
+def test_law_9_other_bytes_that_are_sent_to_an_archive_end_its_evidence(box: Outbox) -> None:
+    """It may have replaced what it committed to."""
+    uids = box.images(2)
+    with listening(Peer()) as endpoint:
+        to = archive_of_all(box, endpoint)
+        assert len(evidence(box)) == 2
+        prepared(box, uids[0])
+        correct(box.catalog, "instance", uids[0], InstanceNumber="77")
+        box.order(to)
+        box.carry_out()
+    assert evidence(box) == {uids[1]: ("committed", True)}
+
+
+def test_breach_of_law_9_evidence_that_outlives_other_bytes_is_noticed(
+    box: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carrying_out, "has_evidence", lambda *given: False)
+    with pytest.raises(AssertionError):
+        test_law_9_other_bytes_that_are_sent_to_an_archive_end_its_evidence(box)
+
+
+def test_law_9_other_bytes_never_replace_the_only_copy(box: Outbox) -> None:
+    (uid,) = box.images(1)
+    with listening(Peer()) as endpoint:
+        archive_of_all(box, endpoint)
+    prepared(box, uid, residence="remote")
+    with box.catalog.read() as connection:
+        key = connection.execute(select(instance.c.id)).scalar_one()
+        archive = connection.execute(select(peer.c.id)).scalar_one()
+    with pytest.raises(OnlyCopyThereError):
+        box.catalog.write(lambda transaction: other_bytes_go_out(transaction, archive, key))
+    assert evidence(box) == {uid: ("committed", True)}
+
+
+def test_what_came_from_an_archive_is_not_sent_back(box: Outbox) -> None:
+    uids = box.images(2)
+    prepared(box, uids[0], brought_by_kind="peer", brought_by_name="ARCHIVE")
+    with listening(Peer()) as endpoint:
+        archive_of_all(box, endpoint)
+    assert evidence(box) == {uids[1]: ("acknowledged", True)}
+    assert sorted(box.objects(1).values()) == ["acknowledged", "skipped"]

@@ -213,6 +213,42 @@ def test_after_a_crash_one_group_at_most_is_sent_again(box: Outbox, monkeypatch:
     assert len(peer.given) - 30 <= sent_before - 10
 
 
+def test_law_4_what_a_worker_that_died_may_have_sent_is_owed_its_withdrawal(
+    box: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was sent, the worker died before it wrote so, and then it was withdrawn."""
+    uids = box.images(3)
+    writing = outcomes.write_outcomes
+
+    def dying(*arguments: object, **options: object) -> None:
+        raise RuntimeError("The worker was killed.")
+
+    peer = Peer()
+    with listening(peer) as endpoint:
+        ordered = box.order(box.destination(endpoint))
+        monkeypatch.setattr(carrying_out, "write_outcomes", dying)
+        box.carry_out()
+        assert (sorted(peer.has), box.ledger()) == (uids, {})
+        monkeypatch.setattr(carrying_out, "write_outcomes", writing)
+        box.withdraw(uids[0])
+        box.pass_time()
+        box.carry_out()
+    assert box.objects(ordered.id)[uids[0]] == "skipped"
+    # Who may have an object is owed its rejection note, in the same transaction (`record_given`).
+    assert box.ledger()[uids[0]] == "unknown"
+
+
+def test_what_was_withdrawn_before_it_was_sent_is_nobodys_to_be_told(box: Outbox) -> None:
+    uids = box.images(3)
+    peer = Peer()
+    with listening(peer) as endpoint:
+        ordered = box.order(box.destination(endpoint))
+        box.withdraw(uids[0])
+        box.carry_out()
+    assert box.objects(ordered.id) == {uids[1]: "acknowledged", uids[2]: "acknowledged"}
+    assert sorted(box.ledger()) == uids[1:]
+
+
 def test_a_cancelled_delivery_sends_nothing_more_and_is_taken_up_again(box: Outbox) -> None:
     uids = box.images(6)
     ordered_id = 0

@@ -14,12 +14,14 @@ from kinote.delivery.orders.notices import NoticeSender
 from kinote.lifecycle.acts import QUALITY, SAFETY, Act
 from kinote.lifecycle.notices import notices, tell_by_hand
 from kinote.notes.acts.rejection import reject
+from kinote.notes.acts.revise import revise
 from kinote.notes.acts.undo_windows import UndoWindows
 from kinote.peers.destination import Policy
 from tests.actors import ROE
 from tests.clock import clock
 from tests.delivery.lying_peer import Peer, listening
 from tests.delivery.outbox import Outbox, outbox
+from tests.notes.ward import made, read, request
 
 UNDERSTANDS = Policy(rejection_notes=True)
 
@@ -122,6 +124,73 @@ def test_law_4_a_notice_that_was_not_taken_stays_owed(box: Outbox) -> None:
         withdraw(box, uids[0])
         step(box)
     assert owed(box) == [(True, True)]
+
+
+def test_law_4_what_is_not_due_or_not_taken_holds_up_no_notice_for_safety(
+    box: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One notice is refused, which is tried again an hour later; others have open windows; a page takes one."""
+    monkeypatch.setattr(sending, "_TOGETHER", 1)
+    uids = box.images(6)
+    refused: list[str] = []
+    peer = Peer(script=lambda uid, number: 0xA900 if uid in refused else 0)
+    with listening(peer) as endpoint:
+        box.order(box.destination(endpoint, policy=UNDERSTANDS))
+        box.carry_out()
+        withdraw(box, uids[0])
+        with box.catalog.read() as connection:
+            refused += [each.sop_instance_uid for each in notices(connection, limit=10)]
+        step(box)
+        assert peer.given[6:] == refused
+        for uid in uids[1:4]:
+            withdraw(box, uid, window=timedelta(hours=1))
+        urgent = withdraw(box, uids[5], SAFETY)
+        with box.catalog.read() as connection:
+            wanted = [
+                each.sop_instance_uid for each in notices(connection, limit=10) if each.withdrawal == urgent
+            ]
+        step(box)
+    assert peer.given[7:] == wanted
+    assert len(owed(box)) == 4
+
+
+def test_law_4_what_is_not_due_hides_no_notice_that_is(box: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_TOGETHER", 1)
+    uids = box.images(6)
+    peer = Peer()
+    with listening(peer) as endpoint:
+        box.order(box.destination(endpoint, policy=UNDERSTANDS))
+        box.carry_out()
+        for uid in uids[:5]:
+            withdraw(box, uid, window=timedelta(hours=1))
+        withdraw(box, uids[5])
+        step(box)
+    assert sorted(owed(box)) == [(True, False)] * 5
+
+
+def test_law_4_a_new_document_that_is_refused_holds_up_no_other_notice(box: Outbox) -> None:
+    """It holds up the rejection of the document that it replaces."""
+    uids = box.images(2)
+    refused: list[str] = []
+    peer = Peer(script=lambda uid, number: 0xA900 if uid in refused else 0)
+    with listening(peer) as endpoint:
+        note = made(box.catalog, request(uids[0]))
+        box.order(box.destination(endpoint, policy=UNDERSTANDS))
+        box.carry_out()
+        assert note.id is not None
+        number = note.id
+        changed = request(uids[0], description="Two")
+        box.catalog.write(
+            lambda transaction: revise(transaction, number, changed, expected_version=1, by=ROE, now=clock())
+        )
+        refused += [each.sop_instance_uid for each in read(box.catalog, number).key_objects]
+        withdraw(box, uids[1])
+        step(box)
+    assert len(peer.given) == 5
+    assert refused[0] in peer.given[3:]
+    with box.catalog.read() as connection:
+        (left,) = notices(connection, limit=10)
+    assert (left.act, left.is_due) == ("revised", True)
 
 
 def test_breach_of_law_4_notices_that_nobody_sends_are_noticed(

@@ -15,8 +15,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, StoragePresentationContexts, evt
 from sqlalchemy import Connection, select, update
 
+from kinote.backup.replaying import replay
 from kinote.catalog.changes import Kind
-from kinote.catalog.schema.tables import archive, change, instance, location, owed_removal
+from kinote.catalog.journal import NoJournal
+from kinote.catalog.schema.tables import archive, change, instance, journal_entry, location, owed_removal
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.delivery.archives.fetching import NotFetchedError
 from kinote.delivery.archives.recall import Recaller
@@ -24,10 +26,11 @@ from kinote.dimse.tls import NO_CERTIFICATES
 from kinote.holdings import evicting
 from kinote.holdings.door import Door
 from kinote.holdings.evicting import Evicted, evict
+from kinote.holdings.journal import Journal, read_all
 from kinote.holdings.live_objects import LiveObject, Selection
 from kinote.holdings.removal import remove_remembered
 from kinote.holdings.stored import Stored
-from kinote.holdings.unavailable import BytesElsewhereError, RecallFailedError
+from kinote.holdings.unavailable import BytesDamagedError, BytesElsewhereError, RecallFailedError
 from kinote.intake.expected import InStudy
 from kinote.intake.receiver import Receiver
 from kinote.lifecycle.archives.evidence import Archive, Proof
@@ -36,10 +39,13 @@ from kinote.lifecycle.explain import explain
 from kinote.peers.archive_policy import ArchivePolicy
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
+from kinote.peers.refusals import NotManagedHereError
 from kinote.storage.local import local_stores
+from kinote.storage.read_in_place import FIRST_IN_PLACE
+from kinote.telemetry.registry import REGISTRY
 from tests.actors import ORIGIN, ROE
 from tests.clock import clock
-from tests.peers.wanted import added, dimse
+from tests.peers.wanted import added, changed, dimse, removed
 from tests.peers.wanted import archive as archive_peer
 from tests.web.objects import SERIES, as_file, image
 
@@ -92,9 +98,12 @@ class Holder:
 class Keeper:
     """A house of ours with two images, which an archive has committed to."""
 
-    def __init__(self, folder: Path, endpoint: Endpoint, **policy: Any) -> None:
+    def __init__(
+        self, folder: Path, endpoint: Endpoint, *, journal_writer: Journal | None = None, **policy: Any
+    ) -> None:
         folder.mkdir()
-        self.catalog = Catalog(CatalogOptions(f"sqlite:///{folder / 'kinote.sqlite'}"))
+        options = CatalogOptions(f"sqlite:///{folder / 'kinote.sqlite'}")
+        self.catalog = Catalog(options, journal_writer=journal_writer or NoJournal())
         self.stores = local_stores(folder)
         self.door = Door(self.catalog, self.stores, clock=clock, recall=self._recall)
         self.receiver = Receiver(self.catalog, self.stores, clock=clock, open_copy=self.door.open_copy)
@@ -228,6 +237,7 @@ def test_breach_of_law_9_an_eviction_without_evidence_is_noticed(
         (instance, {"residence": "damaged"}),
         (instance, {"file_key": None}),
         (instance, {"digest": "another"}),
+        (instance, {"store": FIRST_IN_PLACE + 1}),
     ],
     ids=[
         "suspended",
@@ -239,6 +249,7 @@ def test_breach_of_law_9_an_eviction_without_evidence_is_noticed(
         "damaged",
         "in the index",
         "other bytes here",
+        "in a folder of another system",
     ],
 )
 def test_law_9_what_is_not_evicted(keeper: Keeper, change_of: Any, values: dict[str, Any]) -> None:
@@ -321,6 +332,21 @@ def test_a_proof_says_what_the_archive_changes(
     assert keeper.evict().instances == []
 
 
+def recalls(outcome: str) -> float:
+    return REGISTRY.get_sample_value("kinote_recalls_total", {"outcome": outcome}) or 0.0
+
+
+def test_recalls_are_counted_by_outcome(keeper: Keeper, holder: Holder) -> None:
+    before = recalls("here"), recalls("failed")
+    keeper.proved()
+    keeper.evict()
+    keeper.read(FIRST)
+    holder.objects.clear()
+    with pytest.raises(RecallFailedError):
+        keeper.read(SECOND)
+    assert (recalls("here"), recalls("failed")) == (before[0] + 1, before[1] + 1)
+
+
 def test_an_archive_that_has_lost_it_or_is_away_is_said(keeper: Keeper, holder: Holder) -> None:
     keeper.proved()
     keeper.evict()
@@ -361,3 +387,92 @@ def test_the_same_object_that_is_sent_again_is_here_again(keeper: Keeper) -> Non
     upload = keeper.receiver.open(ORIGIN, InStudy())
     upload.write(as_file(image(1, rows=256, columns=256, StationName="OTHER")))
     assert upload.finish().result().kind == "held"
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+
+def lose_files(keeper: Keeper) -> None:
+    """Remove all files, as an eviction did of which an older backup of the index knows nothing."""
+    for store, keys in _pages(keeper.stores):
+        keeper.stores.remove([(store, key) for key in keys])
+
+
+@pytest.mark.parametrize("evidence", ["committed", "acknowledged"])
+def test_law_9_an_index_that_is_older_than_an_eviction_gets_the_bytes_back(
+    keeper: Keeper, evidence: str
+) -> None:
+    received = keeper.read()
+    keeper.catalog.write(lambda transaction: transaction.execute(location.update().values(evidence=evidence)))
+    lose_files(keeper)
+    assert keeper.read() == received
+    assert keeper.live().residence == "local"
+
+
+def test_law_7_damaged_bytes_are_healed_from_an_archive_or_stay_damaged(
+    keeper: Keeper, holder: Holder
+) -> None:
+    received = keeper.read()
+    keeper.catalog.write(
+        lambda transaction: transaction.execute(instance.update().values(residence="damaged"))
+    )
+    assert keeper.read() == received
+    keeper.catalog.write(
+        lambda transaction: transaction.execute(instance.update().values(residence="damaged"))
+    )
+    holder.objects.clear()
+    with pytest.raises(BytesDamagedError):
+        keeper.read()
+    assert keeper.live().residence == "damaged"
+
+
+def test_who_waits_for_a_recall_is_told_that_the_server_ends(keeper: Keeper) -> None:
+    keeper.proved()
+    keeper.evict()
+    keeper.recaller.close()
+    with pytest.raises(RecallFailedError, match="ending"):
+        keeper.read()
+
+
+# --- other systems in its place --------------------------------------------------------------------
+
+
+def test_law_9_an_archive_with_a_new_address_proves_a_recall_again(keeper: Keeper) -> None:
+    keeper.proved()
+    peer = keeper.peers.known.by_name["Archive"]
+    changed(keeper.catalog, peer, archive_peer("Archive", dimse("ARCHIVE", "10.9.9.9", 105)))
+    assert keeper.now_is().proof is Proof.NONE
+    assert keeper.evict().instances == []
+
+
+def test_law_9_an_archive_that_has_the_only_copies_is_not_removed(keeper: Keeper) -> None:
+    keeper.proved()
+    keeper.evict()
+    with pytest.raises(NotManagedHereError, match="not here any more"):
+        removed(keeper.catalog, keeper.peers.known.by_name["Archive"])
+
+
+def test_law_9_a_restore_knows_of_later_evictions_by_the_journal(tmp_path: Path, holder: Holder) -> None:
+    """Also where the backup has nothing of what the archive has acknowledged since."""
+    with ExitStack() as closing:
+        endpoint = closing.enter_context(holder.listening())
+        made = Keeper(tmp_path / "data", endpoint, journal_writer=Journal(tmp_path / "j", clock, lambda: "x"))
+        closing.callback(made.close)
+        received = made.read()
+        made.proved()
+        assert len(made.evict().instances) == 2
+        (entry,) = read_all(tmp_path / "j").entries
+        # The index is as it was before: it knows of no eviction, nor what the archive has.
+        older = update(instance).values(residence="local", file_key="01/lost")
+        made.catalog.write(lambda transaction: transaction.execute(older))
+        made.catalog.write(lambda transaction: transaction.execute(location.delete()))
+        made.catalog.write(lambda transaction: transaction.execute(journal_entry.delete()))
+        replayed = replay(made.catalog, [entry], clock())
+        assert (replayed.left, made.live().residence) == ([], "remote")
+        assert made.read() == received
+        # Without the archive, a person is told.
+        made.catalog.write(lambda transaction: transaction.execute(update(archive).values(ended_at="2026")))
+        made.catalog.write(lambda transaction: transaction.execute(journal_entry.delete()))
+        (left,) = replay(made.catalog, [entry], clock()).left
+        assert left["instances"] == [FIRST, SECOND]
+        assert "'Archive'" in left["why"]

@@ -152,6 +152,22 @@ def test_nothing_goes_where_the_ledger_or_another_delivery_has_it(routed: Routed
     ]
 
 
+def test_what_was_not_live_when_its_turn_came_is_ordered_again(routed: Routed) -> None:
+    """It was skipped. Once the delivery has ended, nothing of it is on its way any more."""
+    station = routed.destination("STATION")
+    routed.route(station, content=Content.KEY_IMAGES)
+    ward.made(routed.catalog, ward.request(IMAGE))
+    routed.step()
+    routed.listed(skipped=IMAGE)
+    second = ward.made(routed.catalog, ward.request(IMAGE))
+    routed.step()
+    assert routed.ordered()[1:] == [("STATION", documents(second) | {IMAGE})]
+
+    assert routed.on_its_way() == 3
+    routed.end_deliveries()
+    assert routed.on_its_way() == 2
+
+
 def test_a_study_of_which_it_is_in_doubt_whose_it_is_is_left_out_with_the_reason(routed: Routed) -> None:
     routed.route(routed.destination("STATION"), content=Content.NOTES)
     # A copy of one of its images names another patient, and is held.

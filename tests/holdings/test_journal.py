@@ -98,6 +98,7 @@ NOT_JOURNALED = {
         "api_token",
         "audit_chunk",
         "audit_entry",
+        "openid_identity",
         "sign_in_session",
         "user_account",
     },

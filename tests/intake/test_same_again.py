@@ -26,6 +26,9 @@ from kinote.intake.receiver import Receiver
 from kinote.intake.settling_jobs import COMPARE_HELD, CompareHeld
 from kinote.jobs.workers import WorkerOptions, Workers
 from kinote.lifecycle import held
+from kinote.lifecycle.holds.acts import WantedHold, place
+from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
+from kinote.security.actors import KINOTE
 from kinote.storage.local import local_stores
 from kinote.storage.stores import Stores
 from tests.actors import ORIGIN
@@ -197,6 +200,21 @@ def test_what_is_too_large_or_one_too_many_is_held_and_settled_in_the_background
         copies = held.held(connection)
         assert len(copies) == left
         assert all("PatientComments" in copy.reason for copy in copies)
+
+
+def test_a_copy_on_hold_is_not_discarded_in_the_background(
+    catalog: Catalog, stores: Stores, door: Door, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_budget(monkeypatch)
+    receive(receiver, FIRST, SAME["implicit"])
+    with catalog.read() as connection:
+        (copy,) = held.held(connection)
+    of = HeldThing(HoldLevel.STUDY, copy.study_instance_uid)
+    wanted = WantedHold(HoldKind.LEGAL, of, "A case")
+    catalog.write(lambda transaction: place(transaction, wanted, by=KINOTE, now=clock()))
+    settle(catalog, stores, door)
+    with catalog.read() as connection:
+        assert [each.id for each in held.held(connection)] == [copy.id]
 
 
 @pytest.mark.parametrize(

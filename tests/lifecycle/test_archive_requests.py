@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import commitment_asked, instance, location
+from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.archives import asking
 from kinote.lifecycle.archives.asking import (
@@ -236,6 +237,31 @@ def test_law_9_a_second_result_may_take_back_and_never_adds_by_omission(kept: Ke
     kept.result(request, (IMAGE, IMAGE_2), {IMAGE_3: 0x0112}, seconds=3)
     assert kept.evidence() == {IMAGE: "committed", IMAGE_2: "committed"}
     assert kept.now_is().suspended_at
+
+
+def test_law_9_a_late_result_undoes_no_failure(kept: Kept) -> None:
+    late = kept.asked()
+    kept.happen(late, Event.TIME_UP)
+    kept.result(kept.asked(5), (IMAGE, IMAGE_2), {IMAGE_3: 0x0110}, seconds=6)
+    kept.result(late, seconds=7)
+    assert kept.evidence()[IMAGE_3] == "acknowledged"
+
+
+def test_law_9_a_result_that_comes_again_makes_no_evidence_younger(kept: Kept) -> None:
+    request = kept.asked()
+    kept.result(request, seconds=1)
+    kept.result(request, seconds=1000)
+    with kept.catalog.read() as connection:
+        moments = set(connection.execute(select(location.c.at)).scalars())
+    assert moments == {timestamp(later(NOW, 1))}
+
+
+def test_law_9_an_archive_is_still_asked_for_the_only_copy_that_it_denies(kept: Kept) -> None:
+    request = kept.asked()
+    evicted = instance.update().where(instance.c.sop_instance_uid == IMAGE).values(residence="remote")
+    kept.catalog.write(lambda tx: tx.execute(evicted))
+    kept.result(request, (IMAGE_2,), {IMAGE: 0x0112, IMAGE_3: 0x0112})
+    assert kept.evidence() == {IMAGE: "acknowledged", IMAGE_2: "committed"}
 
 
 def test_law_9_only_bytes_that_were_acknowledged_are_committed_to(kept: Kept) -> None:

@@ -33,6 +33,7 @@ from kinote.lifecycle.commitment.given import (
 from kinote.lifecycle.commitment.judging import judge
 from kinote.lifecycle.withdrawal import withdraw
 from kinote.security.actors import Actor
+from kinote.storage.read_in_place import FIRST_IN_PLACE
 from tests.actors import ROE
 from tests.clock import clock
 from tests.lifecycle.rejected import ARCHIVE, STRANGER, image, receive
@@ -78,6 +79,13 @@ def test_where_the_bytes_are_decides(catalog: Catalog, residence: str, reason: i
     receive(catalog, image(IMAGE))
     catalog.write(lambda transaction: transaction.execute(instance.update().values(residence=residence)))
     assert judged(catalog, (class_of(catalog, IMAGE), IMAGE)) == [reason]
+
+
+def test_law_6_what_lies_in_a_folder_of_another_system_is_not_committed_to(catalog: Catalog) -> None:
+    receive(catalog, image(IMAGE))
+    in_place = instance.update().values(store=FIRST_IN_PLACE + 1)
+    catalog.write(lambda transaction: transaction.execute(in_place))
+    assert judged(catalog, (class_of(catalog, IMAGE), IMAGE)) == [0x0110]
 
 
 def test_what_is_withdrawn_is_not_committed_to(catalog: Catalog) -> None:

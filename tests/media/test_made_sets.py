@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
 import subprocess
 import tarfile
 import tracemalloc
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from kinote.media import containers
 from kinote.media.containers import File, SizeError, tarred, zipped
-from kinote.media.iso_image import opened, read_image_back, write_image
+from kinote.media.iso_image import contents, read_image_back, write_image
 from kinote.media.reading_back import NotAsMadeError
 from kinote.media.set_folder import MARK, SetFolder
 
@@ -91,8 +93,7 @@ def test_an_image_has_the_files_under_their_names(tmp_path: Path) -> None:
     image = tmp_path / "set.iso"
     write_image(made.root, image, "KINOTE_20261130")
     assert read_image_back(image) == len(CONTENT)
-    with opened(image) as found:
-        assert {name[1:] for name in found} == {*CONTENT, "DIGESTS.TXT"}
+    assert {name[1:] for name in contents(image)} == {*CONTENT, "DIGESTS.TXT"}
     data = image.read_bytes()
     image.write_bytes(data.replace(b"oneone", b"onetwo", 1))
     with pytest.raises(NotAsMadeError, match="OB000001"):
@@ -150,4 +151,12 @@ def test_memory_does_not_grow_with_what_is_written(contain: object) -> None:
         return taken
 
     peak(4)
-    assert peak(200) < peak(8) + 4 * len(chunk)
+    # What other threads of these tests take meanwhile does not count.
+    assert min(peak(200) for _ in range(3)) < peak(8) + 4 * len(chunk)
+
+
+def test_what_deflate_adds_never_makes_a_member_of_32_bits_too_large() -> None:
+    data = random.Random(1).randbytes(1 << 20)
+    written = sum(map(len, zipped(iter([File("A", len(data), iter([data]))]))))
+    most = zipfile.ZIP64_LIMIT
+    assert written > len(data) and containers._LARGE * written / len(data) < most

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -303,3 +304,67 @@ def test_all_of_the_test_data_is_handed_on_or_refused(test_data: Path) -> None:
     refused = [source for source in found if isinstance(source, Refusal)]
     assert len(found) - len(refused) > 180
     assert all(refusal.reason for refusal in refused)
+
+
+def _image_of(folder: Path, image: Path, *options: str) -> Path:
+    asked = ["xorriso", "-as", "mkisofs", *options, "-o", str(image), str(folder)]
+    subprocess.run(asked, capture_output=True, check=True)
+    return image
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("-iso-level", "1"), ("-R",), ("-J",), ("-J", "-R")],
+    ids=["level 1", "Rock Ridge", "Joliet", "both"],
+)
+def test_iso_images_give_their_files_and_what_their_dicomdir_lists_in_vain(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "set"
+    (folder / "DICOM").mkdir(parents=True)
+    _dicomdir(folder / "DICOMDIR", ["DICOM", "IM1"], ["DICOM", "IM2"])
+    (folder / "DICOM/IM1").write_bytes(DICOM)
+    (folder / "DICOM/EXTRA").write_bytes(DICOM * 1000)
+    (folder / "README.TXT").write_text("hello")
+    image = _image_of(folder, tmp_path / "cd.iso", *options)
+    good, refused = _found(image)
+    assert {*good} == {"cd.iso!DICOM/IM1", "cd.iso!DICOM/EXTRA"}
+    assert refused["cd.iso!DICOM/IM2"] == "DICOMDIR lists this file, but it does not exist."
+    assert refused.keys() == {"cd.iso!DICOM/IM2", "cd.iso!DICOMDIR", "cd.iso!README.TXT"}
+
+
+def test_zip_files_name_what_their_dicomdir_lists_in_vain(tmp_path: Path) -> None:
+    _dicomdir(tmp_path / "DICOMDIR", ["DICOM", "IM1"], ["DICOM", "IM2"])
+    with zipfile.ZipFile(tmp_path / "cd.zip", "w") as archive:
+        archive.write(tmp_path / "DICOMDIR", "SET1/DICOMDIR")
+        archive.writestr("SET1/DICOM/IM1", DICOM)
+    good, refused = _found(tmp_path / "cd.zip")
+    assert good == ["cd.zip!SET1/DICOM/IM1"]
+    assert refused.keys() == {"cd.zip!SET1/DICOMDIR", "cd.zip!SET1/DICOM/IM2"}
+
+
+def test_a_damaged_image_is_refused_or_its_file_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/IM1").write_bytes(DICOM * 1000)
+    whole = _image_of(tmp_path / "set", tmp_path / "cd.iso", "-iso-level", "1").read_bytes()
+    at = whole.index(DICOM)
+    for size in (40_000, at, at + 5000):
+        (tmp_path / "cut.iso").write_bytes(whole[:size])
+        (found,) = sources([tmp_path / "cut.iso"])
+        assert isinstance(found, Refusal)
+        assert "damaged" in found.reason or "ends early" in found.reason
+
+
+def test_the_files_of_an_image_can_be_read_side_by_side(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    for name in ("A", "B"):
+        (tmp_path / "set" / name).write_bytes(DICOM + name.encode() * 500_000)
+    found = [*sources([_image_of(tmp_path / "set", tmp_path / "cd.iso", "-iso-level", "1")])]
+    assert len(found) == 2 and all(isinstance(each, Source) for each in found)
+    files = [each.open() for each in found if isinstance(each, Source)]
+    for _ in range(40):
+        for file in files:
+            file.read(10_000)
+    assert [file.read()[-1:] for file in files] == [b"A", b"B"]
+    for file in files:
+        file.close()

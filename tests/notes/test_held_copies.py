@@ -33,6 +33,8 @@ from kinote.lifecycle.copies.decided import record_decision
 from kinote.lifecycle.copies.patient_conflicts import conflicts
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.held import HeldSelection
+from kinote.lifecycle.holds.acts import WantedHold, end, place
+from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel, OnHoldError
 from kinote.lifecycle.standing import resulting_standings
 from kinote.lifecycle.withdrawal import NotUndoableError
 from kinote.notes.acts.undo import undo_withdrawal
@@ -521,3 +523,22 @@ def test_breach_of_law_7_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(candidates, "WAYS", {**WAYS, Asked(Choice.KEEP_BOTH, First.LIVE): Way.DISCARDED})
     with pytest.raises(AssertionError):
         test_law_7_a_decision_for_a_copy_loses_no_byte_of_either(filled, Choice.KEEP_BOTH)
+
+
+def test_a_copy_on_hold_is_not_discarded(catalog: Catalog) -> None:
+    receive(catalog, image(IMAGE))
+    (key,) = hold(catalog, IMAGE)
+    wanted = WantedHold(HoldKind.LEGAL, HeldThing(HoldLevel.STUDY, study_of(catalog, key)), "A case")
+    one = catalog.write(lambda transaction: place(transaction, wanted, by=ROE, now=NOW))
+    with pytest.raises(OnHoldError, match="not discarded while it is on hold"):
+        choose(catalog, Choice.KEEP_FIRST)
+    assert held_keys(catalog) == [key]
+    catalog.write(lambda transaction: end(transaction, one.id, "settled", by=ROE, now=NOW))
+    choose(catalog, Choice.KEEP_FIRST)
+    assert held_keys(catalog) == []
+
+
+def study_of(catalog: Catalog, key: int) -> str:
+    query = select(study.c.study_instance_uid).join(instance, instance.c.study == study.c.id)
+    with catalog.read() as connection:
+        return str(connection.execute(query.where(instance.c.id == key)).scalar_one())

@@ -7,25 +7,37 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from kinote.catalog.schema.tables import archive, instance, location, peer, retention_unit, study
+from kinote.catalog.schema.tables import (
+    archive,
+    instance,
+    location,
+    peer,
+    retention_unit,
+    retention_unit_archive,
+    study,
+)
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
+from kinote.holdings.evicting import evict
 from kinote.holdings.removal import remove_remembered
 from kinote.lifecycle.holds.acts import WantedHold, end, place
 from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
 from kinote.retention.evictions import carry_out, evictions, regret
 from kinote.retention.headroom import Volume
 from kinote.retention.keeping import CacheKeeper
-from kinote.retention.planning.plans import Plan, keep_plan, make_plan
-from kinote.retention.rules.rule import Action, Bounds, BoundsUnit, Mode, Rule, RuleSet
+from kinote.retention.planning.plans import Plan, keep_plan, make_plan, page_of_plans
+from kinote.retention.rules.rule import Action, Bounds, BoundsUnit, Measure, Mode, Rule, RuleSet, Share
 from kinote.retention.rules.sets import StoredRules, current_rules, save_rules
+from kinote.retention.units import following
 from kinote.retention.units.following import UnitCounter
-from tests.actors import ROE
+from tests.actors import ORIGIN, ROE
 from tests.clock import clock
 from tests.holdings.stored_objects import Shelf
 from tests.kept_bytes import kept_places
+from tests.web.objects import as_file, image
 
 IMAGES = ("in a pack", "small", "large")
 MUCH = 10**12
@@ -182,3 +194,126 @@ def test_a_server_plans_in_training_and_evicts_where_it_is_on(shelf: Shelf) -> N
     later.step()
     assert removed == [1]
     assert residences(shelf) == dict.fromkeys(IMAGES, "remote") | {"in the index": "local"}
+
+
+def test_images_that_came_to_a_unit_after_the_plan_keep_all_of_it(shelf: Shelf) -> None:
+    catalog = shelf.catalog
+    commit(catalog)
+    plan = planned(catalog)
+    upload = shelf.receiver.open(ORIGIN)
+    upload.write(as_file(image(9)))
+    assert upload.finish().result(60).kind == "stored"
+    # The key images of the study are another unit.
+    done = carry_out(catalog, plan.id, clock, by=ROE)
+    assert (done.evicted, done.kept) == (1, 2)
+    with catalog.read() as connection:
+        ledger = evictions(connection, plan=plan.id, before=None, limit=9)
+    assert {each["reason"] for each in ledger if each["outcome"] == "kept"} == {
+        "Another image of its unit has to stay: key images of a study, and its other images, go together."
+    }
+
+
+def test_what_the_rules_keep_by_now_stays_though_a_plan_has_it(shelf: Shelf) -> None:
+    catalog = shelf.catalog
+    commit(catalog)
+    plan = planned(catalog)
+    rules = RuleSet((Rule("all of it", Action.KEEP),))
+    catalog.write(
+        lambda transaction: save_rules(transaction, rules, expected=None, by=ROE, now=clock()),
+    )
+    assert carry_out(catalog, plan.id, clock, by=ROE).evicted == 0
+    with catalog.read() as connection:
+        ledger = evictions(connection, plan=plan.id, before=None, limit=9)
+    assert {each["reason"] for each in ledger} == {"The rule 'all of it' keeps it now."}
+
+
+def test_a_share_under_other_rules_needs_another_plan(shelf: Shelf) -> None:
+    catalog = shelf.catalog
+    commit(catalog)
+    plan = planned(catalog)
+    share = Rule("a tenth", Action.KEEP, share=Share(10, Measure.BYTES))
+    catalog.write(
+        lambda transaction: save_rules(transaction, RuleSet((share,)), expected=None, by=ROE, now=clock()),
+    )
+    assert carry_out(catalog, plan.id, clock, by=ROE).kept == 3
+
+
+def test_two_servers_that_carry_out_one_plan_have_each_object_in_the_ledger_once(shelf: Shelf) -> None:
+    catalog = shelf.catalog
+    commit(catalog)
+    plan = planned(catalog)
+    # The other one does all of it between a look at what is left and the first slice.
+    moments = iter([0.0])
+
+    def meanwhile() -> float:
+        if next(moments, None) is not None:
+            carry_out(catalog, plan.id, clock, by=ROE)
+        return 0.0
+
+    done = carry_out(catalog, plan.id, clock, by=ROE, steady=meanwhile)
+    assert (done.evicted, done.kept) == (3, 0)
+
+
+def test_files_that_are_read_in_place_are_not_in_the_cache_and_never_go(shelf: Shelf) -> None:
+    catalog = shelf.catalog
+    commit(catalog)
+    in_place = update(instance).where(instance.c.sop_instance_uid == shelf.uids["large"]).values(store=101)
+    catalog.write(lambda transaction: transaction.execute(in_place))
+    plan = planned(catalog)
+    assert plan.objects == 2
+    with catalog.read() as connection:
+        key = connection.execute(
+            select(instance.c.id).where(instance.c.sop_instance_uid == shelf.uids["large"])
+        ).scalar_one()
+    found = catalog.write(lambda transaction: evict(transaction, [key], clock()))
+    assert "another system" in found.kept[key]
+
+
+def test_large_key_objects_take_no_part(shelf: Shelf) -> None:
+    catalog = shelf.catalog
+    commit(catalog)
+    is_large = update(instance).where(instance.c.sop_instance_uid == shelf.uids["large"])
+    catalog.write(
+        lambda transaction: transaction.execute(is_large.values(sop_class_uid=KEY_OBJECT_SELECTION))
+    )
+    # No archive need have committed to it, for the others to go.
+    catalog.write(lambda transaction: transaction.execute(location.delete().where(location.c.instance == 3)))
+    plan = planned(catalog)
+    assert plan.objects == 2
+    assert carry_out(catalog, plan.id, clock, by=ROE).evicted == 2
+
+
+def test_all_that_one_result_of_storage_commitment_tells_of_is_counted(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = shelf.catalog
+    upload = shelf.receiver.open(ORIGIN)
+    other = image(9, StudyInstanceUID="1.9", SeriesInstanceUID="1.9.1")
+    upload.write(as_file(other))
+    assert upload.finish().result(60).kind == "stored"
+    UnitCounter(catalog, clock).count_for_a_while()
+    commit(catalog)
+    monkeypatch.setattr(following, "_PAGE", 1)
+    UnitCounter(catalog, clock).catch_up()
+    with catalog.read() as connection:
+        assert len(connection.execute(select(retention_unit_archive)).all()) == 3
+
+
+def test_a_clock_that_was_set_back_does_not_keep_a_server_from_planning(shelf: Shelf) -> None:
+    catalog = shelf.catalog
+    commit(catalog)
+    UnitCounter(catalog, clock).count_for_a_while()
+    rules = RuleSet((Rule("all", Action.MAY_GO),), Bounds(BoundsUnit.BYTES, 2, 1), Mode.TRAINING)
+    catalog.write(lambda transaction: save_rules(transaction, rules, expected=None, by=ROE, now=clock()))
+
+    def step(ahead: timedelta) -> int:
+        def volume() -> Volume:
+            return Volume(MUCH, MUCH)
+
+        CacheKeeper(
+            catalog, lambda: clock() + ahead, node="here", volume=volume, remove_evicted=lambda: 0
+        ).step()
+        with catalog.read() as connection:
+            return len(page_of_plans(connection, before=None, limit=9))
+
+    assert [step(timedelta(days=300)), step(timedelta(days=300, minutes=5)), step(timedelta())] == [1, 1, 2]

@@ -62,6 +62,12 @@ def test_what_is_impossible_is_refused_with_its_place(field: str) -> None:
     assert [each.field for each in refused.value.faults] == [field]
 
 
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
+def test_thresholds_are_numbers(threshold: float) -> None:
+    with pytest.raises(RulesRefusedError, match="Thresholds are numbers"):
+        check(RuleSet((), Bounds(BoundsUnit.PERCENT, 80, threshold)))
+
+
 @given(rule_lists())
 def test_rules_are_the_same_after_they_were_written(rules: tuple[Rule, ...]) -> None:
     wanted = RuleSet(rules, Bounds(BoundsUnit.HOURS, 48, 24))

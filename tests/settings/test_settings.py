@@ -80,6 +80,11 @@ WRONG = {
     "audit_syslog_port": ("0", "1 to 65535"),
     "audit_source": (" ", "1 to 64"),
     "audit_site": ("a" * 65, "at most 64"),
+    "openid_issuer": ("http://login.example", "https://HOST/PATH"),
+    "openid_client_id": ("a" * 201, "at most 200"),
+    "openid_name": ("a" * 65, "1 to 64"),
+    "openid_roles": ("radiologist=doctor", "PROVIDER=ROLE"),
+    "openid_audience": ("a" * 201, "at most 200"),
     "session_hours": ("0", "0.1 to 168"),
     "audit": ("perhaps", "true or false"),
     "audit_days": ("0", "1 to 36500"),
@@ -129,7 +134,7 @@ WRONG = {
 }
 
 #: Those that take any text.
-ANYTHING = {"smtp_user", "smtp_password"}
+ANYTHING = {"smtp_user", "smtp_password", "openid_client_secret", "openid_scopes"}
 
 #: Options that are not called as their settings.
 OPTIONS = {"ae_titles": "--ae-title"}

@@ -45,7 +45,11 @@ LIMITS = settings(
 )
 
 #: Asks other systems, or holds the request until something happens; each has tests of its own.
-LEFT_OUT = {("get", "/api/v1/changes"), ("post", "/api/v1/peers/{peer_id}/echo")}
+LEFT_OUT = {
+    ("get", "/api/v1/changes"),
+    ("post", "/api/v1/peers/{peer_id}/echo"),
+    ("post", "/api/v1/destinations/{destination_id}/test"),
+}
 
 #: Values of parameters of which there is something in the server.
 KNOWN: dict[str, list[Any]] = {

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pydicom
@@ -16,18 +17,22 @@ import pytest
 from pydicom.uid import JPEG2000Lossless
 
 from kinote.delivery.ledger import Record
-from kinote.delivery.media_sets import building
+from kinote.delivery.media_sets import building, pages
 from kinote.delivery.outgoing import outgoing
 from kinote.keyobject.model import Reference
+from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle.deliveries import Receiver, State
 from kinote.media.profiles import PROFILES
+from kinote.security.audit.entry import AuditEvent
+from kinote.security.roles import RoleName
 from kinote.web.api.media import exports
 from kinote.web.application import create_application
 from kinote.web.rooms import Rooms
 from tests.keyobject.documents import document, instance
 from tests.web.conftest import running
 from tests.web.objects import INSTANCE, STUDY, as_file, compressed, image, multipart
+from tests.web.signed_in import Signing
 from tests.web.test_notes_api import NOTES, note
 
 EXPORTS = "/api/v1/exports"
@@ -220,3 +225,99 @@ def test_every_profile_has_explicit_little_endian() -> None:
     assert {profile.syntax_for("1.2.840.10008.1.2") for profile in PROFILES.values()} == {
         "1.2.840.10008.1.2.1"
     }
+
+
+def test_a_note_withdrawn_meanwhile_is_on_no_page(
+    filled: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = filled.get(NOTES).json()["items"]
+    opened = outgoing
+
+    def withdrawn_first(door: Any, wanted: Any, by: Any) -> Any:
+        if wanted.sop_instance_uid == one["key_objects"][0]["sop_instance_uid"]:
+            assert filled.delete(f"/api/v1/notes/{one['id']}").is_success
+        return opened(door, wanted, by)
+
+    monkeypatch.setattr(building, "outgoing", withdrawn_first)
+    files = exported(filled, studies=[STUDY])
+    (left,) = json.loads(files["report.json"])["left_out"]
+    page = files["IHE_PDI/S0000001.HTM"].decode()
+    assert "結節" not in page and left["sop_instance_uid"] in files["INDEX.HTM"].decode()
+
+
+def test_pages_are_well_formed_whatever_names_and_descriptions_say(filled: httpx.Client) -> None:
+    hostile = image(1, StudyInstanceUID="1.2.9", SeriesInstanceUID="1.2.9.1", SOPInstanceUID="1.2.9.1.1")
+    hostile.PatientName = 'Doe"><script>alert(1)</script>^\x07\x0b&amp;'
+    hostile.PatientID = "P<9>"
+    hostile.StudyDescription = "]]><!--\x08"
+    store(filled, as_file(hostile))
+    files = exported(filled, studies=["1.2.9"])
+    for path in ("INDEX.HTM", "IHE_PDI/S0000001.HTM"):
+        root = ElementTree.fromstring(files[path].split(b"\n", 2)[2])
+        assert not [each for each in root.iter() if each.tag.endswith("script")]
+        assert "<script>alert(1)</script>" in "".join(root.itertext())
+
+
+def test_a_rejection_note_cannot_be_asked_for(filled: httpx.Client) -> None:
+    made = document(Reference(instance(77)))
+    rejection = replace(made, selection=replace(made.selection, title=REJECTED_FOR_QUALITY_REASONS))
+    store(filled, encode_file(rejection))
+    listed = filled.get(NOTES, params={"all": "true"}).json()["items"]
+    found = [each for each in listed if each["title"]["value"] == "113001"]
+    for each in found:
+        answer = filled.post(EXPORTS, json={"notes": [each["id"]]})
+        assert answer.status_code == 404 and "rejection note" in answer.text
+    assert found
+
+
+def test_pictures_count_where_the_size_is_limited(
+    filled: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_PICTURE", 9_999_000)
+    files = exported(filled, studies=[STUDY], size_limit=10_000_000)
+    assert {path.split("/")[0] for path in files} == {"SET1", "SET2", "report.json"}
+
+
+def test_each_study_is_in_the_audit_trail_before_the_first_byte(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signing = Signing(rooms)
+    who = signing.token(RoleName.ADMINISTRATOR)
+    application = create_application(signing.rooms)
+    with (
+        running(application) as server,
+        httpx.Client(base_url=server, headers=who, trust_env=False) as client,
+    ):
+        other = image(2, StudyInstanceUID="1.2.9", SeriesInstanceUID="1.2.9.1", SOPInstanceUID="1.2.9.1.1")
+        store(client, as_file(image(1)), as_file(other))
+
+        def fails(*_: object) -> Any:
+            raise RuntimeError("nothing can be made")
+
+        monkeypatch.setattr(exports, "file_sets", fails)
+        asked = {"studies": [STUDY, "1.2.9"], "recipient": "Dr. Weiss", "reason": "referral"}
+        assert client.post(EXPORTS, json=asked).status_code == 500
+        entries = [each for each in signing.entries() if each["event"] == AuditEvent.DELIVERED]
+    assert {each["study_instance_uid"] for each in entries} == {STUDY, "1.2.9"}
+    assert {each["detail"]["to"] for each in entries} == {"media to Dr. Weiss"}
+    assert {each["detail"]["reason"] for each in entries} == {"referral"}
+
+
+def test_nothing_leaves_where_the_audit_trail_cannot_be_written(
+    rooms: Rooms, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signing = Signing(rooms)
+    who = signing.token(RoleName.ADMINISTRATOR)
+    application = create_application(replace(signing.rooms, record_for=told.record_for))
+    with (
+        running(application) as server,
+        httpx.Client(base_url=server, headers=who, trust_env=False) as client,
+    ):
+        store(client, as_file(image(1)))
+
+        def fails(*_: object) -> None:
+            raise OSError("the disk is full")
+
+        monkeypatch.setattr(signing.trail, "write", fails)
+        assert client.post(EXPORTS, json={"studies": [STUDY]}).status_code >= 500
+    assert told.given == {}

@@ -30,6 +30,10 @@ MEANINGS = {
         "The last good backup is older than twice the time that is set. What came later would be lost with the disk.",
         "See to the folder of the backups, and make one with kinote backup.",
     ),
+    "CACHE_FULL_OF_WHAT_MUST_STAY": Meaning(
+        "The cache is beyond its bounds, and too little of it may go. When the volume is full, no image is taken.",
+        "See under Retention what rules and holds protect, see that archives have committed to it, or make room.",
+    ),
     "CLOCK_IN_DOUBT": Meaning(
         "The clock of the server has jumped, or the server was down for more than a day. Nothing is purged for now.",
         "See that the clock is right.",

@@ -34,6 +34,7 @@ from kinote.lifecycle.commitment.given import senders_not_told
 from kinote.lifecycle.purging.lists import number_of_dead as number_of_dead_purges
 from kinote.lifecycle.rejection.proposals import urgent, waiting
 from kinote.notes.acts.undo_windows import number_late
+from kinote.retention.shortfall import Shortfall, shortfall
 from kinote.settings.model import Settings
 from kinote.storage.store import StorageError
 from kinote.storage.volume import NoRoomError
@@ -64,10 +65,13 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         deliveries = failed_deliveries(connection)
         # Where nothing is purged, nobody looks at the clock.
         suspended = [each for each in archives_in_use(connection) if each.suspended_at]
+        lacks = shortfall(connection)
         untold = senders_not_told(connection, _TOLD_ONE_BY_ONE)
         clock = [] if settings.purge_delays().is_off else clock_alerts(connection)
     own = clock + ([_dead_jobs(dead)] if dead else [])
     own += [_suspended(each) for each in suspended]
+    if lacks is not None:
+        own.append(_must_stay(lacks))
     own += [_untold_commitments(*each) for each in untold]
     if late:
         own.append(_late_notes(late))
@@ -139,6 +143,19 @@ def _suspended(archive: Archive) -> Alert:
         "archive, and resume it with `kinote archives resume` when it can be relied upon again.",
         subject=f"archive {archive.name}",
     )
+
+
+def _must_stay(lacks: Shortfall) -> Alert:
+    return Alert(
+        "CACHE_FULL_OF_WHAT_MUST_STAY",
+        f"The cache is beyond its bounds: {_size(lacks.wanted)} ought to go, and only {_size(lacks.frees)} may. When "
+        "the volume is full, no image is taken. `kinote retention status` and `kinote retention rules` say what "
+        "protects the rest: rules, holds, or that no archive has committed to it. Change that, or make room.",
+    )
+
+
+def _size(number: int) -> str:
+    return f"{number / 2**30:.1f} GB" if number >= 2**30 else f"{number // 2**20} MB"
 
 
 def _untold_commitments(sender: str, number: int, fault: str) -> Alert:

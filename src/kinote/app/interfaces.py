@@ -30,6 +30,8 @@ from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.migration.folders.scan import FolderScans
 from kinote.migration.following.followed import note_opened
 from kinote.notes.registrar.opened_first import read_first
+from kinote.peers.accepting import Accepted, accepted_by
+from kinote.peers.calling import Caller
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer, probe
@@ -41,6 +43,8 @@ from kinote.scp.receiving.messages import Beginning
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.server import DicomServer
 from kinote.security.actors import Actor
+from kinote.security.openid.provider import Provider
+from kinote.security.openid.room import OpenId
 from kinote.security.policy import Policy
 from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignIn
@@ -80,6 +84,14 @@ def sign_in(house: House, settings: Settings) -> SignIn | None:
     return SignIn(house.catalog, house.clock, session_lasts=timedelta(hours=settings.session_hours))
 
 
+def _openid(house: House, settings: Settings) -> OpenId | None:
+    options = settings.openid_options(settings.tls_authorities)
+    if options is None:
+        return None
+    lasts = timedelta(hours=settings.session_hours)
+    return OpenId.of(Provider(options, house.clock), house.catalog, house.clock, house.trail, lasts)
+
+
 def web_application(
     house: House,
     settings: Settings,
@@ -100,6 +112,7 @@ def web_application(
         health=partial(health_of, house, settings, alerts),
         prove=partial(_prove, house),
         sign_in=sign_in,
+        openid=None if sign_in is None else _openid(house, settings),
         is_owner=partial(_is_owner, house),
         trail=house.trail,
         scrub=partial(
@@ -121,6 +134,7 @@ def web_application(
         recaller=house.recaller,
         remove_evicted=partial(remove_remembered, house.catalog, house.stores),
         probe=partial(_probe, settings),
+        accepted_by=partial(_accepted_by, settings),
         test_alerts=partial(send_test, settings.alert_options(), house.clock),
         rejections=rejection_rules(settings, house.peers),
         options=WebOptions(
@@ -137,6 +151,11 @@ def web_application(
 def _probe(settings: Settings, name: str, endpoint: Endpoint) -> Answer:
     options = settings.scp_options()
     return probe(name, endpoint, options.titles[0], options.tls)
+
+
+def _accepted_by(settings: Settings, endpoint: Endpoint) -> Accepted:
+    options = settings.scp_options()
+    return accepted_by(Caller(endpoint.entity, options.titles[0], options.tls))
 
 
 def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:

@@ -21,6 +21,7 @@ from kinote.catalog.schema.tables import instance, journal_entry, withdrawal, wi
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.holdings.evicting import evict_again
 from kinote.holdings.journal import purged_digests
 from kinote.lifecycle.acts import AFTER_RESTORE, stored_act
 from kinote.lifecycle.holds.acts import leave_in_force, put_back
@@ -205,6 +206,9 @@ class _Replaying:
             pass
         elif kind == Kind.COMMITTED:
             self._leave_committed(transaction, entry, uids)
+        elif kind == Kind.EVICTED:
+            if left := evict_again(transaction, entry, self.now):
+                self.found.leave({**entry, "uids": left}, None, _EVICTED.format(_archives(entry, left)))
         elif kind in (Kind.COPY_CHOSEN, Kind.ISSUED_AGAIN):
             # The held copies are held again, and what is issued again stays withdrawn: whoever decides does so again.
             # What comes back from others under the new UIDs waits, too.
@@ -275,6 +279,18 @@ class _Replaying:
             f"The journal says that it was purged on {entry.get('at')}.",
             self.now,
         )
+
+
+#: Instances that were evicted, and are unknown here, or whose archive is.
+_EVICTED = (
+    "Their bytes were removed here, because an archive has committed to them: {}. The backup knows neither the "
+    "instances nor the archive, or has another object under their UIDs. Let the archive send them."
+)
+
+
+def _archives(entry: Mapping[str, Any], uids: Sequence[str]) -> str:
+    named = {name for uid in uids for name in entry.get("archives", {}).get(uid, [])}
+    return ", ".join(map(repr, sorted(named)))
 
 
 def _remember(transaction: Connection, entry: Mapping[str, Any], key: int | None) -> None:

@@ -55,6 +55,8 @@ class Kind(StrEnum):
     ISSUED_AGAIN = "issued again"
     #: Storage commitment was given for instances, so that their sender may have removed its copies.
     COMMITTED = "storage committed"
+    #: The bytes of instances were removed here: with their `digests`, and the names of the `archives` that have them.
+    EVICTED = "evicted"
     #: A restore has left a withdrawal in force that was undone, or that spares UIDs, after the backup was made.
     LEFT_IN_FORCE = "left in force by a restore"
     #: A hold was placed, or ended: `hold` is its token.
@@ -84,6 +86,7 @@ DIRECTIONS: Mapping[Kind, Direction] = MappingProxyType(
         Kind.COPY_CHOSEN: Direction.SHOWS,
         Kind.ISSUED_AGAIN: Direction.SHOWS,
         Kind.COMMITTED: Direction.NEITHER,
+        Kind.EVICTED: Direction.NEITHER,
         Kind.LEFT_IN_FORCE: Direction.HIDES,
         Kind.HOLD_PLACED: Direction.NEITHER,
         Kind.HOLD_ENDED: Direction.NEITHER,

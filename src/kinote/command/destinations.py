@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from kinote.command.begun import Begun
 from kinote.command.client import Client
-from kinote.command.output import fail, out
+from kinote.command.output import FAILED, fail, out
 from kinote.command.peers import all_of, endpoint_called, peer_called, print_json, state_of, taken
 
 #: What the API takes of a destination.
@@ -101,6 +102,33 @@ def remove_destination(begun: Begun, name: str, *, as_json: bool) -> None:
         current = _destination(store, name)
         path = f"/api/v1/destinations/{current['id']}"
         _print(store.act("DELETE", path, version=current["version"]), as_json=as_json)
+
+
+def test_destination(begun: Begun, name: str, *, as_json: bool) -> None:
+    """Print whether a destination answers and what it accepts; exit status 1 where it does not answer."""
+    with begun.store("work") as store:
+        current = _destination(store, name)
+        found = store.post(f"/api/v1/destinations/{current['id']}/test")
+    if as_json:
+        print_json(found)
+    else:
+        lines = [found["sentence"], *_accepted(found["accepted"])]
+        out.print("\n".join(lines), highlight=False, markup=False)
+    if not found["answers"]:
+        raise typer.Exit(FAILED)
+
+
+def _accepted(accepted: Any) -> list[str]:
+    if accepted is None:
+        return []
+    return [
+        f"accepts {len(accepted['classes'])} storage classes:",
+        *(f"  {each['name']}" for each in accepted["classes"]),
+        f"accepts {len(accepted['transfer_syntaxes'])} transfer syntaxes for one of them:",
+        *(f"  {each['name']}" for each in accepted["transfer_syntaxes"]),
+        "answers queries" if accepted["queries"] else "answers no queries: deliveries stay unverified",
+        "commits to storage" if accepted["commitment"] else "does not commit to storage",
+    ]
 
 
 def _endpoint(peer: Any, named: str | None) -> int:

@@ -142,7 +142,9 @@ def demo(data: DataOption = None, http_port: PortOption = None, dicom_port: Dico
 
 @app.command("import")
 def import_files(
-    paths: Annotated[list[Path], typer.Argument(help="Folders, ZIP files, DICOMDIRs or DICOM files.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Folders, ZIP files, ISO images, DICOMDIRs or DICOM files.")
+    ],
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -204,7 +206,7 @@ def find(
 def send(
     peer: PeerArgument,
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Folders, ZIP files, DICOMDIRs or DICOM files.")
+        list[Path] | None, typer.Argument(help="Folders, ZIP files, ISO images, DICOMDIRs or DICOM files.")
     ] = None,
     studies: Annotated[
         list[str] | None, typer.Option("--study", help="Send what is live of a study; its UID.")

@@ -234,6 +234,14 @@ QueriedOption = Annotated[
     bool | None,
     typer.Option("--queried/--not-queried", help="Whether it is asked after a delivery what it has."),
 ]
+PulledOption = Annotated[
+    Literal["all", "key images", "notes"] | None,
+    typer.Option("--pulled", help="What it gets of whole studies that it retrieves by C-MOVE or C-GET."),
+]
+PulledWithoutNotesOption = Annotated[
+    Literal["all", "nothing"] | None,
+    typer.Option("--pulled-without-notes", help="What it gets of a study that has nothing of that."),
+]
 EndpointOption = Annotated[
     str | None,
     typer.Option("--endpoint", help="The address or number of an endpoint of the peer; otherwise the first."),
@@ -281,6 +289,8 @@ def add_destination(
     downtime_until: DowntimeUntilOption = None,
     downtime_why: DowntimeWhyOption = None,
     queried: QueriedOption = None,
+    pulled: PulledOption = None,
+    pulled_without_notes: PulledWithoutNotesOption = None,
     description: DescriptionOption = None,
     enabled: SentOption = None,
     as_json: JsonOption = False,
@@ -303,6 +313,8 @@ def add_destination(
                 "downtime_until": downtime_until,
                 "downtime_why": downtime_why,
                 "queried": queried,
+                "pulled": pulled,
+                "pulled_without_notes": pulled_without_notes,
             },
             values={"name": name, "description": description, "enabled": enabled},
         )
@@ -328,6 +340,8 @@ def change_destination(
     downtime_until: DowntimeUntilOption = None,
     downtime_why: DowntimeWhyOption = None,
     queried: QueriedOption = None,
+    pulled: PulledOption = None,
+    pulled_without_notes: PulledWithoutNotesOption = None,
     description: DescriptionOption = None,
     enabled: SentOption = None,
     as_json: JsonOption = False,
@@ -350,10 +364,23 @@ def change_destination(
                 "downtime_until": downtime_until,
                 "downtime_why": downtime_why,
                 "queried": queried,
+                "pulled": pulled,
+                "pulled_without_notes": pulled_without_notes,
             },
             values={"name": name, "description": description, "enabled": enabled},
         )
         destination_commands.change_destination(begun, destination, given, as_json=as_json)
+
+
+@destinations.command("test")
+def test_destination(
+    destination: DestinationName, data: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """Test whether a destination answers, and see what it accepts."""
+    with begin(data=data) as begun:
+        from kinote.command import destinations as destination_commands
+
+        destination_commands.test_destination(begun, destination, as_json=as_json)
 
 
 @destinations.command("remove")

@@ -96,7 +96,8 @@ def _doorkeeper(settings: Settings, connections: int) -> Doorkeeper:
 
 
 def _see_that_somebody_can_sign_in(house: House, settings: Settings) -> None:
-    if settings.authentication == "none":
+    # By a provider somebody may become a user whom nobody knows yet.
+    if settings.authentication == "none" or settings.openid_issuer:
         return
     with house.catalog.read() as connection:
         if has_user(connection):

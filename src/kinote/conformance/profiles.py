@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from kinote.conformance.markdown import Section, table, yes
+from kinote.conformance.markdown import Section, table, uid_name, yes
 from kinote.dicom.values.character_sets import defined_terms
 from kinote.keyobject.titles import MAKEABLE_GROUPS, TITLES, title_group
 from kinote.lifecycle.acts import ACTS
 from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE, COMMITMENT_TIME
+from kinote.media.profiles import PROFILES
 
 #: What PS3.4, PS3.18 or a profile would lead one to expect otherwise: matter, clause, what Kinote does.
 DEVIATIONS = (
@@ -40,12 +41,24 @@ DEVIATIONS = (
         "IHE IOCM",
         "They are stored and listed as proposals; a person decides.",
     ),
+    (
+        "C-MOVE and C-GET of studies and patients",
+        "PS3.4 C.4.2, C.4.3",
+        "By a setting of a peer (`pulled`, off) only key images or key objects go; what is named below is sent.",
+    ),
 )
 
 #: What an integration statement names: profile, actor, options, and where it is not whole.
 INTEGRATION = (
     ("Key Image Note (KIN)", "Evidence Creator", "", "RAD-29 to destinations; RAD-10 is not asked for"),
     ("Key Image Note (KIN)", "Image Manager/Image Archive", "", "RAD-29, RAD-30, RAD-31; not RAD-10"),
+    ("Portable Data for Imaging (PDI)", "Portable Media Creator", "Web Content", "RAD-47; no encryption"),
+    (
+        "Portable Data for Imaging (PDI)",
+        "Portable Media Importer",
+        "",
+        "RAD-47 of DICOM content, without reconciliation",
+    ),
     (
         "Imaging Object Change Management (IOCM)",
         "Image Manager/Image Archive",
@@ -56,7 +69,7 @@ INTEGRATION = (
         "Imaging Object Change Management (IOCM)",
         "Change Requester",
         "",
-        "RAD-66 by stored rejection notes, for those who query; notices to receivers are not sent yet",
+        "RAD-66 by rejection notes: for those who query, and sent to receivers that understand them",
     ),
 )
 
@@ -68,7 +81,14 @@ def overview() -> Section:
 
 def media_interchange() -> Section:
     """Return the section about media (PS3.2 N.6)."""
-    return Section("Media interchange", (_MEDIA,))
+    rows = (
+        (f"`{one.name}`", one.clause, ", ".join(map(uid_name, sorted(one.compressed))) or "none")
+        for one in PROFILES.values()
+    )
+    kept = table(
+        ("profile", "clause", "transfer syntaxes that are kept, beside Explicit VR Little Endian"), rows
+    )
+    return Section("Media interchange", (_MEDIA, kept))
 
 
 def character_sets() -> Section:
@@ -157,9 +177,14 @@ _ABBREVIATIONS = (
     "([terms](terms.md))."
 )
 _MEDIA = (
-    "`kinote import` reads file sets, ZIP files and folders, with or without a DICOMDIR (PS3.10, PS3.11). The "
-    "content of the files decides, not the DICOMDIR. Kinote makes no media: no application profile is claimed for"
-    " writing."
+    "Kinote is a File-set Reader and a File-set Creator; it updates no file set of others. As reader it "
+    "imports the files of any medium: folders, ZIP files, ISO 9660 and UDF images. The content of the "
+    "files decides, not the DICOMDIR; files that a DICOMDIR lists and that are not there are reported. "
+    "As creator it makes [file sets](media.md) with DICOMDIR in folders, ZIP files and ISO 9660 images "
+    "of level 1, with the profiles below. Objects in transfer syntaxes that the profile does not have "
+    "are decompressed. Values of type 1 that directory records need and objects lack are made up in the "
+    "directory alone. The pages (INDEX.HTM, IHE_PDI) are XHTML 1.0 with JPEG pictures, without scripts. "
+    "Media are not encrypted."
 )
 _CHARACTER_SETS = (
     "Kinote reads and matches text in these character sets. Documents that it makes, and its JSON, are in UTF-8 "
@@ -198,6 +223,5 @@ _PRIVATE = (
 )
 _INTEGRATION = (
     "This statement follows the IHE Radiology Technical Framework, volume 1, appendix D. It names actors whose "
-    "transactions are implemented as the last column says. No result of a Connectathon is claimed. Media (PDI): "
-    "none yet."
+    "transactions are implemented as the last column says. No result of a Connectathon is claimed."
 )

@@ -55,6 +55,10 @@ class TranscodingError(ValueError):
     """An object cannot be sent in the transfer syntax asked for; the message says why."""
 
 
+def _allowed() -> None:
+    """Let other bytes than those that were received go out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sendable:
     """An object that can be sent.
@@ -70,21 +74,34 @@ class Sendable:
     open: Callable[[], DataSet]
     study_instance_uid: str = ""
     series_instance_uid: str = ""
+    #: Told before other bytes than those that were received go out: corrected, or re-encoded. Raises `OSError` if they
+    #: must not. It may be told twice.
+    before_other_bytes: Callable[[], object] = _allowed
 
 
-def live(door: Door, wanted: LiveObject, by: Actor) -> Sendable:
+def live(
+    door: Door, wanted: LiveObject, by: Actor, before_other_bytes: Callable[[], object] = _allowed
+) -> Sendable:
     """An object of the store, to be sent to another system if it is still live then; `by` whose doing it is sent."""
     return Sendable(
         wanted.sop_class_uid,
         wanted.sop_instance_uid,
         wanted.transfer_syntax_uid,
-        partial(outgoing, door, wanted, by),
+        partial(outgoing, door, wanted, by, before_other_bytes=before_other_bytes),
         wanted.study_instance_uid,
         wanted.series_instance_uid,
+        before_other_bytes,
     )
 
 
-def outgoing(door: Door, wanted: LiveObject, by: Actor, *, leaves: bool = True) -> DataSet:
+def outgoing(
+    door: Door,
+    wanted: LiveObject,
+    by: Actor,
+    *,
+    leaves: bool = True,
+    before_other_bytes: Callable[[], object] = _allowed,
+) -> DataSet:
     """The data set of an object as it goes out, for whom: as received where nothing was corrected, untouched.
 
     Whatever leaves passes here. Raises what `Door.open` does, and `NotCorrectableError` where its corrections cannot be
@@ -95,6 +112,7 @@ def outgoing(door: Door, wanted: LiveObject, by: Actor, *, leaves: bool = True) 
     if overlay is None:
         return stored
     try:
+        before_other_bytes()
         return overlaid(stored, wanted.transfer_syntax_uid, overlay, door.todays_uids)
     except NOT_LAID_OVER as error:
         stored.file.close()

@@ -6,7 +6,7 @@ only where the receiver takes none of that, and where that cannot be done it is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -89,9 +89,15 @@ class Sender:
         with stored.file:
             return self._send(wanted, stored)
 
-    def send_live(self, door: Door, wanted: LiveObject, by: Actor) -> Sent:
+    def send_live(
+        self,
+        door: Door,
+        wanted: LiveObject,
+        by: Actor,
+        before_other_bytes: Callable[[], object] = lambda: None,
+    ) -> Sent:
         """Send an object of the store if it is still live; `by` whose doing."""
-        return self.send(live(door, wanted, by))
+        return self.send(live(door, wanted, by, before_other_bytes))
 
     def _send(self, wanted: Sendable, stored: DataSet) -> Sent:
         uid = wanted.sop_instance_uid
@@ -99,6 +105,8 @@ class Sender:
         if context is None:
             return Sent("failed", uid, self._why_not(wanted), statuses.SOP_CLASS_NOT_SUPPORTED)
         try:
+            if context.transfer_syntax != wanted.transfer_syntax_uid:
+                wanted.before_other_bytes()
             outgoing = data_set(wanted, stored, context.transfer_syntax)
         except (TranscodingError, DecodingUnavailableError, OSError) as error:
             is_final = isinstance(error, TranscodingError)

@@ -244,7 +244,11 @@ class Door:
                 raise NotLiveError(uid)
             match stored.residence:
                 case "local":
-                    opened = self._local(stored)
+                    try:
+                        opened = self._local(stored)
+                    except BytesDamagedError:
+                        self._heal(stored, recalls=recalls)
+                        continue
                     if opened is not None:
                         return opened, stored.has_overlay
                 case "derivable":
@@ -258,10 +262,20 @@ class Door:
                         raise BytesElsewhereError(uid)
                     self._recall(stored)
                 case "damaged":
-                    raise BytesDamagedError(uid)
+                    self._heal(stored, recalls=recalls)
                 case _:
                     raise BytesGoneError(uid)
         raise StoreUnreachableError(uid, "What the index says of them changes all the time")
+
+    def _heal(self, stored: Stored, *, recalls: bool) -> None:
+        """Have an archive heal an object, whose bytes here are not those that were received."""
+        uid = stored.sop_instance_uid
+        if self._recall is None or not (recalls and self._writes):
+            raise BytesDamagedError(uid)
+        try:
+            self._recall(stored)
+        except BytesUnavailableError as error:
+            raise BytesDamagedError(uid) from error
 
     def _looked_at(self, uid: str) -> DataSet:
         assert self._look is not None

@@ -6,21 +6,26 @@ the commit, so a reader that has it open goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, literal_column, select, update
 
+from kinote.catalog import journal
 from kinote.catalog.changes import Kind
+from kinote.catalog.journal import RareAct
 from kinote.catalog.schema.tables import instance, instance_pieces
+from kinote.catalog.sql.dialects import is_sqlite
 from kinote.catalog.sql.statements import ChangeAmong, LookUp
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.holdings.damage import tell
 from kinote.holdings.removal import remember
-from kinote.lifecycle.archives.evidence import archives_keeping
+from kinote.lifecycle.archives.evidence import archives_in_use, archives_keeping
+from kinote.lifecycle.archives.promises import acknowledged
 from kinote.lifecycle.holds.membership import holds_of, lock_holds
+from kinote.security.actors import KINOTE
 from kinote.storage.read_in_place import FIRST_IN_PLACE
 
 #: Instances that are evicted together.
@@ -34,6 +39,19 @@ class Evicted:
     instances: list[int] = field(default_factory=list)
     size: int = 0
     kept: dict[int, str] = field(default_factory=dict)
+
+
+def takes_room(live: Any) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for live instances that take room in the cache.
+
+    What lies in the index does not, nor what is read in place: its files are another system's. Key objects stay.
+    """
+    return (
+        live.c.residence == literal_column("'local'"),
+        live.c.file_key.is_not(None),
+        live.c.store <= literal_column(str(FIRST_IN_PLACE)),
+        live.c.sop_class_uid != KEY_OBJECT_SELECTION,
+    )
 
 
 def evict(
@@ -52,15 +70,55 @@ def evict(
     return evicted
 
 
+def evict_again(transaction: Connection, entry: Mapping[str, Any], now: datetime) -> list[str]:
+    """Say of instances that they were evicted, as an entry of the journal does that an older index lacks.
+
+    What is left of their files here is set aside by recovery. Returns the UIDs of those that stay as they are, because
+    the index knows neither them nor an archive that has them; for the others, archives count as having acknowledged
+    them, so that they are recalled and asked for commitment again.
+    """
+    archives = {each.name: each.peer for each in archives_in_use(transaction)}
+    digests, named = entry.get("digests", {}), entry.get("archives", {})
+    uids = [str(uid) for uid in entry.get("uids", [])]
+    rows = {row.sop_instance_uid: row for row in _CURRENT(transaction, uids)}
+    again, left = [], []
+    for uid in uids:
+        row = rows.get(uid)
+        keeping = [archives[name] for name in named.get(uid, []) if name in archives]
+        if row is None or not keeping or row.digest != digests.get(uid):
+            left.append(uid)
+            continue
+        if row.residence not in ("local", "damaged"):
+            continue
+        for archive in keeping:
+            acknowledged(transaction, archive, [(row.id, row.digest)], now)
+        again.append(row.id)
+    for key in again:
+        transaction.execute(
+            update(instance)
+            .where(instance.c.id == key)
+            .values(residence="remote", file_key=None, dataset_offset=0)
+        )
+    if again:
+        _PIECES(transaction, again)
+        tell(transaction, Kind.INSTANCE_EVICTED, again, now)
+    return left
+
+
 def _evict_page(
     transaction: Connection, keys: list[int], now: datetime, archive: int | None, evicted: Evicted
 ) -> None:
+    if not is_sqlite(transaction):
+        # Whatever ends evidence locks the row first (`kinote.lifecycle.archives.other_bytes`).
+        locked = select(instance.c.id).where(instance.c.id.in_(keys)).order_by(instance.c.id)
+        transaction.execute(locked.with_for_update()).all()
     rows = {row.id: row for row in _ROWS(transaction, keys)}
     # No hold is placed from here on, so that one whose answer was given keeps its bytes.
     lock_holds(transaction, shared=True)
     holds = holds_of(transaction, keys, now)
     keeping = archives_keeping(transaction, keys, now)
     done = []
+    gone: dict[str, tuple[str, list[str]]] = {}
     for key in keys:
         row = rows.get(key)
         usable = [each for each in keeping.get(key, []) if archive in (None, each.peer)]
@@ -75,8 +133,15 @@ def _evict_page(
         assert row is not None
         remember(transaction, (row.store, row.file_key), now)
         done.append(key)
+        gone[row.sop_instance_uid] = row.digest, [each.name for each in keeping.get(key, [])]
         evicted.size += row.size or 0
     if done:
+        # An index that is older than this would take them for lost.
+        of_uids: dict[str, dict[str, Any]] = {
+            "digests": {uid: digest for uid, (digest, _) in gone.items()},
+            "archives": {uid: names for uid, (_, names) in gone.items()},
+        }
+        journal.record(transaction, RareAct(journal.Kind.EVICTED, now, KINOTE, gone, of_uids=of_uids))
         _PIECES(transaction, done)
         tell(transaction, Kind.INSTANCE_EVICTED, done, now)
         evicted.instances += done
@@ -120,6 +185,7 @@ def _removed(transaction: Connection, row: Any) -> bool:
 _ROWS = LookUp(
     select(
         instance.c.id,
+        instance.c.sop_instance_uid,
         instance.c.sop_class_uid,
         instance.c.standing,
         instance.c.is_current,
@@ -130,6 +196,13 @@ _ROWS = LookUp(
         instance.c.digest,
     ),
     instance.c.id,
+)
+
+_CURRENT = LookUp(
+    select(instance.c.id, instance.c.sop_instance_uid, instance.c.residence, instance.c.digest).where(
+        instance.c.is_current
+    ),
+    instance.c.sop_instance_uid,
 )
 
 _PIECES = ChangeAmong(instance_pieces.delete(), instance_pieces.c.instance)

@@ -17,6 +17,7 @@ from kinote.jobs.leased import Done, LeasedJob, Outcome
 from kinote.lifecycle import held
 from kinote.lifecycle.copies.proposed_corrections import propose
 from kinote.lifecycle.held import HeldCopy, HeldNotFoundError
+from kinote.lifecycle.holds.membership import keys_on_hold, lock_holds
 from kinote.security.actors import KINOTE
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
@@ -92,6 +93,10 @@ class CompareHeld:
             return "Somebody has decided about the copy already."
         if first is None or first.digest != verdict.digest or now.digest != copy.digest:
             raise ChangedMeanwhileError("A copy has changed while they were compared.")
+        if verdict.is_same or verdict.proposes:
+            lock_holds(transaction, shared=True)
+            if keys_on_hold(transaction, [copy.id], self._clock()):
+                return "A hold keeps it: a person decides about it when the hold has ended."
         proposes = not verdict.is_same and self._propose(transaction, copy, verdict)
         if not verdict.is_same and not proposes:
             reason = verdict.why_held(first.standing)

@@ -55,9 +55,14 @@ def notices(
     *,
     after: tuple[int, str, str] | None = None,
     peer_id: int | None = None,
+    only_due: bool = False,
+    act: str = "",
     limit: int,
 ) -> list[Notice]:
-    """Return what is owed, receiver by receiver, following a position; of one peer only, if one is given."""
+    """Return what is owed, receiver by receiver, following a position.
+
+    Of one peer only, if one is given; with `only_due` what can be told now; with `act` what is owed because of it.
+    """
     is_rejection = or_(
         exists(
             select(rejection_note.c.id).where(
@@ -90,6 +95,10 @@ def notices(
     )
     if peer_id is not None:
         query = query.where(delivery.c.peer == peer_id)
+    if only_due:
+        query = query.where(live_instance.c.id.is_not(None))
+    if act:
+        query = query.where(withdrawal.c.act == act)
     if after is not None:
         query = query.where(tuple_(delivery.c.peer, delivery.c.address, delivery.c.sop_instance_uid) > after)
     return [

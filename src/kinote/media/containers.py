@@ -17,8 +17,9 @@ _LEVEL = 1
 
 _MODE = 0o644
 
-#: From this size on, in bytes, a member is written as ZIP64 has it; below, every reader can read it.
-_LARGE = 1 << 31
+#: From this size on, in bytes, a member is written as ZIP64 has it; below, every reader can read it. It is somewhat
+#: below 2 GiB, since deflate makes a little more of what is compressed already.
+_LARGE = (1 << 31) - (1 << 24)
 
 
 class SizeError(ValueError):

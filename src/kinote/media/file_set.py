@@ -5,6 +5,7 @@ The objects are told one after the other; the DICOMDIR is written at the end, in
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -123,13 +124,16 @@ class FileSet:
 
     def dicomdir(self) -> Iterator[bytes]:
         """Yield the DICOMDIR: each record once, with the offsets of the next one and of the first one below it."""
-        uid = uid_from("file set", self.file_set_id, self._today, *self._studies)
-        # Its file meta information has the same length whatever lies behind it.
+        records, offsets = self._in_order()
+        # Two sets with the same name and other contents are two objects.
+        content = hashlib.sha256()
+        for record in records:
+            content.update(record.encoded)
+        uid = uid_from("file set", self.file_set_id, self._today, content.hexdigest())
         beginning = file_meta_bytes(MEDIA_STORAGE_DIRECTORY, uid, EXPLICIT_VR_LITTLE_ENDIAN)
         file_set_id = _element(0x00041130, b"CS", self.file_set_id.encode("ascii"))
         # Before the first item follow two offsets, the consistency flag, and the head of the sequence.
         first = len(beginning) + len(file_set_id) + 12 + 12 + 10 + 12
-        records, offsets = self._in_order()
         self.steps = len(records)
         at = first
         places: list[int] = []

@@ -34,15 +34,20 @@ class SetFolder:
         self.root = root
         self._is_ours = not root.exists()
         root.mkdir(parents=True, exist_ok=True)
+        self.check(root)
+        (root / MARK).write_text(_SAID, "ascii", newline="")
+        sync_folder(root / MARK)
+        sync_folder(root)
+        #: The folders of the sets below this one; "" is this one.
+        self.sets: list[str] = []
+
+    @staticmethod
+    def check(root: Path) -> None:
+        """Raise `FileExistsError` for a folder that is not empty, and `OSError` for one that cannot be read."""
         if any(root.iterdir()):
             left = (root / MARK).exists()
             said = "holds an export that was interrupted: remove it first" if left else "is not empty"
             raise FileExistsError(f"The folder {root} {said}.")
-        (root / MARK).write_text(_SAID, "ascii", newline="")
-        _sync(root / MARK)
-        _sync(root)
-        #: The folders of the sets below this one; "" is this one.
-        self.sets: list[str] = []
 
     def take(self, files: Iterable[File]) -> None:
         """Write files, and sync each. Raises `OSError`."""
@@ -81,7 +86,7 @@ class SetFolder:
                 (place / (name + _SUFFIX)).rename(place / name)
         (self.root / MARK).unlink()
         for path in (*(each for each in self.root.rglob("*") if each.is_dir()), self.root):
-            _sync(path)
+            sync_folder(path)
         return count
 
     def abandon(self) -> None:
@@ -95,7 +100,8 @@ class SetFolder:
             self.root.rmdir()
 
 
-def _sync(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Sync a folder, or a file: what was renamed in it stays so after a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

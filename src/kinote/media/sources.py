@@ -1,4 +1,4 @@
-"""Finding files to import: in folders, in ZIP files, listed in a DICOMDIR, or single files.
+"""Finding files to import: in folders, in ZIP files and ISO images, listed in a DICOMDIR, or single files.
 
 Files are recognized by content, never by name. A file that is not DICOM is reported with the reason.
 """
@@ -8,7 +8,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import BinaryIO, cast
 
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files import dicomdir
-from kinote.media import beginnings
+from kinote.media import beginnings, iso_image
 
 _HEAD = 4096
+_PREFIX = slice(128, 132)
 
 #: A ZIP file may expand to this many times its size. Studies reach 50; ZIP bombs begin in the thousands.
 _ZIP_RATIO = 200
@@ -137,12 +138,16 @@ def _file(path: Path) -> Iterator[_Found | Refusal]:
             yield Refusal(str(path), "This is a device, a pipe or a socket, not a file.")
             return
         with path.open("rb") as file:
-            is_zip = beginnings.is_zip(file.read(_HEAD))
+            head = file.read(_HEAD)
+            is_zip = beginnings.is_zip(head)
+            is_image = head[_PREFIX] != b"DICM" and iso_image.may_be_image(file)
     except OSError as error:
         yield Refusal(str(path), f"The file cannot be read: {error.strerror or error}.")
         return
     if is_zip:
         yield from _archive(path)
+    elif is_image:
+        yield from _image(path)
     else:
         yield _Found(str(path), status.st_size, lambda: path.open("rb"))
 
@@ -191,8 +196,50 @@ def _archive(path: Path) -> Iterator[_Found | Refusal]:
             "too much; unpack it and import the folder if you trust it.",
         )
         return
-    for member in members:
-        yield _member(path, archive, member)
+    yield from _with_absent(path, {member.filename: _member(path, archive, member) for member in members})
+
+
+def _image(path: Path) -> Iterator[_Found | Refusal]:
+    try:
+        files = iso_image.contents(path)
+    except OSError as error:
+        yield Refusal(str(path), f"The ISO image is damaged: {error}.")
+        return
+    yield from _with_absent(
+        path,
+        {
+            name[1:]: _Found(f"{path}!{name[1:]}", each.size, each.open)
+            for name, each in sorted(files.items())
+        },
+    )
+
+
+def _with_absent(path: Path, files: Mapping[str, _Found | Refusal]) -> Iterator[_Found | Refusal]:
+    """Yield the files of a container, and a refusal for each that a DICOMDIR among them lists and that is not there.
+
+    The content counts, not the DICOMDIR: what it does not list is imported all the same.
+    """
+    listed = dicomdir.Listed(files)
+    for name, found in files.items():
+        yield found
+        folder, _, last = name.rpartition("/")
+        if isinstance(found, Refusal) or not last.casefold().startswith("dicomdir"):
+            continue
+        try:
+            with found.open() as file:
+                if not beginnings.is_dicomdir(file.read(_HEAD)):
+                    continue
+            with found.open() as file:
+                records = dicomdir.read(file)
+        except (OSError, DicomError) as error:
+            yield Refusal(found.name, f"The DICOMDIR cannot be read: {error}.")
+            continue
+        for file_id in dict.fromkeys(record.file_id for record in records):
+            if not listed.has(folder, file_id):
+                yield Refusal(
+                    f"{path}!{'/'.join((folder, *file_id)).lstrip('/')}",
+                    f"{last} lists this file, but it does not exist.",
+                )
 
 
 def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _Found | Refusal:

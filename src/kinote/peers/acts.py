@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from kinote.catalog.known_systems import destination_rows, peer_rows
+from kinote.catalog.known_systems import archive_rows, destination_rows, peer_rows
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.peers import lists
 from kinote.peers.checks import faults_of_count, faults_of_peer
@@ -82,6 +82,10 @@ def remove_peer(
     peer_rows.begin_change(transaction)
     current = managed(transaction, peer_id, expected_version)
     _refuse_while_needed(transaction, current.endpoints)
+    if archive_rows.objects_are_only_at(transaction, peer_id):
+        raise NotManagedHereError(
+            f"The archive {current.name!r} has objects whose bytes are not here any more. They would be lost with it."
+        )
     end(transaction, current, now)
     _log_act("removed", current, by)
     return lists.peer(transaction, peer_id)
@@ -174,6 +178,9 @@ def write_changed(
 
     The endpoints in `wanted` have the keys that `with_keys` gives them.
     """
+    if _reached(wanted.endpoints) != _reached(current.endpoints):
+        # Another system may answer from now on.
+        archive_rows.forget_proof(transaction, current.id)
     moment = timestamp(now)
     columns = {
         **wanted.columns(),
@@ -205,6 +212,10 @@ def end(transaction: Connection, current: Peer, now: datetime) -> None:
     for endpoint in current.endpoints:
         assert endpoint.id is not None
         peer_rows.update_endpoint(transaction, endpoint.id, {"ended_at": moment})
+
+
+def _reached(endpoints: Sequence[Endpoint]) -> set[object]:
+    return {(endpoint.kind, endpoint.address) for endpoint in endpoints}
 
 
 def _dropped(wanted: WantedPeer, current: Peer) -> list[Endpoint]:

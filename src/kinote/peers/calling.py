@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking
 from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.errors import RejectedError
+from kinote.dimse.negotiation import MOST_CONTEXTS
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.tls import TlsOptions
 
@@ -42,6 +45,24 @@ def written_entity(text: str, *, by_tls: bool) -> ApplicationEntity | None:
         )
     except ValueError as error:
         raise PeerError(f"{error}.") from error
+
+
+def accepted(call: Caller, contexts: Sequence[tuple[str, tuple[str, ...]]]) -> list[tuple[str, str]]:
+    """Return which presentation contexts a peer accepts: SOP class and transfer syntax of each.
+
+    They are proposed in as many associations as they take, and nothing is sent. Raises `DimseError`.
+    """
+    found: list[tuple[str, str]] = []
+    for start in range(0, len(contexts), MOST_CONTEXTS):
+        proposal = Proposal(contexts[start : start + MOST_CONTEXTS])
+        try:
+            with association(call.peer, call.title, proposal, tls=call.tls) as opened:
+                found += [(each.abstract_syntax, each.transfer_syntax) for each in opened.contexts.values()]
+        except RejectedError:
+            # Some reject an association of which they take no context.
+            if not start:
+                raise
+    return found
 
 
 def echo(call: Caller) -> int:

@@ -23,6 +23,13 @@ class Content(StrEnum):
     NOTES = "notes"
 
 
+class WithoutNotes(StrEnum):
+    """What a peer gets that pulls a study of which no note flags anything, and gets only what notes flag."""
+
+    ALL = "all"
+    NOTHING = "nothing"
+
+
 #: The kinds of endpoint to which objects can be sent.
 SENDABLE = (EndpointKind.DIMSE, EndpointKind.DICOMWEB, EndpointKind.FOLDER)
 
@@ -46,6 +53,9 @@ class Policy:
     0 for none. `hours` are those in which deliveries go out, `HH:MM-HH:MM` in the server's time zone; empty for any
     time. From `downtime_from` to `downtime_until` (ISO 8601, with offset) deliveries are held, because of
     `downtime_why`. `queried` tells whether it is asked after a delivery what it has.
+
+    `pulled` is what its peer gets of whole studies and patients that it retrieves by C-MOVE or C-GET, and
+    `pulled_without_notes` what it gets of a study that has nothing of that.
     """
 
     content: Content = Content.ALL
@@ -59,6 +69,8 @@ class Policy:
     downtime_until: str = ""
     downtime_why: str = ""
     queried: bool = True
+    pulled: Content = Content.ALL
+    pulled_without_notes: WithoutNotes = WithoutNotes.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +133,8 @@ def policy_of(written: Mapping[str, Any]) -> Policy:
     """Make a policy from the names of its parts. Those that this version does not know are ignored."""
     known = {each.name: written[each.name] for each in fields(Policy) if each.name in written}
     known["content"] = Content(known.get("content", Content.ALL))
+    known["pulled"] = Content(known.get("pulled", Content.ALL))
+    known["pulled_without_notes"] = WithoutNotes(known.get("pulled_without_notes", WithoutNotes.ALL))
     known["transfer_syntaxes"] = tuple(known.get("transfer_syntaxes", ()))
     return Policy(**known)
 

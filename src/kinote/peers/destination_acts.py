@@ -16,9 +16,11 @@ from kinote.peers.destination import (
     MOST_ASSOCIATIONS,
     MOST_BYTES_PER_SECOND,
     SENDABLE,
+    Content,
     Destination,
     Policy,
     WantedDestination,
+    WithoutNotes,
     destination_of,
 )
 from kinote.peers.peer import EndpointKind, Origin
@@ -160,6 +162,13 @@ def _faults_of_sending(policy: Policy, kind: EndpointKind) -> Iterator[Fault]:
         yield Fault(
             "policy.bytes_per_second", f"A whole number from 0, for no limit, to {MOST_BYTES_PER_SECOND}."
         )
+    if kind is not EndpointKind.DIMSE and policy.pulled is not Content.ALL:
+        yield Fault(
+            "policy.pulled",
+            "Only an endpoint of the kind dimse pulls by C-MOVE or C-GET: leave it out.",
+        )
+    elif policy.pulled is Content.ALL and policy.pulled_without_notes is not WithoutNotes.ALL:
+        yield Fault("policy.pulled_without_notes", "It has no effect where `pulled` is `all`: leave it out.")
     if kind is EndpointKind.FOLDER and policy.transfer_syntaxes:
         yield Fault("policy.transfer_syntaxes", "A folder takes objects as they are stored: leave it out.")
     for uid in policy.transfer_syntaxes:

@@ -1,31 +1,33 @@
 """Carries plans out, and keeps the ledger of what was evicted, by which rule, and what came back.
 
 Each object is looked at again in the transaction that evicts it (`kinote.holdings.evicting`): what is there
-decides, and the ledger says where that differs from the plan. Images of a unit that cannot all go stay.
+decides, and the ledger says where that differs from the plan. Images of a unit that cannot all go stay, and what the
+rules in force keep by now (`kinote.retention.planning.looking_again`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import prometheus_client
 from sqlalchemy import Connection, bindparam, case, func, select
 
-from kinote.catalog.last_use import parts_of
 from kinote.catalog.schema.tables import retention_eviction
 from kinote.catalog.schema.timestamps import timestamp
-from kinote.catalog.sql import statements
+from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.evicting import evict
-from kinote.lifecycle.archives.evidence import kept_by_archives
-from kinote.lifecycle.holds.membership import keys_on_hold
-from kinote.retention.planning.plans import Item, items_of
+from kinote.holdings.evicting import Evicted, evict
+from kinote.retention.planning.looking_again import reasons_to_stay
+from kinote.retention.planning.plans import Item, items_of, one_plan
+from kinote.retention.rules.sets import current_rules
 from kinote.security.actors import Actor
 from kinote.telemetry.clock import Clock
+from kinote.telemetry.registry import REGISTRY
 
 #: Seconds of the writer that a slice may take, and the objects of the first slice and of any.
 _SLICE, _FIRST, _LEAST, _MOST = 0.05, 50, 10, 500
@@ -36,8 +38,12 @@ _TOGETHER = 5000
 #: Within how many days after its eviction a recall counts as regret.
 REGRET_DAYS = 30
 
-_NOT_WHOLE = (
-    "Another image of its unit has to stay: key images of a study, and its other images, go together."
+
+_EVICTED = prometheus_client.Counter(
+    "kinote_evicted_objects", "Objects whose bytes were evicted by plans.", registry=REGISTRY
+)
+_EVICTED_BYTES = prometheus_client.Counter(
+    "kinote_evicted_bytes", "Bytes of objects that were evicted by plans.", registry=REGISTRY
 )
 
 
@@ -65,19 +71,29 @@ def carry_out(
     `most` objects it ends at the next group. The files are removed afterwards, by the caller.
     """
     size, tried = float(_FIRST), 0
+    with catalog.read() as connection:
+        planned_by = one_plan(connection, plan).rules
     for group in _groups(catalog, plan):
         if most is not None and tried >= most:
             break
         left = list(group)
         tried += len(left)
         with catalog.read() as connection:
-            stays = _of_units_that_stay(connection, left, clock())
+            stays = reasons_to_stay(
+                connection,
+                [each.instance for each in left],
+                current_rules(connection),
+                planned_by=planned_by,
+                now=clock(),
+            )
         while left:
             part, left = left[: int(size)], left[int(size) :]
             begun = steady()
-            catalog.submit(
+            evicted = catalog.submit(
                 partial(_evict, plan=plan, items=part, stays=stays, by=by, now=clock()), background=True
             ).result()
+            _EVICTED.inc(len(evicted.instances))
+            _EVICTED_BYTES.inc(evicted.size)
             took = max(steady() - begun, 1e-4)
             size = min(_MOST, max(_LEAST, size * min(2.0, _SLICE / took)))
     with catalog.read() as connection:
@@ -89,20 +105,16 @@ def _groups(catalog: Catalog, plan: int) -> Iterator[Sequence[Item]]:
     while True:
         with catalog.read() as connection:
             page = items_of(connection, plan, after=after, limit=_TOGETHER)
-            done = {row.instance for row in _OF_PLAN(connection, [plan])} if page else set()
+            done = _done(connection, plan, [each for _, each in page])
         if not page:
             return
         after = page[-1][0]
         yield [each for _, each in page if each.instance not in done]
 
 
-def _of_units_that_stay(connection: Connection, items: Sequence[Item], now: datetime) -> set[int]:
-    """Return those of the objects in whose unit another one has to stay, by what is known now."""
-    keys = [each.instance for each in items]
-    parts = parts_of(connection, keys)
-    safe = kept_by_archives(connection, keys, now) - keys_on_hold(connection, keys, now)
-    staying = {place for key, place in parts.items() if key not in safe}
-    return {key for key, place in parts.items() if place in staying}
+def _done(connection: Connection, plan: int, items: Sequence[Item]) -> set[int]:
+    """Return those of the objects that this plan has evicted or left already."""
+    return {row.instance for row in _TRIED(connection, [each.instance for each in items]) if row.plan == plan}
 
 
 def _evict(
@@ -110,10 +122,14 @@ def _evict(
     *,
     plan: int,
     items: Sequence[Item],
-    stays: set[int],
+    stays: Mapping[int, str],
     by: Actor,
     now: datetime,
-) -> None:
+) -> Evicted:
+    # Two servers, or two people, may carry out the same plan: each object is in its ledger once.
+    dialects.lock_names(transaction, [f"kinote retention plan {plan}"])
+    done = _done(transaction, plan, items)
+    items = [each for each in items if each.instance not in done]
     found = evict(transaction, [each.instance for each in items if each.instance not in stays], now)
     evicted = set(found.instances)
     statements.insert_rows(
@@ -129,11 +145,14 @@ def _evict(
                 "at": timestamp(now),
                 **by.columns("by"),
                 "outcome": "evicted" if each.instance in evicted else "kept",
-                "reason": "" if each.instance in evicted else found.kept.get(each.instance, _NOT_WHOLE),
+                "reason": ""
+                if each.instance in evicted
+                else stays.get(each.instance) or found.kept[each.instance],
             }
             for each in items
         ],
     )
+    return found
 
 
 def carried_out(connection: Connection, plan: int) -> CarriedOut:
@@ -205,7 +224,9 @@ def note_recalled(transaction: Connection, recalled: Sequence[tuple[int, str]]) 
     _RECALLED(transaction, [{"of": key, "back_at": at} for key, at in recalled])
 
 
-_OF_PLAN = statements.LookUp(select(retention_eviction.c.instance), retention_eviction.c.plan)
+_TRIED = statements.LookUp(
+    select(retention_eviction.c.instance, retention_eviction.c.plan), retention_eviction.c.instance
+)
 
 _RECALLED = statements.ForEach(
     retention_eviction.update()
@@ -213,6 +234,7 @@ _RECALLED = statements.ForEach(
         retention_eviction.c.instance == bindparam("of"),
         retention_eviction.c.outcome == "evicted",
         retention_eviction.c.recalled_at == "",
+        retention_eviction.c.at <= bindparam("back_at"),
     )
     .values(recalled_at=bindparam("back_at"))
 )

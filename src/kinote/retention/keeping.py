@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,7 +22,8 @@ from kinote.retention.headroom import Volume, arrivals, cached_bytes, to_free
 from kinote.retention.planning.plans import MadePlan, Plan, keep_plan, make_plan
 from kinote.retention.rules.rule import Mode
 from kinote.retention.rules.sets import StoredRules, current_rules
-from kinote.retention.units.following import Round
+from kinote.retention.shortfall import Shortfall, shortfall, write_shortfall
+from kinote.retention.units.following import Round, UnitCounter
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock
 
@@ -66,16 +68,30 @@ class CacheKeeper:
             return _LOOK_AGAIN
         with self._catalog.read() as connection:
             stored = current_rules(connection)
-            if stored.rules.mode is Mode.OFF or not Round.read(connection).was_whole:
+            lacks = shortfall(connection)
+            is_off = stored.rules.mode is Mode.OFF
+            if not is_off and not Round.read(connection).was_whole:
                 return _LOOK_AGAIN
             wanted = to_free(
                 stored.rules.bounds, cached_bytes(connection), volume, arrivals(connection, now), now
             )
-        if not wanted or not self._take_turn() or self._is_too_soon(now):
+        if is_off or not wanted:
+            if lacks is not None:
+                self._catalog.submit(partial(write_shortfall, found=None), background=True).result()
             return _LOOK_AGAIN
+        if not self._take_turn() or self._is_too_soon(now):
+            return _LOOK_AGAIN
+        # What was evicted or came in the last seconds is counted before more goes.
+        UnitCounter(self._catalog, self._clock).catch_up()
         with self._catalog.read() as connection:
+            cached, expected = cached_bytes(connection), arrivals(connection, now)
+            wanted = to_free(stored.rules.bounds, cached, volume, expected, now)
+            if not wanted:
+                return _LOOK_AGAIN
             made = make_plan(connection, stored, wanted=wanted, now=now)
-        done = self._do(made, stored, now)
+        left = Volume(volume.free + made.frees, volume.total)
+        is_beyond = to_free(stored.rules.bounds, cached - made.frees, left, expected, now) > 0
+        done = self._do(made, stored, now, is_beyond=is_beyond)
         return _SOON if done.evicted else _LOOK_AGAIN
 
     def close(self) -> None:
@@ -88,7 +104,7 @@ class CacheKeeper:
         except (SQLAlchemyError, CommitInDoubtError):
             log.warning("That retention has ended here could not be written down", exc_info=True)
 
-    def _do(self, made: MadePlan, stored: StoredRules, now: datetime) -> CarriedOut:
+    def _do(self, made: MadePlan, stored: StoredRules, now: datetime, *, is_beyond: bool) -> CarriedOut:
         def keep(transaction: Connection) -> Plan:
             return keep_plan(transaction, made, stored, by=KINOTE, now=now)
 
@@ -97,7 +113,9 @@ class CacheKeeper:
         if stored.rules.mode is Mode.ON and made.items:
             done = carry_out(self._catalog, plan.id, self._clock, by=KINOTE)
             self._remove_evicted()
-        if made.frees < made.wanted:
+        lacks = Shortfall(plan.id, made.wanted, made.frees) if is_beyond else None
+        self._catalog.submit(partial(write_shortfall, found=lacks), background=True).result()
+        if lacks is not None:
             log.error(
                 "The cache is beyond its bounds, and not enough may go",
                 extra={"plan": plan.id, "wanted": made.wanted, "frees": made.frees},
@@ -108,7 +126,8 @@ class CacheKeeper:
 
     def _is_too_soon(self, now: datetime) -> bool:
         last = self._turn.position if self._turn is not None else ""
-        return bool(last) and timestamp(now - _BETWEEN_PLANS) < last
+        # One of later than now was noted before the clock was set back.
+        return bool(last) and timestamp(now - _BETWEEN_PLANS) < last <= timestamp(now)
 
     def _note_plan(self, now: datetime) -> None:
         turn = self._turn

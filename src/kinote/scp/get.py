@@ -8,6 +8,7 @@ from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CGetRequest, CGetResponse
 from kinote.lifecycle.deliveries import Receiver
+from kinote.peers.peer import Peer
 from kinote.scp.identifier_error import IdentifierError
 from kinote.scp.recording import note_retrieval
 from kinote.scp.retrieval import Retrieval
@@ -17,15 +18,16 @@ from kinote.scp.rooms import IndexSession
 def perform(session: IndexSession, message: Message) -> None:
     request = message.command
     assert isinstance(request, CGetRequest)
+    caller = session.rooms.peers.known.callers.get(session.calling_ae_title)
     retrieval = Retrieval(session, message.context, request, CGetResponse)
     try:
-        objects = retrieval.objects()
+        objects = retrieval.objects(None if caller is None else caller.id)
     except IdentifierError as error:
         retrieval.refuse(error.status, error.comment, error.offending)
         session.done["get", "failure"] += 1
         return
     note_retrieval(session, "C-GET", objects)
-    sender = Sender(session.association, we_request=False, record=_record(session))
+    sender = Sender(session.association, we_request=False, record=_record(session, caller))
     waiting = iter(objects)
 
     def send_next() -> Sent | None:
@@ -41,7 +43,6 @@ def perform(session: IndexSession, message: Message) -> None:
     session.done["get", statuses.word(status)] += 1
 
 
-def _record(session: IndexSession) -> Record:
+def _record(session: IndexSession, caller: Peer | None) -> Record:
     """What records what the caller is given, if it is a peer that we know."""
-    caller = session.rooms.peers.known.callers.get(session.calling_ae_title)
     return unrecorded if caller is None else session.rooms.record_for(Receiver(caller.id), "C-GET")

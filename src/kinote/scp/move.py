@@ -26,13 +26,13 @@ def perform(session: IndexSession, message: Message) -> None:
     request = message.command
     assert isinstance(request, CMoveRequest)
     retrieval = Retrieval(session, message.context, request, CMoveResponse)
+    destination = session.rooms.peers.known.move_destination(request.move_destination)
     try:
-        objects = retrieval.objects()
+        objects = retrieval.objects(None if destination is None else destination[0].id)
     except IdentifierError as error:
         retrieval.refuse(error.status, error.comment, error.offending)
         session.done["move", "failure"] += 1
         return
-    destination = session.rooms.peers.known.move_destination(request.move_destination)
     is_known = destination is not None
     note_retrieval(session, "C-MOVE", objects, request.move_destination, is_refused=not is_known)
     if destination is None:

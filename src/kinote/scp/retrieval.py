@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from kinote.delivery.pulled import pulled
 from kinote.delivery.sending import Sent
 from kinote.dicom.dictionary import tags
 from kinote.dicom.values import uids
@@ -127,12 +128,20 @@ class Retrieval(Generic[_Answer]):
     #: How far it has come. It counts from when the objects are known.
     progress: Progress | None = None
 
-    def objects(self) -> list[LiveObject]:
-        """The objects asked for. Raises `IdentifierError` if the identifier does not tell which."""
+    def objects(self, receiver: int | None) -> list[LiveObject]:
+        """The objects asked for. Raises `IdentifierError` if the identifier does not tell which.
+
+        `receiver` is the key of the peer that gets them, if it is known: of whole studies it may get only a part. What
+        is named by its series or by itself it gets.
+        """
         identifier = read_identifier(self.session.identifier(), self.context.transfer_syntax)
         check_level(identifier, MODEL_OF[self.context.abstract_syntax])
         selection = selection_of(identifier)
-        return self.session.rooms.door.select(selection)
+        found = self.session.rooms.door.select(selection)
+        if receiver is None or identifier.level not in (QueryLevel.PATIENT, QueryLevel.STUDY):
+            return found
+        with self.session.rooms.catalog.read() as connection:
+            return pulled(connection, receiver, found)
 
     def refuse(self, status: int, comment: str, offending: tuple[int, ...] = ()) -> None:
         """Answer that nothing is sent, with the reason and the tags of the attributes at fault."""

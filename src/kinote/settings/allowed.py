@@ -9,6 +9,7 @@ from kinote.lifecycle.rejection.rules import COMMITMENT_TIME
 from kinote.peers.destination import MOST_ASSOCIATIONS, Content
 from kinote.peers.entities import ServiceName
 from kinote.peers.peer import PeerRight
+from kinote.security.roles import RoleName
 from kinote.settings.rejections import Mode
 
 _TITLE = "an AE title: 1 to 16 characters of ASCII, not only spaces, without backslash and control characters"
@@ -36,6 +37,14 @@ ALLOWED = {
     "undo_seconds": "a whole number from 0 to 604800",
     "authentication": "none or local",
     "session_hours": "a number of hours from 0.1 to 168",
+    "openid_issuer": "the address of the provider, https://HOST/PATH, or empty; http only on this machine",
+    "openid_client_id": "at most 200 characters",
+    "openid_client_secret": "a text",
+    "openid_name": "1 to 64 characters",
+    "openid_roles": "pairs PROVIDER=ROLE such as radiologist=author, separated by commas or as a list; the roles are "
+    f"{', '.join(RoleName)}",
+    "openid_scopes": "names of scopes, separated by commas or as a list",
+    "openid_audience": "at most 200 characters, or empty",
     "audit": "true or false, or empty",
     "audit_days": "a whole number from 1 to 36500, or empty for ever",
     "audit_syslog_host": "a host name or an IP address, without port, or empty",

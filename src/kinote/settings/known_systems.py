@@ -12,7 +12,13 @@ from pydantic import (
 )
 
 from kinote.dimse.entity import ae_title
-from kinote.peers.destination import MOST_ASSOCIATIONS, MOST_BYTES_PER_SECOND, Content, policy_of
+from kinote.peers.destination import (
+    MOST_ASSOCIATIONS,
+    MOST_BYTES_PER_SECOND,
+    Content,
+    WithoutNotes,
+    policy_of,
+)
 from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.from_settings import SettingsDestination
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
@@ -75,6 +81,8 @@ class DestinationSettings(BaseModel):
     downtime_until: str = ""
     downtime_why: str = ""
     queried: bool = True
+    pulled: Content = Content.ALL
+    pulled_without_notes: WithoutNotes = WithoutNotes.ALL
 
     def destination(self) -> SettingsDestination:
         policy = policy_of(self.model_dump())

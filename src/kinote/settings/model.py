@@ -33,6 +33,7 @@ from kinote.scp.options import ScpLimits, ScpOptions, UserIdentities
 from kinote.security.actors import Actor
 from kinote.settings.alerts import AlertSettings
 from kinote.settings.known_systems import DestinationSettings, EntitySettings, Title
+from kinote.settings.openid import OpenIdSettings
 from kinote.settings.rejections import (
     RefusedCopySettings,
     RejectionSettings,
@@ -90,7 +91,7 @@ class ContradictionsError(ValueError):
         self.faults = faults
 
 
-class Settings(AlertSettings):
+class Settings(AlertSettings, OpenIdSettings):
     """All settings of a Kinote server."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE, extra="forbid")
@@ -169,7 +170,7 @@ class Settings(AlertSettings):
     )
     authentication: Literal["none", "local"] = Field(
         "none",
-        description="How people sign in: `local` with users of Kinote's own; `none` lets everybody in.",
+        description="How people sign in: `local` as users here, also by openid_issuer; `none` lets everybody in.",
     )
     session_hours: float = Field(
         12, ge=0.1, le=168, allow_inf_nan=False, description="Hours after which people have to sign in again."
@@ -421,6 +422,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "tls_client_certificates", "It must be said whose certificates let in: set tls_authorities too."
     yield from _contradictions_of_entities(settings)
     yield from settings.contradictions_of_alerts()
+    yield from settings.contradictions_of_openid(settings.authentication)
     yield from contradictions(settings.rejections, settings.refused_copies)
     for setting, item, those in (
         ("destinations", "destination", settings.destinations),

@@ -69,6 +69,8 @@ def create_application(rooms: Rooms) -> FastAPI:
             _VIEWER,
         ]
     )
+    if rooms.openid is not None and rooms.sign_in is not None:
+        rooms.openid.sessions.renewed = rooms.sign_in.forget
     require_rights(application)
     # The last one added is the outermost.
     application.add_middleware(Identified, rooms=rooms)

@@ -1,13 +1,19 @@
-"""Who a request comes from, where people sign in: by the cookie of a session, by an API token, or by the proof of a
-command that it may read the secret of the data directory."""
+"""Who a request comes from, where people sign in: by the cookie of a session, by an API token or an access token of the
+OpenID provider, or by the proof of a command that it may read the secret of the data directory."""
 
 from __future__ import annotations
 
+from asyncio import shield, wrap_future
+
+from anyio import to_thread
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kinote.catalog.schema.timestamps import timestamp
 from kinote.security.actors import OWNER_SCHEME, Actor, IdentifiedActor, command_actor
+from kinote.security.openid.access import is_access_token
+from kinote.security.openid.sessions import GRACE
 from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignedIn, nobody
 from kinote.web.actor import IDENTIFIED, claimed_name
@@ -53,7 +59,7 @@ async def identify(rooms: Rooms, scope: Scope) -> Actor:
         if scheme.lower() == _BEARER:
             signed_in = await _find(rooms, credential.strip(), "token")
     elif (token := session_token(scope)) is not None:
-        signed_in = await _find(rooms, token, "session")
+        signed_in = await _renewed(rooms, token, await _find(rooms, token, "session"))
     if signed_in is not None:
         actor = signed_in.actor(address)
     scope[_SIGNED_IN] = signed_in
@@ -97,4 +103,32 @@ async def _find(rooms: Rooms, token: str, by: str) -> SignedIn | None:
     known = sign_in.known(token)
     if known is not None:
         return known if known.by == by else None
+    openid = rooms.openid
+    if openid is not None and by == "token" and is_access_token(token):
+        # It may wait for the provider.
+        return await to_thread.run_sync(
+            lambda: sign_in.remember(token, lambda: openid.access.find(token)), limiter=rooms.threads.provider
+        )
     return await rooms.read(lambda: sign_in.find(token, by=by))
+
+
+async def _renewed(rooms: Rooms, token: str, found: SignedIn | None) -> SignedIn | None:
+    """Who has a session by an OpenID provider, renewed if its tokens are about to expire; None if nobody has it.
+
+    As long as they are valid, nobody waits for the provider.
+    """
+    if found is None or not found.fresh_until:
+        return found
+    now = timestamp(rooms.clock())
+    if rooms.openid is None:
+        # There is no provider any more that could renew it.
+        return found if found.fresh_until > now else None
+    if found.renew_at and found.renew_at <= now:
+        renewing = rooms.openid.sessions.renew(token)
+        if found.fresh_until <= now:
+            # Whoever goes away must not end it for the others.
+            await shield(wrap_future(renewing))
+            found = await _find(rooms, token, "session")
+    if found is None or found.fresh_until <= timestamp(rooms.clock() - GRACE):
+        return None
+    return found

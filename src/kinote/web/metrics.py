@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter as Counted
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from prometheus_client import Counter, Gauge, Histogram, generate_latest
@@ -19,6 +21,8 @@ from kinote.jobs.states import State
 from kinote.lifecycle.purging.lists import counts as purge_counts
 from kinote.lifecycle.rejection.proposals import waiting
 from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE
+from kinote.retention import headroom
+from kinote.retention.evictions import regret
 from kinote.telemetry.registry import REGISTRY
 from kinote.web.rooms import Rooms, rooms_of
 
@@ -99,6 +103,20 @@ _ALERTS = Gauge(
     registry=REGISTRY,
 )
 
+_CACHE = Gauge(
+    "kinote_cache_bytes", "Bytes of live images in the cache, as they were counted.", registry=REGISTRY
+)
+_HEADROOM = Gauge(
+    "kinote_cache_headroom_hours",
+    "Hours until the volume is full at the measured rate of arrival; infinite if not within a year.",
+    registry=REGISTRY,
+)
+_REGRET = Gauge(
+    "kinote_evicted_objects_wanted_back",
+    "Of the objects that were evicted in the last 30 days, those whose bytes have come back.",
+    registry=REGISTRY,
+)
+
 _JOBS = Gauge(
     "kinote_jobs",
     "Jobs of each kind and state, counted up to 100,000.",
@@ -157,6 +175,7 @@ async def metrics(request: Request) -> Response:
     await rooms.read(lambda: _tell_purges(rooms))
     now = rooms.clock()
     await rooms.read(lambda: _tell_alerts(rooms, now))
+    await rooms.read(lambda: _tell_cache(rooms, now))
     _tell_jobs(await rooms.read(lambda: _numbers_of_jobs(rooms)), now)
     waits = await rooms.read(lambda: _rejections_waiting(rooms))
     for title in ACTS_BY_TITLE:
@@ -170,6 +189,16 @@ def _tell_purges(rooms: Rooms) -> None:
     _PURGES.labels("removing").set(found.removing)
     _PURGES.labels("failed").set(found.failed)
     _PURGES.labels("dead").set(found.dead)
+
+
+def _tell_cache(rooms: Rooms, now: datetime) -> None:
+    with rooms.catalog.read() as connection:
+        expected = headroom.arrivals(connection, now)
+        _CACHE.set(headroom.cached_bytes(connection))
+        _REGRET.set(sum(each["recalled"] for each in regret(connection, now)))
+    with suppress(OSError):
+        until_full = expected.hours_until(now, rooms.volume().free)
+        _HEADROOM.set(math.inf if until_full is None else until_full)
 
 
 def _tell_alerts(rooms: Rooms, now: datetime) -> None:

@@ -27,11 +27,13 @@ from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.migration.fetching.fetch import Fetches
 from kinote.migration.fetching.named_sources import NamedSources
 from kinote.migration.folders.scan import FolderScans
+from kinote.peers.accepting import Accepted
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
 from kinote.peers.probing import Answer
 from kinote.retention.headroom import Volume
 from kinote.security.audit.trail import AuditTrail
+from kinote.security.openid.room import OpenId
 from kinote.security.policy import Policy
 from kinote.security.sign_in.identifying import SignIn
 from kinote.telemetry.clock import Clock
@@ -81,6 +83,8 @@ class Threads:
     calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
     #: Each comparison of a password takes 64 MB of memory.
     passwords: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
+    #: What waits for the OpenID provider.
+    provider: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +132,16 @@ class Rooms:
     #: Removes the files of what was evicted; returns how many there were.
     remove_evicted: Callable[[], int] = lambda: 0
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
+    #: What the entity at a DIMSE endpoint accepts. Raises `DimseError`.
+    accepted_by: Callable[[Endpoint], Accepted] = lambda endpoint: Accepted((), (), "", False, False)
     #: Sends a test message by each channel of alerts; and what came of each.
     test_alerts: Callable[[], list[dict[str, object]]] = list
     #: What rejection notes of others may do.
     rejections: RejectionRules = DEFAULT_RULES
     #: How people sign in; None where nobody does, and everybody may do everything.
     sign_in: SignIn | None = None
+    #: The OpenID provider by which people sign in too; None where there is none.
+    openid: OpenId | None = None
     #: Whether this is the proof of a command that it may read the secret of the data directory.
     is_owner: Callable[[str], bool] = lambda proof: False
     #: The audit trail; None where none is written.

@@ -53,7 +53,12 @@ export async function signIn(login: string, password: string): Promise<Session> 
   return (await ask(SESSION, { method: "POST", headers, body })).json() as Promise<Session>;
 }
 
-export const signOut = () => ask(SESSION, { method: "DELETE" });
+/** End the session; return where to go on, so that a session at the provider ends too. */
+export async function signOut(): Promise<string> {
+  const response = await ask(SESSION, { method: "DELETE" });
+  const ended = (await response.json()) as { continue_at?: string | null };
+  return ended.continue_at ?? "/";
+}
 
 /** Ask for a change without a key under which it would be repeated: secrets are in its body, and are kept nowhere. */
 export async function send<Answer>(method: string, path: string, body?: object): Promise<Answer> {

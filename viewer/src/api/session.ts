@@ -10,6 +10,8 @@ export interface SignedInUser {
 
 export interface Session {
   authentication: "none" | "local";
+  /** The OpenID provider by which people sign in, too. */
+  provider: { name: string } | null;
   user: SignedInUser | null;
   rights: string[];
   expires_at: string | null;

@@ -18,12 +18,14 @@ import { useAnnounce } from "../parts/announcer";
 import { ProblemNotice } from "../parts/problem-notice";
 import { useAct } from "../parts/use-act";
 import { Link, studyAddress } from "../router";
+import { ArchivesList } from "./archives-list";
 import { DestinationsList } from "./destinations-list";
 import { ROUTING_VIEW } from "./filters";
 
 const VIEWS = [
   ["routes", "Routes"],
   ["destinations", "Destinations"],
+  ["archives", "Archives"],
 ] as const;
 
 /** What is delivered without anybody asking, and where it goes. */
@@ -44,6 +46,7 @@ export function RoutesPage({ query }: { query: URLSearchParams }) {
       ))}
     </nav>
   );
+  if (view === "archives") return <ArchivesList bar={bar} />;
   return view === "destinations" ? <DestinationsList bar={bar} /> : <RoutesList bar={bar} />;
 }
 

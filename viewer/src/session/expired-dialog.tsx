@@ -1,5 +1,6 @@
 import { type SignedInUser, setSession } from "../api/session";
 import { Dialog } from "../dialogs/dialog";
+import { ProviderSignIn } from "./provider-sign-in";
 import { SignInForm } from "./sign-in-form";
 
 /** Over the page, which stays as it is: a draft is not lost when a session expires. */
@@ -7,6 +8,7 @@ export function ExpiredDialog({ user, onLeave }: { user: SignedInUser; onLeave: 
   return (
     <Dialog title="Sign in again" testid="expired-dialog" onClose={onLeave}>
       <p>Your session has expired. Sign in, and go on where you were.</p>
+      <ProviderSignIn />
       <SignInForm
         login={user.login}
         onSignedIn={(session) => {

@@ -8,9 +8,9 @@ export function UserBar({ user }: { user: SignedInUser }) {
   const [failed, setFailed] = useState(false);
   const leave = async () => {
     try {
-      await signOut();
+      const onward = await signOut();
       // Nothing of what was shown stays in memory.
-      window.location.assign("/");
+      window.location.assign(onward);
     } catch {
       setFailed(true);
     }

@@ -8,7 +8,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from kinote.command.output import FAILED, USAGE, fail, out, progress
 from kinote.media.containers import File, zipped
 from kinote.media.iso_image import read_image_back, write_image
 from kinote.media.reading_back import DIGESTS, NotAsMadeError, read_back
-from kinote.media.set_folder import SetFolder
+from kinote.media.set_folder import SetFolder, sync_folder
 
 #: The last member of the stream, which says what became of everything.
 _REPORT = "report.json"
@@ -56,8 +56,7 @@ def export(begun: Begun, target: Target, asked: dict[str, Any], *, as_json: bool
     path = target.path
     if not asked["studies"] and not asked["notes"]:
         fail("Name a study with --study, or a note with --note.", USAGE)
-    if target.folder is None and path.exists():
-        fail(f"{path} exists already.", USAGE)
+    _check_target(target, path)
     with begun.store("work") as store:
         planned = store.post("/api/v1/exports/plan", asked)
         with progress() as bars:
@@ -70,6 +69,22 @@ def export(begun: Begun, target: Target, asked: dict[str, Any], *, as_json: bool
                 except (OSError, tarfile.TarError) as error:
                     fail(f"Nothing was exported: {error}")
     _print(made, report.found, as_json=as_json)
+
+
+def _check_target(target: Target, path: Path) -> None:
+    """Refuse a place that is taken, before the server records that anything was given away."""
+    if target.folder is None:
+        if os.path.lexists(path):
+            fail(f"{path} exists already.", USAGE)
+        if not path.parent.is_dir():
+            fail(f"There is no folder {path.parent}.", USAGE)
+    elif os.path.lexists(path):
+        if not path.is_dir():
+            fail(f"{path} is not a folder.", USAGE)
+        try:
+            SetFolder.check(path)
+        except OSError as error:
+            fail(str(error), USAGE)
 
 
 def _make(target: Target, files: Iterator[File]) -> list[Path]:
@@ -123,15 +138,18 @@ def _images(path: Path, files: Iterator[File]) -> list[Path]:
         made = SetFolder(staging)
         made.take(files)
         made.finish()
-        images: list[Path] = []
-        for number, folder in enumerate(made.sets, 1):
-            image = path if len(made.sets) == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
-            if image.exists():
-                raise FileExistsError(f"{image} exists already.")
-            with _incomplete(image) as making:
-                write_image(staging / folder, making, _volume(staging / folder))
-                read_image_back(making)
-            images.append(image)
+        images = [
+            path if len(made.sets) == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+            for number in range(1, len(made.sets) + 1)
+        ]
+        # None has its name before all are whole: the first of three would look like the export.
+        with ExitStack() as all_made:
+            making = [all_made.enter_context(_incomplete(image)) for image in images]
+            for folder, image in zip(made.sets, making, strict=True):
+                write_image(staging / folder, image, _volume(staging / folder))
+                read_image_back(image)
+                # The next one may need the room.
+                shutil.rmtree(staging / folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return images
@@ -151,8 +169,11 @@ def _incomplete(path: Path) -> Iterator[Path]:
     """A file that gets its name when the block ends well, and is removed otherwise."""
     making = path.with_name(path.name + _INCOMPLETE)
     try:
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} exists already.")
         yield making
         making.rename(path)
+        sync_folder(path.parent)
     except BaseException:
         making.unlink(missing_ok=True)
         raise
@@ -193,7 +214,10 @@ class _Reported:
 
 
 def _print(made: list[Path], report: dict[str, Any], *, as_json: bool) -> None:
-    lacking = [*report["left_out"], *report["missing"]]
+    # Several notes may lack the same object.
+    lacking = [
+        *{each["sop_instance_uid"]: each for each in (*report["left_out"], *report["missing"])}.values()
+    ]
     if as_json:
         whole = {"made": [str(path) for path in made], **report}
         print(json.dumps(whole, ensure_ascii=False, indent=1))

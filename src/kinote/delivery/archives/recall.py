@@ -11,11 +11,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import Counter
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances.received_values import received_values
@@ -41,11 +42,16 @@ from kinote.security.actors import Actor, ActorKind
 from kinote.security.origins import Interface, Origin
 from kinote.storage.digests import digesting
 from kinote.telemetry.clock import Clock
+from kinote.telemetry.registry import REGISTRY
 
 log = logging.getLogger(__name__)
 
-#: Recalls at the same time.
+#: Recalls from one archive at the same time.
 _AT_ONCE = 4
+
+_RECALLS = Counter("kinote_recalls", "Recalls from an archive, by outcome.", ["outcome"], registry=REGISTRY)
+
+_ENDING = "The server is ending. Try again."
 
 _CHUNK = 256 * 1024
 
@@ -85,11 +91,17 @@ class Recaller:
         self._tls = tls
         self._lock = threading.Lock()
         self._under_way: dict[int, Future[str]] = {}
-        self._workers = ThreadPoolExecutor(_AT_ONCE, "recall")
+        # Of each archive its own, so that one that stalls holds up no other.
+        self._workers: dict[int, ThreadPoolExecutor] = {}
+        self._is_closed = False
 
     def close(self) -> None:
         """Begin no more recalls, and wait for those under way."""
-        self._workers.shutdown(cancel_futures=True)
+        with self._lock:
+            self._is_closed = True
+            workers = list(self._workers.values())
+        for each in workers:
+            each.shutdown(cancel_futures=True)
 
     def __call__(self, stored: Stored) -> None:
         """Bring the bytes of an instance back, and return when they are here.
@@ -102,16 +114,29 @@ class Recaller:
         if sought is None or not sought.archives:
             raise BytesElsewhereError(uid)
         seconds = max(archive.policy.recall_seconds for archive, _ in sought.archives)
-        with self._lock:
-            under_way = self._under_way.get(stored.id)
-            if under_way is None:
-                under_way = self._under_way[stored.id] = self._workers.submit(self._recall, sought)
+        under_way = self._begun(sought)
         try:
             fault = under_way.result(seconds)
+        except CancelledError:
+            raise RecallFailedError(uid, _ENDING) from None
         except FutureTimeoutError:
             raise RecallFailedError(uid, f"They did not come within {seconds} seconds. Try again.") from None
         if fault:
             raise RecallFailedError(uid, fault)
+
+    def _begun(self, sought: _Sought) -> Future[str]:
+        """The recall of an instance that is under way, or one that begins."""
+        first = sought.archives[0][0].peer
+        with self._lock:
+            if self._is_closed:
+                raise RecallFailedError(sought.wanted.sop_instance_uid, _ENDING)
+            under_way = self._under_way.get(sought.key)
+            if under_way is None:
+                workers = self._workers.get(first)
+                if workers is None:
+                    workers = self._workers[first] = ThreadPoolExecutor(_AT_ONCE, f"recall-{first}")
+                under_way = self._under_way[sought.key] = workers.submit(self._recall, sought)
+            return under_way
 
     def _recall(self, sought: _Sought) -> str:
         """Ask one archive after the other. Returns why the bytes are not here; "" if they are."""
@@ -120,6 +145,7 @@ class Recaller:
             for archive, endpoint in sought.archives:
                 try:
                     self._recall_from(archive, endpoint, sought)
+                    _RECALLS.labels("here").inc()
                     return ""
                 except (NotFetchedError, DimseError, OSError) as error:
                     faults.append(f"{archive.name}: {str(error).rstrip('.')}.")
@@ -131,8 +157,10 @@ class Recaller:
                             "reason": str(error),
                         },
                     )
+            _RECALLS.labels("failed").inc()
             return " ".join(faults)
         except Exception:
+            _RECALLS.labels("failed").inc()
             log.exception("A recall failed")
             return "The recall failed; see the server's log."
         finally:

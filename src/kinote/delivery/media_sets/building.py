@@ -35,7 +35,7 @@ from kinote.security.actors import Actor
 
 _CHUNK = 256 * 1024
 
-#: What a directory record and the pages may take beside an object, in bytes: counted where the size is limited.
+#: What a directory record and the words of the pages may take beside an object, in bytes.
 _BESIDE = 4096
 
 
@@ -83,7 +83,7 @@ def file_sets(
     position = 0
     while position < len(waiting) or not report.sets:
         report.sets += 1
-        one = _OneSet(options, report)
+        one = _OneSet(options, report, pages)
         while position < len(waiting):
             wanted = waiting[position]
             if one.is_full_for(wanted):
@@ -93,7 +93,7 @@ def file_sets(
             if file is not None:
                 yield file
                 written.append(wanted)
-        yield from one.closing_files(pages)
+        yield from one.closing_files()
     for each in written:
         record(each.sop_instance_uid, State.GIVEN, "written to media")
     body = json.dumps(asdict(report), ensure_ascii=False).encode()
@@ -103,7 +103,8 @@ def file_sets(
 class _OneSet:
     """A file set that is being made."""
 
-    def __init__(self, options: SetOptions, report: Report) -> None:
+    def __init__(self, options: SetOptions, report: Report, pages: Pages) -> None:
+        self._pages = pages
         self._options = options
         self._report = report
         number = report.sets
@@ -119,7 +120,9 @@ class _OneSet:
     def is_full_for(self, wanted: LiveObject) -> bool:
         """Return whether another object would make the set too large. The first one always fits."""
         limit = self._options.size_limit
-        return bool(limit and self._objects and self._size + _size_here(wanted) + _BESIDE > limit)
+        return bool(
+            limit and self._objects and self._size + _size_here(wanted) + self._beside(wanted) > limit
+        )
 
     def object_file(self, door: Door, wanted: LiveObject, by: Actor, record: Record) -> File | None:
         """Return an object as a file of the set; None if it is left out."""
@@ -136,7 +139,7 @@ class _OneSet:
         file_id = self._set.place(wanted.study_instance_uid, wanted.series_instance_uid)
         meta = file_meta_bytes(wanted.sop_class_uid, uid, syntax)
         size = len(meta) + made.size
-        self._size += size + _BESIDE
+        self._size += size + self._beside(wanted)
         self._objects.append(wanted)
         self._report.objects += 1
         # Whoever takes it may have it from here on, whatever becomes of the whole.
@@ -150,6 +153,9 @@ class _OneSet:
             self._set.add(member, file_id, header)
 
         return File(self._prefix + path, size, self._read_on_the_way(path, meta, made, syntax, described))
+
+    def _beside(self, wanted: LiveObject) -> int:
+        return _BESIDE + self._pages.size_of_pictures(wanted.sop_instance_uid)
 
     def _leave_out(self, uid: str, reason: str) -> None:
         self._report.left_out.append(Missing(uid, reason))
@@ -181,13 +187,13 @@ class _OneSet:
         described(scan(b"", EXPLICIT_VR_LITTLE_ENDIAN) if header is None else header)
         self._digests.append((digest.hexdigest(), path))
 
-    def closing_files(self, pages: Pages) -> Iterator[File]:
+    def closing_files(self) -> Iterator[File]:
         """Yield what follows the objects: pages, README.TXT, DICOMDIR, and the digests of everything at last."""
         report = self._report
         report.synthesized += [(each.file, each.keyword, each.value) for each in self._set.synthesized]
         report.private += self._set.private
         absent = [*report.left_out, *report.missing]
-        for path, content in pages.of_set(self._objects, absent, self._set.file_set_id):
+        for path, content in self._pages.of_set(self._objects, absent, self._set.file_set_id):
             yield self._file(path, content)
         yield self._file("README.TXT", readme(self._options.profile.name, len(self._set), absent))
         yield self._file("DICOMDIR", b"".join(self._set.dicomdir()))
@@ -201,5 +207,5 @@ class _OneSet:
 
 def _size_here(wanted: LiveObject) -> int:
     """What an object may take in a set, in bytes: as stored, or its pixels once they are native."""
-    native = (wanted.frames or 1) * (wanted.pixel_rows or 0) * (wanted.pixel_columns or 0) * 2
+    native = (wanted.frames or 1) * (wanted.pixel_rows or 0) * (wanted.pixel_columns or 0) * 3
     return max(wanted.size, native)

@@ -5,9 +5,13 @@ XHTML and JPEG without any script, in ISO 9660 level 1 names.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from html import escape
+from html import escape as escape_markup
+
+from sqlalchemy import Connection
 
 from kinote import __version__
 from kinote.catalog.transactions.catalog import Catalog
@@ -16,6 +20,7 @@ from kinote.delivery.reports.content import KeyImage, Summary, pictures, summary
 from kinote.delivery.reports.words import patient_lines, written_date
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
+from kinote.notes.lists import queries
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.summary_facts import StudyFacts, study_facts
 from kinote.security.actors import Actor
@@ -25,8 +30,14 @@ _FOLDER = "IHE_PDI"
 #: Pictures of a note at most; the others are counted.
 _MOST_PICTURES = 200
 
+#: What a picture may take, in bytes.
+_PICTURE = 64 * 1024
+
 #: Objects that a page lists as missing; the others are counted.
 _MOST_LISTED = 500
+
+#: Characters that XML 1.0 cannot have, not even escaped. Names and descriptions of others may contain them.
+_NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 _STYLE = (
     "body{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#1a1a1a;background:#fff}"
@@ -36,6 +47,7 @@ _STYLE = (
     "div.picture{display:inline-block;vertical-align:top;width:20em;margin:0 1em 1em 0;page-break-inside:avoid}"
     "div.picture img{max-width:100%;background:#000;display:block}div.none{background:#eee;padding:4em 1em}"
     "table{border-collapse:collapse}td,th{text-align:left;padding:.2em 1em .2em 0;vertical-align:top}"
+    "td.date{white-space:nowrap}"
     "p.missing{background:#fff2cc;padding:.5em}"
 )
 
@@ -59,6 +71,14 @@ class Pages:
         self._notes = notes
         self._by = by
         self._is_gone = is_gone
+        self._pictures: Counter[str] = Counter()
+        for note in notes:
+            for reference in note.references[:_MOST_PICTURES]:
+                self._pictures[reference.sop_instance_uid] += len(reference.frames) or 1
+
+    def size_of_pictures(self, sop_instance_uid: str) -> int:
+        """Return what the pictures of an object may take on the pages, in bytes."""
+        return min(self._pictures[sop_instance_uid], _MOST_PICTURES) * _PICTURE
 
     def of_set(
         self, objects: Sequence[LiveObject], absent: Sequence[Missing], file_set_id: str
@@ -78,7 +98,11 @@ class Pages:
         for number, (study, found) in enumerate(here.items(), 1):
             with self._catalog.read() as connection:
                 facts = study_facts(connection, study)
-            notes = [note for note in self._notes if _is_of(note, study, uids)]
+                notes = [
+                    note
+                    for note in self._notes
+                    if _is_of(note, study, uids) and (note.id in shown or _is_current(connection, note))
+                ]
             parts: list[str] = []
             for note in notes:
                 key = note.id or 0
@@ -133,14 +157,26 @@ def readme(profile: str, objects: int, absent: Sequence[Missing]) -> bytes:
         "",
     ]
     if absent:
+        count = len({each.sop_instance_uid for each in absent})
         lines += [
-            f"NOT ON THIS MEDIUM: {len(absent)} objects that belong to it.",
+            f"NOT ON THIS MEDIUM: {count} objects that belong to it.",
             "INDEX.HTM lists them.",
             "",
         ]
     else:
         lines += ["Everything that the notes refer to is on this medium.", ""]
     return "\r\n".join(lines).encode("ascii", "replace")
+
+
+def _is_current(connection: Connection, note: Note) -> bool:
+    """Whether a note is still what it was when the export began: nobody has withdrawn or revised it meanwhile."""
+    now = queries.note(connection, note.id or 0)
+    return now is not None and now.standing == "live" and now.version == note.version
+
+
+def escape(text: str) -> str:
+    """Return a text as XHTML may contain it."""
+    return escape_markup(_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _is_of(note: Note, study: str, uids: set[str]) -> bool:
@@ -249,7 +285,7 @@ def _index(
 ) -> bytes:
     rows = "".join(
         f'<tr><td dir="auto">{escape(_patient(facts))}</td>'
-        f"<td>{escape(written_date(facts.study_date))}</td>"
+        f'<td class="date">{escape(written_date(facts.study_date))}</td>'
         f'<td dir="auto"><a href="{_FOLDER}/{page}">{escape(facts.description or "Study")}</a></td>'
         f"<td>{objects}</td><td>{notes}</td></tr>"
         for page, facts, objects, notes in links
@@ -257,7 +293,7 @@ def _index(
     body = (
         f"<h1>Key image notes</h1><p>File set {escape(file_set_id)}. The pictures are not for diagnosis.</p>"
         "<table><tr><th>Patient</th><th>Date</th><th>Study</th><th>Objects</th><th>Notes</th></tr>"
-        f"{rows}</table>{_missing([(each.sop_instance_uid, each.reason) for each in absent])}"
+        f"{rows}</table>{_missing([*{each.sop_instance_uid: each.reason for each in absent}.items()])}"
         '<p><a href="README.TXT">README.TXT</a></p>'
     )
     return _page("Key image notes", body)

@@ -110,6 +110,8 @@ def _notes(connection: Connection, wanted: Wanted) -> list[Note]:
         one = queries.note(connection, number)
         if one is None or one.standing != "live":
             raise NothingToExportError(f"There is no note {number}, or it has been withdrawn.")
+        if one.title_group == TitleGroup.REJECTION:
+            raise NothingToExportError(f"Note {number} is a rejection note, which never goes on media.")
         found[number] = one
     return list(found.values())
 

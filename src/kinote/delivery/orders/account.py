@@ -22,6 +22,7 @@ from kinote.catalog.sql.statements import ForEach
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders.calling import Calling
 from kinote.delivery.orders.finders import NotQueryableError, Remembered
+from kinote.delivery.orders.held import why_held
 from kinote.delivery.orders.outcomes import ObjectState
 from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_state
 from kinote.delivery.orders.ways import finder
@@ -119,6 +120,12 @@ class CheckDelivery:
             found = delivery(connection, key)
         if found is None or found.state is not DeliveryState.CHECKING:
             return Done("The delivery is not to be checked any more.")
+        if found.to.has_ended:
+            said = f"It was not asked what it has. {found.to.hindrance}"
+            job.write(partial(self._end, found=found, verdict=Verdict.UNVERIFIED, said=said))
+            return Done(said)
+        if why_held(found.to, self._clock):
+            return LeftOff()
         is_last = job.claimed.failed_before >= job.kind.attempts - 1
         try:
             if not self._compare(job, found):

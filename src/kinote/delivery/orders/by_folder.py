@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 from kinote.delivery.ledger import Record
 from kinote.delivery.orders.finders import NotQueryableError
@@ -60,13 +61,18 @@ class ByFolder:
         try:
             _make(self._root, folder)
             name = _name(wanted.sop_instance_uid)
-            partial = folder / f"{name}{_PARTIAL}"
-            with partial.open("wb") as file:
-                for chunk in part10(wanted, opened):
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.rename(folder / f"{name}{_SUFFIX}")
+            # A name of its own: another delivery, or another server, may bring the same object.
+            partial = folder / f"{name}.{uuid4().hex}{_PARTIAL}"
+            try:
+                with partial.open("xb") as file:
+                    for chunk in part10(wanted, opened):
+                        file.write(chunk)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.rename(folder / f"{name}{_SUFFIX}")
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
             _sync(folder)
         finally:
             opened.file.close()

@@ -192,6 +192,8 @@ class _Stow:
                 self._tell(Sent("failed", uid, said, statuses.SOP_CLASS_NOT_SUPPORTED))
                 return None
         try:
+            if syntax != wanted.transfer_syntax_uid:
+                wanted.before_other_bytes()
             opened = data_set(wanted, wanted.open(), syntax)
         except NotLiveError as error:
             self._tell(Sent("gone", uid, str(error)))
@@ -223,9 +225,10 @@ class _Stow:
             for each in parts:
                 each.opened.file.close()
         for each in parts:
-            self._settle(each.wanted.sop_instance_uid, found)
+            is_as_stored = each.syntax == each.wanted.transfer_syntax_uid
+            self._settle(each.wanted.sop_instance_uid, found, is_as_stored=is_as_stored)
 
-    def _settle(self, uid: str, found: Mapping[str, int]) -> None:
+    def _settle(self, uid: str, found: Mapping[str, int], *, is_as_stored: bool) -> None:
         status = found.get(uid)
         if status is None:
             said = "The answer does not name it: the destination may have it."
@@ -233,10 +236,10 @@ class _Stow:
             self._tell(Sent("failed", uid, said, statuses.PROCESSING_FAILURE))
         elif status == statuses.SUCCESS or statuses.is_warning(status):
             self._record(uid, State.GIVEN, f"{status:04X}H")
-            kind, said = (
-                ("warning", f"Stored with the warning {status:04X}H.") if status else ("completed", "")
-            )
-            self._tell(Sent("warning" if kind == "warning" else "completed", uid, said, status))
+            if status:
+                self._tell(Sent("warning", uid, f"Stored with the warning {status:04X}H.", status))
+            else:
+                self._tell(Sent("completed", uid, is_as_stored=is_as_stored))
         else:
             said = f"The destination says {status:04X}H."
             self._record(uid, State.FAILED, said)

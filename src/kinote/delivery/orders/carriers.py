@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Protocol
 
 from kinote.delivery.ledger import Record
@@ -55,6 +53,10 @@ class ByDimse:
         )
 
 
+class LeftForLaterError(OSError):
+    """The turn of a delivery is over: an object that was not sent yet goes with the next one."""
+
+
 class SpeedLimit:
     """Lets so many bytes a second pass, over all associations together; 0 for any number."""
 
@@ -65,21 +67,29 @@ class SpeedLimit:
         steady: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._rate = bytes_per_second
+        self.rate = bytes_per_second
         self._steady = steady
         self._wait = wait
-        self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._free_at = steady()
 
-    def slowed(self, wanted: Sendable) -> Sendable:
-        """Return an object whose bytes are given when it is their turn."""
-        return replace(wanted, open=partial(self._open, wanted)) if self._rate else wanted
+    def open(self, wanted: Sendable, is_over: Callable[[], bool]) -> DataSet:
+        """Open an object when it is its turn: only then it is looked up whether it is still live.
 
-    def _open(self, wanted: Sendable) -> DataSet:
-        opened = wanted.open()
-        with self._lock:
-            begin = max(self._free_at, self._steady())
-            self._free_at = begin + opened.size / self._rate
-        while (left := begin - self._steady()) > 0:
-            self._wait(min(left, _LONGEST_PAUSE))
+        Raises `LeftForLaterError` once `is_over`, and what opening raises.
+        """
+        if not self.rate:
+            if is_over():
+                raise LeftForLaterError("It is sent later.")
+            return wanted.open()
+        with self._turn:
+            while True:
+                if is_over():
+                    raise LeftForLaterError("It is sent later.")
+                left = self._free_at - self._steady()
+                if left <= 0:
+                    break
+                self._wait(min(left, _LONGEST_PAUSE))
+            opened = wanted.open()
+            self._free_at = max(self._free_at, self._steady()) + opened.size / self.rate
         return opened

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,26 +22,30 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders import manifest
 from kinote.delivery.orders.account import conclude
 from kinote.delivery.orders.calling import Calling
-from kinote.delivery.orders.carriers import Carrier, SpeedLimit
+from kinote.delivery.orders.carriers import Carrier, LeftForLaterError, SpeedLimit
 from kinote.delivery.orders.outcomes import (
     REFUSED_TOO,
     TRIED_AGAIN,
     ObjectState,
     Outcome,
     may_pass,
+    refuse_unanswered,
     write_outcomes,
 )
-from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_state
+from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_in_hand, set_state
 from kinote.delivery.orders.ways import carrier
 from kinote.delivery.outgoing import Sendable, live
 from kinote.delivery.sending import Sent
+from kinote.dicom.files.data_set_file import DataSet
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject, live_objects
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
-from kinote.jobs.leased import Done, LeasedJob, LeftOff
+from kinote.jobs.leased import Done, LeasedJob, LeftOff, LostLeaseError
 from kinote.jobs.leased import Outcome as JobOutcome
+from kinote.lifecycle.archives.origins import came_from
+from kinote.lifecycle.archives.other_bytes import has_evidence, other_bytes_go_out
 from kinote.lifecycle.archives.promises import acknowledged_as_stored
-from kinote.lifecycle.deliveries import Receiver, State
+from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.peers.times import held_because
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock
@@ -52,6 +57,9 @@ _PAGE = 1000
 
 #: Outcomes are written for so many objects, or after so many seconds.
 _GROUP, _GROUP_SECONDS = 100, 1.0
+
+#: How often objects are offered of which the destination never says what became of them, while it answers for others.
+_OFFERED = 10
 
 #: Seconds after which a delivery lets others to the same destination go on, and those to others.
 _TURN = 60.0
@@ -81,6 +89,8 @@ class CarryOut:
         self._clock = clock
         self._calling = calling
         self._steady = steady
+        #: By destination: what has gone there counts in the next turn, and in other deliveries.
+        self._limits: dict[int, SpeedLimit] = {}
 
     def __call__(self, job: LeasedJob) -> JobOutcome:
         until = self._steady() + _TURN
@@ -178,28 +188,66 @@ class CarryOut:
         Raises `NotTakenError` where something may be taken later.
         """
         by = carrier(found, self._calling)
-        limit = SpeedLimit(found.to.policy.bytes_per_second, steady=self._steady)
+        limit = self._limit(found)
         again = REFUSED_TOO if job.payload.get("sends_refused") else TRIED_AGAIN
         position = (0, 0)
         while page := self._page(found, (ObjectState.WAITING,), position):
-            if not _Group(self, job, found, by, page).send(limit, until):
+            if not self._send_page(job, found, by, page, limit, until):
                 return False
             position = _position(page)
         # How far what is tried again has come outlasts a turn: else its begin might be tried for ever.
         rank, instance = job.progress.get("again", (0, 0))
         position = (rank, instance)
         while page := self._page(found, again, position):
-            if not _Group(self, job, found, by, page).send(limit, until):
+            if not self._send_page(job, found, by, page, limit, until):
                 return False
             position = _position(page)
             job.write(lambda transaction: None, {**job.progress, "again": position}, is_further=False)
         job.write(lambda transaction: None, {**job.progress, "again": (0, 0)}, is_further=False)
         with self._catalog.read() as connection:
             left = manifest.not_taken(connection, found.id)
-        if left is not None:
+        if left is None:
+            return True
+        offered = job.progress.get("unanswered", 0) + 1 if left.is_unanswered else 0
+        if offered >= _OFFERED:
+            job.write(partial(refuse_unanswered, delivery=found.id, offered=offered, now=self._clock()))
+        else:
+            job.write(lambda transaction: None, {**job.progress, "unanswered": offered}, is_further=False)
             objects = "object was" if left.number == 1 else "objects were"
             raise NotTakenError(f"{left.number} {objects} not taken. {left.answer}")
         return True
+
+    def _limit(self, found: Delivery) -> SpeedLimit:
+        rate = found.to.policy.bytes_per_second
+        limit = self._limits.get(found.to.id)
+        if limit is None or limit.rate != rate:
+            limit = self._limits[found.to.id] = SpeedLimit(rate, steady=self._steady)
+        return limit
+
+    def is_stopped(self, found: Delivery) -> bool:
+        """Return whether the destination of a delivery has been removed, disabled or held since it was read."""
+        with self._catalog.read() as connection:
+            now = delivery(connection, found.id)
+        return now is None or now.to.has_ended or self._is_held(now)
+
+    def write_given(self, given: Sequence[Given]) -> None:
+        """Write into the ledger what was sent, whoever has the lease: it has been given."""
+        self._catalog.submit(partial(record_given, given=given), background=True).result()
+
+    def _send_page(
+        self,
+        job: LeasedJob,
+        found: Delivery,
+        by: Carrier,
+        page: Sequence[Any],
+        limit: SpeedLimit,
+        until: float,
+    ) -> bool:
+        """Send a page, and note before that it is in hand: what a worker that dies has sent is in doubt (law 4)."""
+        job.write(partial(set_in_hand, key=found.id, up_to=_position(page)), job.progress, is_further=False)
+        goes_on = _Group(self, job, found, by, page).send(limit, until)
+        job.write(partial(set_in_hand, key=found.id, up_to=None), job.progress, is_further=False)
+        return goes_on
 
     def _page(self, found: Delivery, states: Sequence[ObjectState], after: tuple[int, int]) -> Sequence[Any]:
         with self._catalog.read() as connection:
@@ -240,10 +288,16 @@ class _Group:
         self._rows = {row.instance: row for row in page}
         self._outcomes: list[Outcome] = []
         self._given: dict[str, tuple[State, str]] = {}
-        #: What was acknowledged in the transfer syntax in which it is stored.
+        #: What was acknowledged as it is stored, and what goes out otherwise: corrected or re-encoded.
         self._as_stored: list[int] = []
+        self._otherwise: set[int] = set()
         self._lock = threading.Lock()
         self._written_at = owner._steady()
+        #: What was not sent because the turn is over.
+        self._left: set[str] = set()
+        self._is_stopped = False
+        #: Whether the lease is lost: somebody has cancelled the delivery, or another worker has it.
+        self._is_lost = False
 
     def send(self, limit: SpeedLimit, until: float) -> bool:
         """Send the page. Returns False where it is to be left off: the server ends, the turn is over, or it is held.
@@ -253,50 +307,99 @@ class _Group:
         objects = self._look_up()
         by_uid = {row.sop_instance_uid: row for row in self._rows.values()}
         unreachable = ""
-        sending = self._by.send([limit.slowed(each) for each in objects], self._record)
-        goes_on = True
+        sending = self._by.send([self._in_turn(each, limit, until) for each in objects], self._record)
         try:
+            # To the end, also when the turn is over: what is under way then has been given to the destination.
             for sent in sending:
+                if sent.sop_instance_uid in self._left:
+                    continue
                 if not sent.was_offered:
                     unreachable = sent.reason
                 else:
                     self._note(by_uid[sent.sop_instance_uid], sent)
                 self._write(at_once=False)
-                goes_on = not self._is_over(until)
-                if not goes_on:
-                    break
+            self._write(at_once=True)
+        except LostLeaseError:
+            self._lose()
+            raise
         finally:
             sending.close()
-        self._write(at_once=True)
         if unreachable:
             raise NotTakenError(unreachable)
-        return goes_on
+        return not self._left
+
+    def _in_turn(self, wanted: Sendable, limit: SpeedLimit, until: float) -> Sendable:
+        def opened() -> DataSet:
+            try:
+                return limit.open(wanted, lambda: self._is_over(until))
+            except LeftForLaterError:
+                self._left.add(wanted.sop_instance_uid)
+                raise
+
+        return replace(wanted, open=opened)
 
     def _is_over(self, until: float) -> bool:
-        return self._job.is_ending() or self._owner._steady() > until
+        return self._is_stopped or self._job.is_ending() or self._owner._steady() > until
 
     def _look_up(self) -> list[Sendable]:
         """What is live now of the page, in its order. What is not any more is skipped."""
         with self._owner._catalog.read() as connection:
             found = live_by_key(connection, list(self._rows))
+            back = came_from(connection, self._delivery.to.peer, list(self._rows))
         objects = []
         for key, row in self._rows.items():
             wanted = found.get(key)
             if wanted is None or wanted.sop_instance_uid != row.sop_instance_uid:
                 reason = str(NotLiveError(row.sop_instance_uid))
-                self._add(row, ObjectState.SKIPPED, reason)
+                in_hand = self._delivery.in_hand
+                # A worker that has died may have sent it: then the destination is owed its rejection note.
+                is_in_doubt = in_hand is not None and (row.rank, row.instance) <= in_hand
+                given = (State.UNKNOWN, "The server ended while it was being sent.") if is_in_doubt else None
+                self._add(row, ObjectState.SKIPPED, reason, given)
+            elif key in back:
+                self._add(row, ObjectState.SKIPPED, "It came from this archive, and is not sent back.")
             else:
-                objects.append(live(self._owner._door, wanted, self._delivery.by))
+                before = partial(self._goes_otherwise, key)
+                objects.append(live(self._owner._door, wanted, self._delivery.by, before))
         return objects
+
+    def _goes_otherwise(self, key: int) -> None:
+        """End what the destination has promised of an object before it gets other bytes under its UID."""
+        with self._lock:
+            if key in self._otherwise:
+                return
+        catalog, peer = self._owner._catalog, self._delivery.to.peer
+        with catalog.read() as connection:
+            may_have_it = has_evidence(connection, peer, key)
+        if may_have_it:
+            catalog.write(partial(other_bytes_go_out, peer_id=peer, key=key))
+        with self._lock:
+            self._otherwise.add(key)
 
     def _record(self, uid: str, state: State, answer: str) -> None:
         with self._lock:
-            self._given[uid] = (state, answer)
+            if not self._is_lost:
+                self._given[uid] = (state, answer)
+                return
+        self._owner.write_given([self._as_given(uid, state, answer)])
+
+    def _as_given(self, uid: str, state: State, answer: str) -> Given:
+        to = Receiver(self._delivery.to.peer)
+        return Given(uid, to, state, answer, self._by.way, self._owner._clock())
+
+    def _lose(self) -> None:
+        """Write what the destination was given and nobody else will write: it is owed what follows (law 4)."""
+        with self._lock:
+            self._is_lost = True
+            given = {**self._given}
+        given |= {each.sop_instance_uid: each.given for each in self._outcomes if each.given is not None}
+        if given:
+            self._owner.write_given([self._as_given(uid, *each) for uid, each in given.items()])
 
     def _note(self, row: Any, sent: Sent) -> None:
         with self._lock:
             given = self._given.pop(row.sop_instance_uid, None)
-        if sent.kind == "completed" and sent.is_as_stored:
+        if sent.kind == "completed" and sent.is_as_stored and row.instance not in self._otherwise:
             self._as_stored.append(row.instance)
         if sent.kind in ("completed", "warning"):
             self._add(row, ObjectState.ACKNOWLEDGED, sent.reason, given)
@@ -319,14 +422,15 @@ class _Group:
     def _write(self, *, at_once: bool) -> None:
         is_due = len(self._outcomes) >= _GROUP or self._owner._steady() - self._written_at >= _GROUP_SECONDS
         if self._outcomes and (at_once or is_due):
-            outcomes, self._outcomes = self._outcomes, []
-            as_stored, self._as_stored = self._as_stored, []
+            outcomes, as_stored = self._outcomes, self._as_stored
             is_further = any(each.state not in TRIED_AGAIN for each in outcomes)
             self._job.write(
                 partial(self._write_group, outcomes=outcomes, as_stored=as_stored),
                 self._job.progress,
                 is_further=is_further,
             )
+            self._outcomes, self._as_stored = [], []
+            self._is_stopped = self._owner.is_stopped(self._delivery)
             self._written_at = self._owner._steady()
 
     def _write_group(

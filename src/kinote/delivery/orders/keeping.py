@@ -66,7 +66,7 @@ class DeliveryKeeper:
     def _end(self, transaction: Connection, keys: Sequence[int]) -> None:
         has_job = _with_job(transaction, keys)
         for key in keys:
-            found = delivery(transaction, key)
+            found = delivery(transaction, key, locked=True)
             if key in has_job or found is None or found.state.has_ended:
                 continue
             set_state(
@@ -79,7 +79,7 @@ class DeliveryKeeper:
 
     def _check_again(self, transaction: Connection, keys: Sequence[int]) -> None:
         for key in keys:
-            found = delivery(transaction, key)
+            found = delivery(transaction, key, locked=True)
             if found is None or found.state is not DeliveryState.FAILED or found.to.has_ended:
                 continue
             set_state(transaction, key, DeliveryState.CHECKING, self._clock())

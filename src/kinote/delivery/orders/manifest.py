@@ -248,21 +248,22 @@ def waiting(
 
 def not_taken(connection: Connection, delivery: int) -> NotTaken | None:
     """Return how many objects may be taken later, and the answer for one of them; None if there are none."""
-    of_it = [
-        select(delivery_object.c.answer).where(
+    failed = select(outgoing_delivery.c.failed).where(outgoing_delivery.c.id == delivery)
+    for state in ("failed", "unknown"):
+        query = select(delivery_object.c.answer).where(
             delivery_object.c.delivery == delivery, delivery_object.c.state == state
         )
-        for state in ("failed", "unknown")
-    ]
-    failed = select(outgoing_delivery.c.failed.label("number")).where(outgoing_delivery.c.id == delivery)
-    number = connection.execute(failed).scalar_one()
-    answer = next((found for query in of_it if (found := connection.execute(query.limit(1)).first())), None)
-    return None if answer is None else NotTaken(number, answer.answer)
+        found = connection.execute(query.limit(1)).first()
+        if found is not None:
+            number = connection.execute(failed).scalar_one()
+            return NotTaken(number, found.answer, is_unanswered=state == "unknown")
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class NotTaken:
-    """How many objects were not taken, and what was answered for one of them."""
+    """How many objects were not taken, what was said of one of them, and whether none of them was answered."""
 
     number: int
     answer: str
+    is_unanswered: bool

@@ -1,7 +1,8 @@
 """Notices that are owed become deliveries, once they are due: to destinations that understand rejection notes.
 
-A rejection for patient safety goes before everything else. For a revised note, the new document is confirmed first, and
-only then the old one is rejected. What is owed to a receiver without such a destination waits for a person.
+A rejection for patient safety goes before everything else, and in deliveries of its own: no other notice holds it up.
+For a revised note, the new document is confirmed first, and only then the old one is rejected. What is owed to a
+receiver without such a destination waits for a person.
 """
 
 from __future__ import annotations
@@ -42,16 +43,23 @@ class NoticeSender:
     def step(self) -> float:
         """Look once; gives the seconds until the next look."""
         with self._catalog.read() as connection:
-            owed = [peer for peer in peers_owed(connection) if _wanted(connection, peer, self._clock)]
-        for peer in owed:
-            self._catalog.submit(partial(self._order, peer=peer), background=True).result()
+            owed = [
+                (peer, is_safety)
+                for peer in peers_owed(connection)
+                for is_safety in (True, False)
+                if _wanted(connection, peer, self._clock, is_safety=is_safety)
+            ]
+        for peer, is_safety in owed:
+            self._catalog.submit(
+                partial(self._order, peer=peer, is_safety=is_safety), background=True
+            ).result()
         return _EVERY
 
-    def _order(self, transaction: Connection, peer: int) -> None:
-        found = _wanted(transaction, peer, self._clock)
+    def _order(self, transaction: Connection, peer: int, is_safety: bool) -> None:
+        found = _wanted(transaction, peer, self._clock, is_safety=is_safety)
         if not found:
             return
-        to, uids, priority = found
+        to, uids = found
         order(
             transaction,
             to.id,
@@ -59,15 +67,15 @@ class NoticeSender:
             by=KINOTE,
             clock=self._clock,
             content=Content.NOTES,
-            priority=priority,
+            priority=URGENT if is_safety else NORMAL,
             reason="owed because of withdrawals",
-            cause=cause_of(peer),
+            cause=cause_of(peer, is_safety=is_safety),
         )
 
 
-def cause_of(peer: int) -> str:
-    """Return the cause of the deliveries of notices to a peer."""
-    return f"notices {peer}"
+def cause_of(peer: int, *, is_safety: bool = False) -> str:
+    """Return the cause of the deliveries of notices to a peer: those for patient safety, or all others."""
+    return f"safety notices {peer}" if is_safety else f"notices {peer}"
 
 
 def destination_for(connection: Connection, peer: int) -> Destination | None:
@@ -79,22 +87,21 @@ def destination_for(connection: Connection, peer: int) -> Destination | None:
     )
 
 
-def _wanted(connection: Connection, peer: int, clock: Clock) -> tuple[Destination, Sequence[str], int] | None:
-    """Return what is to be sent to a peer now, and how urgent it is; None for nothing."""
+def _wanted(
+    connection: Connection, peer: int, clock: Clock, *, is_safety: bool
+) -> tuple[Destination, Sequence[str]] | None:
+    """Return what is to be sent to a peer now; None for nothing."""
     to = destination_for(connection, peer)
-    if to is None or _is_under_way(connection, peer, clock):
+    if to is None or _is_under_way(connection, cause_of(peer, is_safety=is_safety), clock):
         return None
-    due = [each for each in notices(connection, peer_id=peer, limit=_TOGETHER) if each.is_due]
-    # Those for patient safety alone: nothing is to hold them up.
-    if safety := [
-        each.sop_instance_uid for each in due if stored_act(each.act) is SAFETY and each.is_rejection
-    ]:
-        return to, safety, URGENT
-    first = _to_be_confirmed_first(connection, peer, due)
-    uids = list(dict.fromkeys(uid for missing in first.values() for uid in missing))
-    if not uids:
-        uids = [each.sop_instance_uid for each in due]
-    return (to, uids, NORMAL) if uids else None
+    act = SAFETY.name if is_safety else ""
+    due = notices(connection, peer_id=peer, only_due=True, act=act, limit=_TOGETHER)
+    due = [each for each in due if (stored_act(each.act) is SAFETY and each.is_rejection) is is_safety]
+    first = {} if is_safety else _to_be_confirmed_first(connection, peer, due)
+    # A new document that is not taken keeps the rejection of the old one from being sent, and nothing else.
+    uids = [uid for missing in first.values() for uid in missing]
+    uids += [each.sop_instance_uid for each in due if not (each.is_rejection and first.get(each.withdrawal))]
+    return (to, list(dict.fromkeys(uids))) if uids else None
 
 
 def _to_be_confirmed_first(
@@ -105,11 +112,11 @@ def _to_be_confirmed_first(
     return {key: not_given(connection, peer, successors(connection, key)) for key in sorted(revised)}
 
 
-def _is_under_way(connection: Connection, peer: int, clock: Clock) -> bool:
+def _is_under_way(connection: Connection, cause: str, clock: Clock) -> bool:
     """Return whether a delivery of notices has not ended, or has failed a short time ago."""
     query = (
         select(outgoing_delivery.c.state, outgoing_delivery.c.ended_at)
-        .where(outgoing_delivery.c.cause == cause_of(peer))
+        .where(outgoing_delivery.c.cause == cause)
         .order_by(outgoing_delivery.c.id.desc())
         .limit(1)
     )

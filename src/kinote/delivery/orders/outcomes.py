@@ -101,6 +101,29 @@ def write_outcomes(
     )
 
 
+def refuse_unanswered(transaction: Connection, delivery: int, offered: int, now: datetime) -> None:
+    """Let what was never answered count as refused: a person decides whether it is offered again."""
+    at = timestamp(now)
+    changed = transaction.execute(
+        delivery_object.update()
+        .where(delivery_object.c.delivery == delivery, delivery_object.c.state == str(ObjectState.UNKNOWN))
+        .values(
+            state=str(ObjectState.REFUSED),
+            answer=f"It was offered again {offered} times, and the destination never said what became of it.",
+            changed_at=at,
+        )
+    ).rowcount
+    transaction.execute(
+        outgoing_delivery.update()
+        .where(outgoing_delivery.c.id == delivery)
+        .values(
+            failed=outgoing_delivery.c.failed - changed,
+            refused=outgoing_delivery.c.refused + changed,
+            moved_at=at,
+        )
+    )
+
+
 def add_to_counts(
     transaction: Connection, delivery: int, changes: Sequence[tuple[ObjectState, ObjectState]], at: str
 ) -> None:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, select
 
 from kinote.catalog.known_systems import destination_rows, peer_rows
-from kinote.catalog.schema.tables import outgoing_delivery
+from kinote.catalog.schema.tables import delivery_object, outgoing_delivery, routed_object
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.delivery.orders.ordering import Selected
 from kinote.peers.destination import Content, Destination, destination_of
@@ -58,11 +58,18 @@ class Delivery:
     failed: int
     refused: int
     skipped: int
+    #: Up to which object (rank, instance) an earlier worker may have sent what has no outcome yet.
+    in_hand: tuple[int, int] | None = None
 
 
-def delivery(connection: Connection, key: int) -> Delivery | None:
-    """Return a delivery, ended or not; None if there is none."""
-    row = connection.execute(select(outgoing_delivery).where(outgoing_delivery.c.id == key)).one_or_none()
+def delivery(connection: Connection, key: int, *, locked: bool = False) -> Delivery | None:
+    """Return a delivery, ended or not; None if there is none.
+
+    With `locked` nobody else changes it before the transaction has ended: for who decides by its state, and has no
+    lease.
+    """
+    query = select(outgoing_delivery).where(outgoing_delivery.c.id == key)
+    row = connection.execute(query.with_for_update() if locked else query).one_or_none()
     if row is None:
         return None
     to = destination_rows.destination_row(connection, row.destination)
@@ -86,6 +93,7 @@ def delivery(connection: Connection, key: int) -> Delivery | None:
         failed=row.failed,
         refused=row.refused,
         skipped=row.skipped,
+        in_hand=None if row.in_hand_rank is None else (row.in_hand_rank, row.in_hand_instance),
     )
 
 
@@ -99,4 +107,29 @@ def set_state(
         outgoing_delivery.update()
         .where(outgoing_delivery.c.id == key)
         .values(state=str(state), moved_at=moment, **ended, **values)
+    )
+    if state.has_ended:
+        _forget_on_its_way(transaction, key)
+
+
+def _forget_on_its_way(transaction: Connection, key: int) -> None:
+    """Of what routes have ordered, nothing is on its way any more: the ledger says what the destination has."""
+    of_it = select(outgoing_delivery.c.destination).where(outgoing_delivery.c.id == key).scalar_subquery()
+    listed = select(delivery_object.c.instance).where(delivery_object.c.delivery == key)
+    transaction.execute(
+        routed_object.delete().where(
+            routed_object.c.destination == of_it,
+            routed_object.c.instance.in_(listed),
+            routed_object.c.delivery == key,
+        )
+    )
+
+
+def set_in_hand(transaction: Connection, key: int, up_to: tuple[int, int] | None) -> None:
+    """Write up to which object of a delivery a worker sends now; None once all that it has sent is written."""
+    rank, instance = up_to or (None, None)
+    transaction.execute(
+        outgoing_delivery.update()
+        .where(outgoing_delivery.c.id == key)
+        .values(in_hand_rank=rank, in_hand_instance=instance)
     )

@@ -22,15 +22,20 @@ from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError
 from kinote.notes.lists.note import Note, NoteReference
+from kinote.notes.lists.queries import notes_of_study
 from kinote.notes.lists.summary_facts import StudyFacts, image_numbers, study_facts
 from kinote.security.actors import Actor
 
 #: Key images of which a picture is made; the rest is counted.
 MOST_PICTURES = 24
 
+#: Notes of which a study's report says something, and key images of which it has pictures; the rest is counted.
+_MOST_NOTES = 100
+_MOST_OF_STUDY = 96
+
 #: Seconds that the pictures of one summary may take together, and what there is to see in place of the others.
 _LONGEST = 60.0
-_TOO_LONG = "Making the pictures of this note took too long."
+_TOO_LONG = "Making the pictures took too long."
 
 #: Into which the pictures are fitted, in pixels.
 _BOX = (512, 512)
@@ -80,6 +85,37 @@ class Summary:
         return [(name, value) for name, value in facts if value]
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is handed on of a study: a summary of each of its notes; `more` counts the notes beyond those."""
+
+    study: StudyFacts
+    study_instance_uid: str
+    notes: tuple[Summary, ...]
+    more: int = 0
+
+    @property
+    def title(self) -> str:
+        return self.study.description or "Key image notes"
+
+
+def report_of_note(shown: Summary) -> Report:
+    """Return the report with one note alone."""
+    return Report(shown.study, shown.note.study_instance_uid, (shown,))
+
+
+def report_of_study(connection: Connection, door: Door, study_instance_uid: str, by: Actor) -> Report:
+    """Return the report of a study, for whom it is. It has so many key images at most, over all of its notes."""
+    found = notes_of_study(connection, study_instance_uid)
+    listed: list[Summary] = []
+    left = _MOST_OF_STUDY
+    for note in found[:_MOST_NOTES]:
+        listed.append(summary(connection, door, note, by, most=min(left, MOST_PICTURES)))
+        left -= len(listed[-1].images)
+    study = study_facts(connection, study_instance_uid)
+    return Report(study, study_instance_uid, tuple(listed), len(found) - len(listed))
+
+
 def study_lines(study: StudyFacts) -> list[tuple[str, str]]:
     """Return what there is to say of patient, order and study."""
     said = " ".join(each for each in (written_date(study.study_date), study.description) if each)
@@ -117,20 +153,26 @@ def pictures(
     is_gone: Callable[[], bool] = lambda: False,
     *,
     steady: Callable[[], float] = time.monotonic,
+    until: float | None = None,
 ) -> Iterator[tuple[KeyImage, bytes | None, str]]:
     """Each key image with its picture as JPEG, one in memory at a time; after a while, and where nobody waits any more
-    (`is_gone`), without.
+    (`is_gone`), without. `until` is when their time is over, where several summaries share it.
 
     Where none can be made it is None; what there is to see in its place says why, if the caption does not.
     """
-    until = steady() + _LONGEST
+    over = until_when(steady) if until is None else until
 
     def is_over() -> bool:
-        return is_gone() or steady() >= until
+        return is_gone() or steady() >= over
 
     for image in shown.images:
         picture, why_not = _picture(door, image, shown.by, is_over) if image.shown else (None, "")
         yield image, picture, f"No picture: {why_not}" if why_not else "No picture"
+
+
+def until_when(steady: Callable[[], float] = time.monotonic) -> float:
+    """Return when the time is over that pictures may take, if it begins now."""
+    return steady() + _LONGEST
 
 
 def _key_image(
@@ -150,6 +192,8 @@ def _key_image(
         state = door.find_instance(connection, reference.presentation_state_uid)
         if state is None:
             said.append("its presentation state is not here")
+        else:
+            said.append("with its presentation state")
     if found is None:
         said.append(_MISSING.get(reference.status, reference.status))
     elif not door.can_open(found):

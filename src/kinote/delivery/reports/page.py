@@ -1,13 +1,13 @@
-"""A note's summary as one HTML page that holds its pictures and loads nothing."""
+"""A note's summary, or the report of a study, as one HTML page that holds its pictures and loads nothing."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
-from kinote.delivery.reports.content import KeyImage, Summary, pictures
+from kinote.delivery.reports.content import KeyImage, Report, Summary, pictures, study_lines, until_when
 from kinote.holdings.door import Door
 
 _STYLE = (
@@ -17,6 +17,11 @@ _STYLE = (
     "section{display:grid;grid-template-columns:repeat(auto-fill,minmax(18rem,1fr));gap:1rem}"
     "figure{margin:0;break-inside:avoid}figure img,figure p{display:block;width:100%;aspect-ratio:1;"
     "object-fit:contain;background:#000}figure p{margin:0;background:#eee;display:grid;place-content:center}"
+    "h2{font-size:1.25rem;margin:0;break-after:avoid}article{border-top:1px solid #999;margin-top:1.5rem;"
+    "padding-top:1rem}article dl{font-size:.875rem}footer{color:#555;font-size:.875rem;margin-top:1.5rem}"
+    "@page{size:A4;margin:15mm}@media print{body{font-size:11pt;margin:0;padding:0;max-width:none}"
+    "section{grid-template-columns:repeat(3,1fr)}figure img,figure p{print-color-adjust:exact;"
+    "-webkit-print-color-adjust:exact}figcaption{font-size:9pt}}"
 )
 
 #: Nothing may run or be loaded; of styles only the one above, of pictures only those within the page.
@@ -41,6 +46,37 @@ def page(door: Door, shown: Summary, is_gone: Callable[[], bool] = lambda: False
         yield _figure(image, picture, instead).encode()
     more = f"<p>and {shown.more} more</p>" if shown.more else ""
     yield f"</section>{more}</body></html>".encode()
+
+
+def study_page(door: Door, shown: Report, is_gone: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
+    """The report of a study, a picture at a time."""
+    title = escape(shown.title)
+    yield (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<style>{_STYLE}</style></head><body><h1 dir="auto">{title}</h1>{_listed(study_lines(shown.study))}'
+    ).encode()
+    until = until_when()
+    for one in shown.notes:
+        note = one.note
+        language = f' lang="{escape(note.language)}"' if note.language else ""
+        text = (
+            f'<p class="text" dir="auto"{language}>{escape(note.description)}</p>' if note.description else ""
+        )
+        yield f"<article><h2>{escape(one.title)}</h2>{text}{_listed(one.note_facts)}<section>".encode()
+        for image, picture, instead in pictures(door, one, is_gone, until=until):
+            yield _figure(image, picture, instead).encode()
+        more = f"<p>and {one.more} more key images</p>" if one.more else ""
+        yield f"</section>{more}</article>".encode()
+    if not shown.notes:
+        yield b"<p>No notes flag images of this study.</p>"
+    more = f"<p>and {shown.more} more notes</p>" if shown.more else ""
+    uid = escape(shown.study_instance_uid)
+    yield f"{more}<footer>Study {uid}. Pictures are not for diagnosis.</footer></body></html>".encode()
+
+
+def _listed(facts: Sequence[tuple[str, str]]) -> str:
+    rows = "".join(f'<dt>{name}</dt><dd dir="auto">{escape(value)}</dd>' for name, value in facts if value)
+    return f"<dl>{rows}</dl>"
 
 
 def _figure(image: KeyImage, picture: bytes | None, instead: str) -> str:

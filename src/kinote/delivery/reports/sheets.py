@@ -1,4 +1,4 @@
-"""A note's summary as sheets of paper: a PDF, or one PNG of all sheets.
+"""A report as sheets of paper: a PDF, or one PNG of all sheets; and the contact sheet of a study.
 
 Words are drawn with the fonts of their scripts. Where there is none, the sheet says so; the page has them.
 """
@@ -6,100 +6,214 @@ Words are drawn with the fonts of their scripts. Where there is none, the sheet 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from PIL import Image, ImageDraw
 
-from kinote.delivery.reports.content import KeyImage, Summary, pictures
-from kinote.dicom.pixels.presenting.lettering import can_draw, draw_text, wrapped
+from kinote.delivery.reports.content import KeyImage, Report, Summary, pictures, study_lines, until_when
+from kinote.delivery.reports.paper import HEIGHT, WIDTH, Sheet, pdf_of
+from kinote.dicom.pixels.presenting.lettering import can_draw, wrapped
 from kinote.holdings.door import Door
 
-#: A4 at 150 dots per inch, its margin, and how pictures lie on it, in pixels.
-_WIDTH, _HEIGHT, _MARGIN = 1240, 1754, 60
+#: The margins, and how pictures lie on a sheet, in pixels.
+_MARGIN, _BOTTOM = 60, 110
 _COLUMNS, _CELL = 3, 373
-_RESOLUTION = 150
 _LINE = 30
-_CAPTION_LINES = 2
+_CAPTION_LINES = 3
 _REASON_LINES = 8
-_ROW = _CELL + _LINE * (_CAPTION_LINES + 1)
 
-#: Lines of description that the first sheet has room for.
+_ROOM = WIDTH - 2 * _MARGIN
+
+#: Lines of description and of facts that a note has room for; modifiers may be many.
 _DESCRIPTION_LINES = 20
+_FACT_LINES = 12
 
-#: Lines of facts; modifiers may be many.
-_FACT_LINES = 24
+#: Lines of a name, a title, and of what there is to say of a study.
+_HEAD_LINES = 2
 
 _UNDRAWABLE = "(Some words are in a script that cannot be drawn here; see this summary as text/html.)"
-_TITLE_SIZE, _SIZE, _SMALL = 40, 22, 20
+_NOTHING = "No notes flag images of this study."
+_TITLE_SIZE, _SIZE, _SMALL = 34, 22, 18
+_GREY, _RULE = "#555", "#999"
+
+#: Contact sheets have more columns, and pictures that are smaller.
+_SMALL_COLUMNS = 5
+_SMALL_CELL = _ROOM // _SMALL_COLUMNS
 
 
-def pdf(door: Door, shown: Summary, is_gone: Callable[[], bool] = lambda: False) -> bytes:
-    first, *others = _sheets(door, shown, is_gone)
-    written = io.BytesIO()
-    first.save(written, "PDF", save_all=True, append_images=others, resolution=_RESOLUTION)
-    return written.getvalue()
+def pdf(door: Door, shown: Report, is_gone: Callable[[], bool] = lambda: False) -> bytes:
+    return b"".join(pdf_of(_Layout(shown).sheets(door, is_gone), shown.title))
 
 
-def png(door: Door, shown: Summary, is_gone: Callable[[], bool] = lambda: False) -> bytes:
-    sheets = _sheets(door, shown, is_gone)
-    whole = Image.new("RGB", (_WIDTH, _HEIGHT * len(sheets)), "white")
+def png(door: Door, shown: Report, is_gone: Callable[[], bool] = lambda: False) -> bytes:
+    sheets = [sheet.image for sheet in _Layout(shown).sheets(door, is_gone)]
+    whole = Image.new("RGB", (WIDTH, HEIGHT * len(sheets)), "white")
     for number, sheet in enumerate(sheets):
-        whole.paste(sheet, (0, number * _HEIGHT))
+        whole.paste(sheet, (0, number * HEIGHT))
+    return _as_png(whole)
+
+
+def contact_sheet(door: Door, shown: Report, is_gone: Callable[[], bool] = lambda: False) -> bytes:
+    """Return all key images of a study on one picture, each with its note's title; as PNG."""
+    count = sum(len(each.images) for each in shown.notes)
+    row = _SMALL_CELL + (_CAPTION_LINES + 1) * _LINE
+    sheet = Sheet()
+    top = _head(sheet, shown)
+    whole = Image.new("RGB", (WIDTH, top + max(1, -(-count // _SMALL_COLUMNS)) * row + _MARGIN), "white")
+    whole.paste(sheet.image.crop((0, 0, WIDTH, top)))
+    drawn = Sheet(whole)
+    if not count:
+        drawn.write((_MARGIN, top), _NOTHING, _SIZE)
+    until, number = until_when(), 0
+    for one in shown.notes:
+        for image, picture, instead in pictures(door, one, is_gone, until=until):
+            corner = (_MARGIN + number % _SMALL_COLUMNS * _SMALL_CELL, top + number // _SMALL_COLUMNS * row)
+            _place(drawn, corner, _SMALL_CELL, f"{one.title}: {image.caption}", picture, instead)
+            number += 1
+    return _as_png(whole)
+
+
+def _as_png(image: Image.Image) -> bytes:
     written = io.BytesIO()
-    whole.save(written, "PNG", compress_level=4)
+    image.save(written, "PNG", compress_level=4)
     return written.getvalue()
 
 
-def _sheets(door: Door, shown: Summary, is_gone: Callable[[], bool]) -> list[Image.Image]:
-    sheet = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
-    sheets = [sheet]
-    top = _words(ImageDraw.Draw(sheet), shown)
-    column = 0
-    for image, picture, instead in pictures(door, shown, is_gone):
-        if top + _ROW > _HEIGHT - _MARGIN:
-            sheet = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
-            sheets.append(sheet)
-            top = _MARGIN
-        _place(sheet, (_MARGIN + column * _CELL, top), image, picture, instead)
-        column = (column + 1) % _COLUMNS
-        top += 0 if column else _ROW
-    return sheets
+class _Layout:
+    """Fills sheets from the top. Each says whose study it is, and which page of how many is not known yet."""
+
+    def __init__(self, shown: Report) -> None:
+        self._shown = shown
+        self._number = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._number += 1
+        self._sheet = Sheet()
+        if self._number == 1:
+            self._top = _head(self._sheet, self._shown)
+        else:
+            self._top = _MARGIN
+            for line in wrapped(_patient(self._shown), _ROOM, _SMALL, 1):
+                self._sheet.write((_MARGIN, self._top), line, _SMALL, fill=_GREY)
+            self._top = _rule(self._sheet, self._top + _LINE) + 15
+
+    def _ended(self) -> Sheet:
+        """The sheet, with its foot."""
+        foot = HEIGHT - _BOTTOM + 40
+        _rule(self._sheet, foot - 10)
+        said = (
+            f"Page {self._number}   Study {self._shown.study_instance_uid}   Pictures are not for diagnosis."
+        )
+        self._sheet.write((_MARGIN, foot), said, _SMALL, fill=_GREY)
+        return self._sheet
+
+    def _made_room(self, height: int) -> Iterator[Sheet]:
+        if self._top + height > HEIGHT - _BOTTOM:
+            yield self._ended()
+            self._begin()
+
+    def sheets(self, door: Door, is_gone: Callable[[], bool]) -> Iterator[Sheet]:
+        until = until_when()
+        for number, one in enumerate(self._shown.notes):
+            yield from self._note(one, is_first=not number)
+            yield from self._pictures(pictures(door, one, is_gone, until=until))
+        if not self._shown.notes:
+            yield from self._lines([_NOTHING], _SIZE)
+        if self._shown.more:
+            yield from self._lines([f"and {self._shown.more} more notes, not shown"], _SIZE)
+        yield self._ended()
+
+    def _note(self, one: Summary, *, is_first: bool) -> Iterator[Sheet]:
+        note = one.note
+        title = wrapped(one.title, _ROOM, _TITLE_SIZE, _HEAD_LINES)
+        said = wrapped(note.description, _ROOM, _SIZE, _DESCRIPTION_LINES, note.language)
+        facts = wrapped(
+            "   ".join(f"{name}: {value}" for name, value in one.note_facts), _ROOM, _SMALL, _FACT_LINES
+        )
+        if one.more:
+            facts.append(f"and {one.more} more key images, not shown")
+        if not all(can_draw(line) for line in (*title, *said, *facts)):
+            facts.append(_UNDRAWABLE)
+        # A note does not begin at the foot of a sheet: its words and a row of pictures stay together.
+        words = 50 * len(title) + _LINE * (len(said) + len(facts)) + 40
+        yield from self._made_room(words + (_row(_CELL) if one.images else 0))
+        if not is_first:
+            self._top = _rule(self._sheet, self._top) + 20
+        for line in title:
+            self._sheet.write((_MARGIN, self._top), line, _TITLE_SIZE)
+            self._top += 50
+        yield from self._lines(said, _SIZE, note.language)
+        yield from self._lines(facts, _SMALL, note.language, fill=_GREY)
+        self._top += 15
+
+    def _lines(self, lines: list[str], size: int, language: str = "", fill: str = "black") -> Iterator[Sheet]:
+        for line in lines:
+            yield from self._made_room(_LINE)
+            self._sheet.write((_MARGIN, self._top), line, size, language, fill)
+            self._top += _LINE
+
+    def _pictures(self, made: Iterator[tuple[KeyImage, bytes | None, str]]) -> Iterator[Sheet]:
+        column = 0
+        for image, picture, instead in made:
+            if not column:
+                yield from self._made_room(_row(_CELL))
+            corner = (_MARGIN + column * _CELL, self._top)
+            _place(self._sheet, corner, _CELL, f"{image.number}. {image.caption}", picture, instead)
+            column = (column + 1) % _COLUMNS
+            if not column:
+                self._top += _row(_CELL)
+        if column:
+            self._top += _row(_CELL)
 
 
-def _words(draw: ImageDraw.ImageDraw, shown: Summary) -> int:
-    """Write title, description and facts; gives where the pictures begin."""
-    note, room = shown.note, _WIDTH - 2 * _MARGIN
-    said = wrapped(note.description, room, _SIZE, _DESCRIPTION_LINES, note.language)
-    facts: list[str] = []
-    for name, value in shown.facts:
-        facts += wrapped(f"{name}: {value}", room, _SIZE, _FACT_LINES - len(facts) or 1)
-    lines = [*said, *([""] if said else []), *facts[:_FACT_LINES]]
-    lines += [f"and {shown.more} more key images, not shown"] if shown.more else []
-    if not all(can_draw(line) for line in (shown.title, *lines)):
-        lines.append(_UNDRAWABLE)
+def _row(cell: int) -> int:
+    return cell + _LINE * (_CAPTION_LINES + 1) - _LINE // 2
+
+
+def _patient(shown: Report) -> str:
+    return "   ".join(value for _, value in study_lines(shown.study)[:3])
+
+
+def _head(sheet: Sheet, shown: Report) -> int:
+    """Write whose study it is, and which; gives where the rest begins."""
+    lines = study_lines(shown.study)
     top = _MARGIN
-    for line in wrapped(shown.title, room, _TITLE_SIZE, 2):
-        draw_text(draw, (_MARGIN, top), line, _TITLE_SIZE, "black")
-        top += 60
-    for line in lines:
-        draw_text(draw, (_MARGIN, top), line, _SIZE, "black", note.language)
+    first = next((value for name, value in lines if name == "Patient"), "")
+    for line in wrapped(first or shown.title, _ROOM, _TITLE_SIZE, _HEAD_LINES):
+        sheet.write((_MARGIN, top), line, _TITLE_SIZE)
+        top += 50
+    said = "   ".join(f"{name}: {value}" for name, value in lines if name not in ("Patient", "Study"))
+    study = next((f"{name}: {value}" for name, value in lines if name == "Study"), "")
+    for text in (said, study):
+        for line in wrapped(text, _ROOM, _SIZE, _HEAD_LINES) if text else ():
+            sheet.write((_MARGIN, top), line, _SIZE)
+            top += _LINE
+    if not all(can_draw(value) for _, value in lines):
+        sheet.write((_MARGIN, top), _UNDRAWABLE, _SMALL)
         top += _LINE
-    return top + _LINE
+    return _rule(sheet, top + 15) + 25
+
+
+def _rule(sheet: Sheet, top: int) -> int:
+    ImageDraw.Draw(sheet.image).line((_MARGIN, top, WIDTH - _MARGIN, top), _RULE, 2)
+    return top
 
 
 def _place(
-    sheet: Image.Image, corner: tuple[int, int], image: KeyImage, picture: bytes | None, instead: str
+    sheet: Sheet, corner: tuple[int, int], cell: int, caption: str, picture: bytes | None, instead: str
 ) -> None:
     left, top = corner
-    draw = ImageDraw.Draw(sheet)
-    room = _CELL - 10
-    draw.rectangle((left, top, left + room, top + room), "black" if picture else "lightgrey")
+    room = cell - 10
+    ImageDraw.Draw(sheet.image).rectangle(
+        (left, top, left + room, top + room), "black" if picture else "lightgrey"
+    )
     if picture:
         with Image.open(io.BytesIO(picture)) as opened:
             opened.thumbnail((room, room))
-            sheet.paste(opened, (left + (room - opened.width) // 2, top + (room - opened.height) // 2))
+            sheet.image.paste(opened, (left + (room - opened.width) // 2, top + (room - opened.height) // 2))
     else:
         for number, line in enumerate(wrapped(instead, room - 40, _SMALL, _REASON_LINES)):
-            draw_text(draw, (left + 20, top + 20 + number * _LINE), line, _SMALL, "black")
-    for number, line in enumerate(wrapped(f"{image.number}. {image.caption}", room, _SMALL, _CAPTION_LINES)):
-        draw_text(draw, (left, top + room + 5 + number * _LINE), line, _SMALL, "black")
+            sheet.write((left + 20, top + 20 + number * _LINE), line, _SMALL)
+    for number, line in enumerate(wrapped(caption, room, _SMALL, _CAPTION_LINES)):
+        sheet.write((left, top + room + 5 + number * (_LINE - 4)), line, _SMALL)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, not_, or_, select
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import (
     delivery,
+    delivery_object,
     key_object,
     note,
     note_study,
@@ -21,7 +22,13 @@ from kinote.catalog.schema.tables import (
     series,
     study,
 )
-from kinote.delivery.orders.manifest import is_rejection_note, sources
+from kinote.delivery.orders.manifest import (
+    IMAGES,
+    KEY_OBJECTS,
+    PRESENTATION_STATES,
+    is_rejection_note,
+    sources,
+)
 from kinote.delivery.orders.ordering import Selected
 from kinote.delivery.routing.route import ABOUT_NOTES, Conditions, Trigger, WantedRoute
 from kinote.lifecycle.copies.patient_conflicts import hindrances_to_delivery
@@ -30,9 +37,6 @@ from kinote.security.actors import ActorKind
 
 #: Objects that are read at once, and ordered in one delivery.
 CHUNK = 5000
-
-#: Of deliveries that ended without sending, the objects are ordered again.
-_IN_VAIN = ("failed", "cancelled")
 
 #: Documents that are no notes.
 _NO_NOTES = ("manifest", "rejection")
@@ -148,11 +152,20 @@ def _page(condition: ColumnElement[bool], receiver: Receiver, after: int) -> Any
         delivery.c.peer == receiver.peer,
         delivery.c.given_at.is_not(None),
     )
+    # What was not live when its turn came did not go out.
+    was_skipped = exists().where(
+        delivery_object.c.delivery == routed_object.c.delivery,
+        delivery_object.c.rank.in_((IMAGES, PRESENTATION_STATES, KEY_OBJECTS)),
+        delivery_object.c.instance == live_instance.c.id,
+        delivery_object.c.state == "skipped",
+    )
+    # Of a delivery that has ended, the ledger says what the receiver has.
     is_on_its_way = exists().where(
         routed_object.c.destination == receiver.destination,
         routed_object.c.instance == live_instance.c.id,
         outgoing_delivery.c.id == routed_object.c.delivery,
-        outgoing_delivery.c.state.not_in(_IN_VAIN),
+        outgoing_delivery.c.ended_at == literal_column("''"),
+        not_(was_skipped),
     )
     # An expression, so that no database reads all instances in the order of their keys to find the few of a note.
     key = live_instance.c.id + 0

@@ -92,3 +92,14 @@ def is_waveform(uid: str) -> bool:
 
 def is_segmentation(uid: str) -> bool:
     return uid in _SEGMENTATIONS
+
+
+@lru_cache(maxsize=1)
+def storage_classes() -> tuple[str, ...]:
+    """Return the UIDs of the storage classes of PS3.6, in the order of their names."""
+    found = [
+        uid
+        for uid, (label, kind, *_) in UID_dictionary.items()
+        if kind == "SOP Class" and "Storage" in label and uid.startswith("1.2.840.10008.5.1.4.")
+    ]
+    return tuple(sorted(found, key=name))

@@ -83,3 +83,8 @@ def lookup(uid: str) -> TransferSyntax:
         encapsulated=uid not in _NATIVE and uid != DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
         little_endian_pixels=uid not in (EXPLICIT_VR_BIG_ENDIAN, GE_PRIVATE_IMPLICIT),
     )
+
+
+def known_syntaxes() -> tuple[str, ...]:
+    """Return the UIDs of the transfer syntaxes of PS3.6, in the order of that table."""
+    return tuple(uid for uid, (_, kind, *_rest) in UID_dictionary.items() if kind == "Transfer Syntax")

@@ -92,6 +92,21 @@ class Medium:
         return self._listings[folder]
 
 
+class Listed:
+    """The files of a medium that is no folder, by their paths with `/`. Names are compared as those in folders are."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._known: set[tuple[str, ...]] = set()
+        for path in paths:
+            *folders, name = path.split("/")
+            self._known |= {(*map(_on_disk, folders), form(name)) for form in (*_NAMES, *_FILE_NAMES)}
+
+    def has(self, folder: str, file_id: tuple[str, ...]) -> bool:
+        """Return whether there is a file with a File ID, which a DICOMDIR in a folder has."""
+        *folders, name = [*filter(None, folder.split("/")), *_components(file_id)]
+        return any((*map(_on_disk, folders), form(name)) in self._known for form in (*_NAMES, *_FILE_NAMES))
+
+
 def _components(file_id: tuple[str, ...]) -> Iterator[str]:
     """Return the components of a File ID, including one written as a single path with slashes."""
     for part in file_id:

@@ -312,14 +312,19 @@ def _settle(
                 "of_instance": each.instance,
                 "with_digest": each.digest,
                 "evidence_at": timestamp(now),
+                "asked_at": row.made_at,
             }
             for each, state, _ in states
             if state == "committed"
         ],
     )
     for each, state, reason in states:
-        if state == "failed" and reason == statuses.NO_SUCH_SOP_INSTANCE:
-            # It says that it does not have it.
+        if (
+            state == "failed"
+            and reason == statuses.NO_SUCH_SOP_INSTANCE
+            and _is_here(transaction, each.instance)
+        ):
+            # It says that it does not have it. Where it should have the only copy, it is asked for that all the same.
             transaction.execute(location.delete().where(_place(row.archive, each.instance)))
         elif state != "committed":
             transaction.execute(
@@ -327,6 +332,11 @@ def _settle(
                 .where(_place(row.archive, each.instance))
                 .values(evidence=str(Evidence.ACKNOWLEDGED), at=timestamp(now))
             )
+
+
+def _is_here(connection: Connection, key: int) -> bool:
+    query = select(instance.c.residence).where(instance.c.id == key)
+    return bool(connection.execute(query).scalar_one() == "local")
 
 
 def _place(archive: int, key: int) -> Any:
@@ -342,13 +352,15 @@ _STATE = statements.ForEach(
     .values(state=bindparam("to_state"), reason=bindparam("to_reason"))
 )
 
-#: Evidence only for the bytes that were acknowledged, and asked for.
+#: Evidence only for the bytes that were acknowledged, and asked for. Whatever was heard of them since the request was
+#: made is newer than its result: a late one undoes no failure, and one that comes again makes nothing younger.
 _KEPT = statements.ForEach(
     update(location)
     .where(
         location.c.archive == bindparam("of_archive"),
         location.c.instance == bindparam("of_instance"),
         location.c.digest == bindparam("with_digest"),
+        location.c.at <= bindparam("asked_at"),
     )
     .values(evidence=str(Evidence.COMMITTED), at=bindparam("evidence_at"))
 )

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from kinote.catalog.known_systems import peer_rows
+from kinote.catalog.known_systems.archive_rows import objects_are_only_at
 from kinote.catalog.schema.tables import archive, endpoint, instance, location, peer, series, study
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
@@ -86,12 +87,7 @@ def end_archive(transaction: Connection, peer_id: int, now: datetime, *, by: Act
     Raises `ArchiveNotFoundError`, and `ArchiveNeededError` while objects are at archives and this is one of theirs.
     """
     found = archive_of(transaction, peer_id)
-    needed = (
-        select(location.c.instance)
-        .join(instance, instance.c.id == location.c.instance)
-        .where(location.c.archive == peer_id, instance.c.residence == "remote")
-    )
-    if transaction.execute(needed.limit(1)).first() is not None:
+    if objects_are_only_at(transaction, peer_id):
         raise ArchiveNeededError(
             f"Objects were evicted on the word of the archive {found.name!r}, and are there. It stays an archive."
         )

@@ -1,8 +1,9 @@
 """Which instances Kinote can commit to, for whoever asks (PS3.4 J.1.1).
 
 It commits to an instance that is live and whose bytes are durable here, can be made again at any time, or lie at an
-archive that has itself committed to them and whose word still counts. It does not commit to what is withdrawn or
-purged: whoever asks may have the only copy that is to be used again.
+archive that has itself committed to them and whose word still counts. It does not commit to what is read in place from
+a folder of another system, which is not in its hands; nor to what is withdrawn or purged: whoever asks may have the
+only copy that is to be used again.
 
 Whoever asks wants to remove the copy that it sent last. If that copy is not the one in use, because it is held or has
 become a proposed correction, the answer is a failure, although another instance with this UID is live.
@@ -26,6 +27,7 @@ from kinote.catalog.sql.statements import LookUp
 from kinote.dimse import statuses
 from kinote.lifecycle.archives.evidence import kept_by_archives
 from kinote.security.actors import Actor
+from kinote.storage.read_in_place import FIRST_IN_PLACE
 
 #: A reference: SOP Class UID and SOP Instance UID.
 Reference = tuple[str, str]
@@ -39,6 +41,7 @@ _COPIES = select(
     instance.c.sop_class_uid,
     instance.c.standing,
     instance.c.residence,
+    instance.c.store,
     instance.c.received_at,
     instance.c.brought_by_kind,
     instance.c.brought_by_name,
@@ -123,6 +126,7 @@ def _reason(row: Any, sop_class: str, unused_at: str | None, by: Actor, kept: se
         return statuses.PROCESSING_FAILURE
     if unused_at is not None and not (_is_from(row, by) and row.received_at > unused_at):
         return statuses.PROCESSING_FAILURE
-    if row.residence in ("local", "derivable") or row.id in kept:
+    is_here = row.residence == "derivable" or (row.residence == "local" and row.store <= FIRST_IN_PLACE)
+    if is_here or row.id in kept:
         return None
     return statuses.PROCESSING_FAILURE

@@ -8,7 +8,7 @@ withdrawn stays hidden, and its bytes are kept.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -121,6 +121,18 @@ def require_no_hold(transaction: Connection, sop_instance_uids: Collection[str],
                 f"Instance {named[key]} does not expire while it is on hold. {those[0].sentence()} Leave it out, or "
                 "end the hold first."
             )
+
+
+def require_no_hold_on(transaction: Connection, copies: Mapping[int, str], now: datetime) -> None:
+    """See that no hold keeps these held copies, given with their UIDs by their keys. Raises `OnHoldError`."""
+    if not copies:
+        return
+    lock_holds(transaction, shared=True)
+    for key, those in sorted(holds_of(transaction, copies, now).items()):
+        raise OnHoldError(
+            f"The held copy {key} under {copies[key]} is not discarded while it is on hold. {those[0].sentence()} "
+            "Leave it out, or end the hold first."
+        )
 
 
 _TOGETHER = 500

@@ -33,6 +33,7 @@ from kinote.lifecycle.copies.coming_into_use import come_into_use, stand_back
 from kinote.lifecycle.copies.decided import Became, record_decision
 from kinote.lifecycle.copies.new_uids import issue_under_new_uids
 from kinote.lifecycle.held import HeldNotFoundError, HeldSelection
+from kinote.lifecycle.holds.membership import require_no_hold_on
 from kinote.lifecycle.rejection.reconsidering import instances_came, patients_became_known
 from kinote.lifecycle.standing import lock
 from kinote.lifecycle.withdrawal import NO_WINDOW
@@ -135,8 +136,9 @@ def decide(
     the time zone in which documents are written. Files of discarded copies are removed by whoever commits this
     (`kinote.holdings.removal`).
 
-    Raises `NotDecidableError`, `OtherNumberError`, `OtherCopiesError`, and `HeldNotFoundError` where a copy that the
-    selection names by its number is not held.
+    Raises `NotDecidableError`, `OtherNumberError`, `OtherCopiesError`, `OnHoldError` where a hold keeps a
+    copy that would be discarded, and `HeldNotFoundError` where a copy that the selection names by its
+    number is not held.
     """
     found = _locked(transaction, selected)
     _check(found, selected, choice, expected, readings or {})
@@ -278,6 +280,7 @@ def _counted(
 
 
 def _discard(transaction: Connection, found: Sequence[Candidate], by: Actor, now: datetime) -> None:
+    require_no_hold_on(transaction, {each.id: each.sop_instance_uid for each in found}, now)
     held.remove(
         transaction,
         {each.id: (each.study_instance_uid, each.sop_instance_uid) for each in found},

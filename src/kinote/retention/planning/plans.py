@@ -8,20 +8,20 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, literal_column, select
+from sqlalchemy import Connection, select
 
 from kinote.catalog.last_use import parts_of
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import retention_plan, retention_plan_item
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
+from kinote.holdings.evicting import takes_room
 from kinote.lifecycle.archives.evidence import kept_by_archives
 from kinote.lifecycle.holds.membership import keys_on_hold
 from kinote.retention.planning.asking import asked_plan, usable_archives
 from kinote.retention.planning.choosing import Candidate
 from kinote.retention.rules.sets import StoredRules
 from kinote.security.actors import Actor
-from kinote.storage.read_in_place import FIRST_IN_PLACE
 
 #: Objects that a plan has at most, a little more at its last unit.
 MOST_OBJECTS = 100_000
@@ -92,7 +92,7 @@ def make_plan(connection: Connection, stored: StoredRules, *, wanted: int, now: 
 def _items(
     connection: Connection, units: Sequence[Candidate], names: dict[tuple[int, str], str], now: datetime
 ) -> list[Item]:
-    rows = list(_OBJECTS(connection, sorted({each.study for each in units})))
+    rows = list(cached_objects(connection, sorted({each.study for each in units})))
     keys = [row.id for row in rows]
     parts = parts_of(connection, keys)
     safe = kept_by_archives(connection, keys, now)
@@ -184,14 +184,10 @@ def _plan(row: Any) -> Plan:
     )
 
 
-_OBJECTS = statements.LookUp(
+#: What of studies takes room in the cache.
+cached_objects = statements.LookUp(
     select(live_instance.c.id, live_instance.c.study, live_instance.c.sop_instance_uid, live_instance.c.size)
-    .where(
-        live_instance.c.residence == literal_column("'local'"),
-        live_instance.c.file_key.is_not(None),
-        # What is read in place takes no room of ours.
-        live_instance.c.store <= literal_column(str(FIRST_IN_PLACE)),
-    )
+    .where(*takes_room(live_instance))
     .order_by(live_instance.c.id),
     live_instance.c.study,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -178,6 +179,8 @@ def _faults_of(place: str, rule: Rule) -> list[RuleFault]:
 def _faults_of_bounds(bounds: Bounds | None) -> list[RuleFault]:
     if bounds is None:
         return []
+    if not (math.isfinite(bounds.lower) and math.isfinite(bounds.upper)):
+        return [RuleFault("bounds", "Thresholds are numbers.")]
     faults = []
     if bounds.lower >= bounds.upper:
         faults.append(RuleFault("bounds.lower", "It must be below `upper`, or nothing is ever enough."))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, literal_column, select
+from sqlalchemy import Connection, select
 
 from kinote.catalog.last_use import parts_of
 from kinote.catalog.schema.live import live_instance
@@ -26,11 +26,11 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
+from kinote.holdings.evicting import takes_room
 from kinote.keyobject.titles import TitleGroup
 from kinote.lifecycle.archives.evidence import Evidence
 from kinote.retention.rules.compiled import joined
 from kinote.retention.rules.unit import Part
-from kinote.storage.read_in_place import FIRST_IN_PLACE
 
 #: Titles of documents that flag nothing.
 _NO_MARKS = (str(TitleGroup.MANIFEST), str(TitleGroup.REJECTION))
@@ -134,7 +134,7 @@ def _add(connection: Connection, counted: dict[tuple[int, str], _Counted], rows:
             each.archives[archive] = objects + 1, min(oldest, at)
 
 
-#: What takes room in the cache: what has its bytes in a store. What lies in the index never goes.
+#: What takes room in the cache (`kinote.holdings.evicting`).
 _CACHED = statements.LookUp(
     select(
         live_instance.c.id,
@@ -148,12 +148,7 @@ _CACHED = statements.LookUp(
         series.c.modality,
     )
     .join(series, series.c.id == live_instance.c.series)
-    .where(
-        live_instance.c.residence == literal_column("'local'"),
-        live_instance.c.file_key.is_not(None),
-        # What is read in place takes no room of ours.
-        live_instance.c.store <= literal_column(str(FIRST_IN_PLACE)),
-    ),
+    .where(*takes_room(live_instance)),
     live_instance.c.study,
 )
 

@@ -121,24 +121,25 @@ class UnitCounter:
     def _follow_commitments(self) -> bool:
         """Count the studies again of which archives have committed to something. Returns whether there may be more."""
         with self._catalog.read() as connection:
+            position = _position(connection)
             seen: dict[str, str] = json.loads(fact(connection, _COMMITMENTS) or "{}")
             instances: list[int] = []
             goes_on = dict(seen)
             for each in archives_in_use(connection):
                 name = str(each.peer)
-                query = (
-                    select(location.c.instance, location.c.at)
-                    .where(
-                        location.c.archive == each.peer,
-                        location.c.evidence == str(Evidence.COMMITTED),
-                        location.c.at > seen.get(name, ""),
-                    )
-                    .order_by(location.c.at)
-                    .limit(_PAGE)
+                committed = select(location.c.instance, location.c.at).where(
+                    location.c.archive == each.peer, location.c.evidence == str(Evidence.COMMITTED)
                 )
-                for row in connection.execute(query):
-                    instances.append(row.instance)
-                    goes_on[name] = row.at
+                later = committed.where(location.c.at > seen.get(name, ""))
+                query = later.order_by(location.c.at).limit(_PAGE)
+                rows = connection.execute(query).all()
+                if len(rows) == _PAGE:
+                    # Everything that one result of storage commitment tells of has the same moment.
+                    same = committed.where(location.c.at == rows[-1].at)
+                    instances += connection.execute(same).scalars()
+                instances += [row.instance for row in rows]
+                if rows:
+                    goes_on[name] = rows[-1].at
             if goes_on == seen:
                 return False
             keys = sorted({row.study for row in _STUDIES_OF(connection, instances)})
@@ -146,15 +147,18 @@ class UnitCounter:
 
         def write(transaction: Connection) -> None:
             dialects.lock_names(transaction, [_LOCK])
-            write_counts(transaction, counted)
-            write_fact(transaction, _COMMITMENTS, json.dumps(goes_on))
+            # Nothing newer is overwritten that somebody has counted meanwhile.
+            is_next = json.loads(fact(transaction, _COMMITMENTS) or "{}") == seen
+            if is_next and _position(transaction) == position:
+                write_counts(transaction, counted)
+                write_fact(transaction, _COMMITMENTS, json.dumps(goes_on))
 
         self._catalog.submit(write, background=True).result()
         return True
 
     def _go_round(self) -> float:
         with self._catalog.read() as connection:
-            at = Round.read(connection)
+            position, at = _position(connection), Round.read(connection)
             keys = list(
                 connection.execute(
                     select(study.c.id).where(study.c.id > at.after).order_by(study.c.id).limit(_STUDIES)
@@ -166,7 +170,7 @@ class UnitCounter:
 
         def write(transaction: Connection) -> None:
             dialects.lock_names(transaction, [_LOCK])
-            if Round.read(transaction) == at:
+            if Round.read(transaction) == at and _position(transaction) == position:
                 write_counts(transaction, counted)
                 goes_on.write(transaction)
 

@@ -39,7 +39,11 @@ class WrongPasswordError(PermissionError):
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who has signed in: the user with its rights, until when, and by what: `session` or `token`."""
+    """Who has signed in: the user with its rights, until when, and by what: `session` or `token`.
+
+    Of a session by an OpenID provider, `fresh_until` is when its tokens expire, and `renew_at` when they are to be
+    renewed; else they are empty.
+    """
 
     account: int
     login: str
@@ -48,6 +52,8 @@ class SignedIn:
     rights: frozenset[Right]
     expires_at: str
     by: str
+    fresh_until: str = ""
+    renew_at: str = ""
 
     def actor(self, address: str) -> Actor:
         """Return the user as an actor."""
@@ -129,15 +135,21 @@ class SignIn:
     def find(self, token: str, *, by: str) -> SignedIn | None:
         """Return who has this token, of a `session` or as an API `token`; None if nobody does any more."""
         digest = digest_of_secret(token)
-        generation = self._generation
         now = self._clock()
-        found = self._of_session(digest, now) if by == "session" else self._of_token(digest, now)
+        return self.remember(
+            token, lambda: self._of_session(digest, now) if by == "session" else self._of_token(digest, now)
+        )
+
+    def remember(self, token: str, find: Callable[[], SignedIn | None]) -> SignedIn | None:
+        """Find out who has a token, and know it for a moment, unless something was changed meanwhile."""
+        generation = self._generation
+        found = find()
         if found is not None:
             with self._changing:
                 if generation == self._generation:
                     if len(self._known) >= _MOST:
                         self._known.clear()
-                    self._known[digest] = found, self._steady() + _COUNTS
+                    self._known[digest_of_secret(token)] = found, self._steady() + _COUNTS
         return found
 
     def forget(self) -> None:
@@ -150,9 +162,12 @@ class SignIn:
         row = self._catalog.find_latest(SESSION, digest=digest, now=timestamp(now))
         if row is None:
             return None
-        _, expires_at, account, login, full_name, written = row
+        _, expires_at, account, login, full_name, written, fresh_until, renew_at = row
         roles = known_roles(written)
-        return SignedIn(account, login, full_name, roles, rights_of_roles(roles), expires_at, "session")
+        rights = rights_of_roles(roles)
+        return SignedIn(
+            account, login, full_name, roles, rights, expires_at, "session", fresh_until, renew_at
+        )
 
     def _of_token(self, digest: str, now: datetime) -> SignedIn | None:
         row = self._catalog.find_latest(TOKEN, digest=digest, now=timestamp(now))

@@ -27,6 +27,8 @@ _BY_DIGEST = (
         user_account.c.login,
         user_account.c.full_name,
         user_account.c.roles,
+        sign_in_session.c.fresh_until,
+        sign_in_session.c.renew_at,
     )
     .join(user_account, user_account.c.id == sign_in_session.c.account)
     .where(

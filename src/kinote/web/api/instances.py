@@ -17,6 +17,7 @@ from kinote.lifecycle.explain import explain
 from kinote.lifecycle.finding_list import found_objects
 from kinote.lifecycle.holds.membership import hold_sentences
 from kinote.notes.registrar.reading_again import reading_again, to_be_read_again
+from kinote.retention.explaining import retention_sentences
 from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
@@ -39,7 +40,8 @@ async def explain_instance(request: Request, sop: str) -> Response:
             if explained:
                 kept = hold_sentences(connection, sop, rooms.clock())
                 sent = delivery_sentences(connection, sop)
-                explained[0]["sentences"] = [*explained[0]["sentences"], *kept, *sent]
+                cached = retention_sentences(connection, sop, rooms.clock())
+                explained[0]["sentences"] = [*explained[0]["sentences"], *kept, *cached, *sent]
             return explained, rooms.door.find_instance(connection, sop)
 
     copies, item = await rooms.read(read)

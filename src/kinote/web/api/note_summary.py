@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from kinote.delivery.reports.content import Summary, summary
+from kinote.delivery.reports.content import Summary, report_of_note, summary
 from kinote.delivery.reports.page import POLICY, page
 from kinote.delivery.reports.sheets import pdf, png
 from kinote.notes.acts.request import NoteNotFoundError
@@ -58,6 +58,6 @@ async def rendered_note(request: Request, note_id: Key) -> Response:
             )
     make = _SHEETS[kind]
     sheets = await while_wanted(
-        request, lambda is_gone: make(rooms.door, shown, is_gone), rooms.threads.pictures
+        request, lambda is_gone: make(rooms.door, report_of_note(shown), is_gone), rooms.threads.pictures
     )
     return Response(sheets, media_type=kind, headers=headers)

@@ -37,10 +37,10 @@ from kinote.web.api import (
     titles,
     withdrawals,
 )
-from kinote.web.api.access import audit, sessions, tokens, users
+from kinote.web.api.access import audit, openid, sessions, tokens, users
 from kinote.web.api.deliveries import notices, routes
 from kinote.web.api.deliveries import orders as deliveries
-from kinote.web.api.media import exports
+from kinote.web.api.media import exports, study_reports
 from kinote.web.api.other_systems import fetches, followed, scans, sweep
 from kinote.web.api.retention import holds, plans, rules
 from kinote.web.api.systems import destinations, peers
@@ -65,6 +65,7 @@ parts = (
     withdrawals,
     handed_out,
     exports,
+    study_reports,
     deliveries,
     notices,
     routes,
@@ -90,6 +91,7 @@ parts = (
     commitments,
     identity,
     sessions,
+    openid,
     users,
     tokens,
     audit,

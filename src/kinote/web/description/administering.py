@@ -29,19 +29,27 @@ class SignedInUser(BaseModel):
     roles: list[str]
 
 
+class SignInProvider(BaseModel):
+    """The OpenID provider by which people sign in."""
+
+    name: str
+
+
 class Session(BaseModel):
     """Who is signed in, and what may be done. `user` is null for nobody, and where nobody signs in."""
 
     authentication: Literal["none", "local"]
+    provider: SignInProvider | None
     user: SignedInUser | None
     rights: list[Right]
     expires_at: str | None
 
 
 class Ended(BaseModel):
-    """How many sessions ended."""
+    """How many sessions ended, and where a browser goes on, if the session at the OpenID provider is to end too."""
 
     ended: int
+    continue_at: str | None = None
 
 
 class Renewed(BaseModel):

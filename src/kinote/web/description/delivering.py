@@ -100,6 +100,32 @@ class Notice(BaseModel):
     since: str
 
 
+class NamedUid(BaseModel):
+    """A UID of the standard with its name."""
+
+    uid: str
+    name: str
+
+
+class AcceptedByDestination(BaseModel):
+    """What a destination accepts, as it says when it is proposed."""
+
+    classes: list[NamedUid]
+    transfer_syntaxes: list[NamedUid]
+    transfer_syntaxes_of: str
+    queries: bool
+    commitment: bool
+
+
+class TestedDestination(BaseModel):
+    """Whether a destination answers, and what it accepts; null where it does not say."""
+
+    answers: bool
+    sentence: str
+    milliseconds: int
+    accepted: AcceptedByDestination | None
+
+
 class NumberTold(BaseModel):
     """How many objects the receiver is owed no more."""
 
@@ -119,6 +145,7 @@ DELIVERING: dict[tuple[str, str], Any] = {
     ("post", f"{_DELIVERY}/retry"): Delivery,
     ("post", f"{_DELIVERY}/priority"): Delivery,
     ("post", f"{_DELIVERY}/acknowledge"): Delivery,
+    ("post", "/api/v1/destinations/{destination_id}/test"): TestedDestination,
     ("get", "/api/v1/notices"): Page[Notice],
     ("post", "/api/v1/notices/told"): NumberTold,
 }

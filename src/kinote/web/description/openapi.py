@@ -74,10 +74,14 @@ _MAY_BE_MISSING = ("/api/v1/identity",)
 #: Answers that are no JSON.
 _FILES = (
     "/api/v1/notes/{note_id}/rendered",
+    "/api/v1/studies/{study}/rendered",
     "/api/v1/held/{held_id}/file",
     "/api/v1/held/{held_id}/rendered",
     "/api/v1/held/{held_id}/first/rendered",
 )
+
+#: Requests of browsers, which are sent on.
+_SENT_ON = ("/api/v1/session/openid", "/api/v1/session/openid/callback")
 
 #: Answers that come in lines, while the work is done.
 _LINES = (
@@ -113,6 +117,9 @@ def _described(api: dict[str, Any]) -> dict[str, Any]:
 
 def _answers(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     responses = operation["responses"]
+    if path in _SENT_ON:
+        responses["303"] = {"description": "Where the browser goes on (`Location`)."}
+        return
     written = next(status for status in responses if status.startswith("2"))
     status = _STATUS.get((method, path), written)
     answer = responses[status] = responses.pop(written)
@@ -152,6 +159,8 @@ def _problems(method: str, path: str, operation: dict[str, Any]) -> None:
         statuses.add(406)
     if "accept" in parameters or path.endswith("/changes"):
         statuses.add(406)
+    if path in _SENT_ON:
+        statuses.add(409)
     if method != "get":
         statuses |= {404, 409, 413, 415}
     if "if-match" in parameters:

@@ -82,6 +82,7 @@ from kinote.catalog.schema.tables.sign_in import (
     api_token,
     audit_chunk,
     audit_entry,
+    openid_identity,
     sign_in_session,
     user_account,
 )
@@ -157,6 +158,7 @@ __all__ = [
     "note_reference",
     "note_study",
     "note_version",
+    "openid_identity",
     "outgoing_delivery",
     "owed_availability",
     "owed_removal",

@@ -44,6 +44,10 @@ outgoing_delivery = Table(
     matched("ended_at"),
     # Its manifest has no instance with a greater key: what comes later goes with another delivery.
     Column("horizon", Key),
+    # Up to which object of its manifest (rank, instance) a worker may have sent what has no outcome yet. NULL where
+    # all that was sent is written.
+    Column("in_hand_rank", Integer),
+    Column("in_hand_instance", Key),
     # How many objects its manifest has, and how many of them stand how.
     Column("manifest", Integer, nullable=False, server_default="0"),
     Column("acknowledged", Integer, nullable=False, server_default="0"),

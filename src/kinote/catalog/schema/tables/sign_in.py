@@ -36,9 +36,27 @@ sign_in_session = Table(
     Column("address", Text, nullable=False, server_default=""),
     Column("begun_at", Text, nullable=False),
     matched("expires_at"),
+    # Of a session by an OpenID provider: its tokens, which only the cookie opens; until when they hold; when they are
+    # renewed; and until when a server is asking for newer ones.
+    Column("provider_tokens", Text, nullable=False, server_default=""),
+    Column("fresh_until", Text, nullable=False, server_default=""),
+    Column("renew_at", Text, nullable=False, server_default=""),
+    Column("renewing_until", Text, nullable=False, server_default=""),
     Index("sign_in_session_by_digest", "digest", unique=True),
     Index("sign_in_session_by_account", "account"),
     Index("sign_in_session_by_expiry", "expires_at"),
+)
+
+#: Whom the users of OpenID providers are there: by issuer and subject, which never change.
+openid_identity = Table(
+    "openid_identity",
+    metadata,
+    key(),
+    Column("issuer", Matched, nullable=False),
+    Column("subject", Matched, nullable=False),
+    to("account", "user_account.id", nullable=False),
+    Index("openid_identity_by_subject", "issuer", "subject", unique=True),
+    Index("openid_identity_by_account", "account"),
 )
 
 #: Tokens by which programs sign in. Rows stay when a token is revoked or has expired.

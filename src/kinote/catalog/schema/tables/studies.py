@@ -22,6 +22,12 @@ patient = Table(
         sqlite_where=text("patient_id <> ''"),
         postgresql_where=text("patient_id <> ''"),
     ),
+    Index(
+        "patient_merged",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
 )
 
 study = Table(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import as_file, files
 from itertools import groupby
@@ -101,6 +102,9 @@ _SCRIPTS: tuple[tuple[int, str], ...] = (
 _BEGINNINGS = [first for first, _ in _SCRIPTS]
 
 _FROM_THE_RIGHT = frozenset({"Arabic", "Hebrew"})
+#: Numbers, also with Arabic digits, as they stand in a reversed text.
+_NUMBERS = re.compile(r"\d+(?:[.,:/]\d+)*")
+
 _NEED_RAQM = _FROM_THE_RIGHT | {"Bengali", "Devanagari", "Khmer", "Myanmar", "Tamil", "Telugu"}
 
 #: Letters after which a line may end, without a space: of Thai, Lao, Burmese, Khmer, Chinese, Japanese and Korean.
@@ -132,19 +136,45 @@ def draw_text(
     language: str = "",
 ) -> None:
     """Draw one line, from its upper left corner on. A letter without a font is drawn as a box."""
-    runs = list(_runs(text, language))
-    if runs and runs[0][0] in _FROM_THE_RIGHT:
-        runs.reverse()
     across, down = place
     # Fonts of different heights stand on one line.
     baseline = down + size
+    for part in laid_out(text, size, language):
+        if isinstance(part.font, ImageFont.FreeTypeFont):
+            draw.text((across + part.across, baseline), part.text, fill, part.font, anchor="ls")
+        else:
+            draw.text((across + part.across, down), part.text, fill, part.font)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a line that is drawn with one font; `across` and `width` are in pixels from the line's left end."""
+
+    font: Font
+    text: str
+    across: float
+    width: float
+    is_from_the_right: bool
+
+    @property
+    def as_seen(self) -> str:
+        """The letters in the order in which they are seen from left to right; numbers always run to the right."""
+        if not self.is_from_the_right:
+            return self.text
+        return _NUMBERS.sub(lambda found: found.group()[::-1], self.text[::-1])
+
+
+def laid_out(text: str, size: int, language: str = "") -> Iterator[Part]:
+    """Yield the parts of a line from left to right."""
+    runs = list(_runs(text, language))
+    if runs and runs[0][0] in _FROM_THE_RIGHT:
+        runs.reverse()
+    across = 0.0
     for name, part in runs:
         used = font(name, size)
-        if isinstance(used, ImageFont.FreeTypeFont):
-            draw.text((across, baseline), part, fill, used, anchor="ls")
-        else:
-            draw.text((across, down), part, fill, used)
-        across += used.getlength(part)
+        wide = used.getlength(part)
+        yield Part(used, part, across, wide, name in _FROM_THE_RIGHT)
+        across += wide
 
 
 def wrapped(text: str, room: float, size: int, most: int, language: str = "") -> list[str]:

@@ -53,7 +53,8 @@ class PasswordChange(BaseModel):
 @router.get("/session", summary="Who is signed in")
 async def get_session(request: Request) -> Response:
     """The signed-in user with its rights; `user` is null for nobody. `authentication` is `none` where nobody needs to
-    sign in: then everybody has all rights."""
+    sign in: then everybody has all rights. `provider` names the OpenID provider by which people sign in too, by
+    `GET /api/v1/session/openid`; null if there is none."""
     rooms = rooms_of(request)
     actor = actor_of(request)
     rights = [str(right) for right in Right if rooms.policy.allowed(actor, right)]
@@ -61,6 +62,7 @@ async def get_session(request: Request) -> Response:
     return _answer(
         {
             "authentication": "none" if rooms.sign_in is None else "local",
+            "provider": _provider(rooms),
             "user": None if signed_in is None else _user(signed_in),
             "rights": rights,
             "expires_at": None if signed_in is None else signed_in.expires_at,
@@ -97,20 +99,21 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
         token, expires_at = begin_session(
             transaction, user.id, claimed.address, rooms.clock(), door.session_lasts
         )
-        _record(rooms, transaction, AuditEvent.SIGN_IN, user.login, claimed.address)
+        record_session(rooms, transaction, AuditEvent.SIGN_IN, user.login, claimed.address)
         return user, token, expires_at
 
     user, token, expires_at = await changed(rooms, work)
     response = _answer(
         {
             "authentication": "local",
+            "provider": _provider(rooms),
             "user": _user_of(user),
             "rights": [str(right) for right in Right if right in user.rights],
             "expires_at": expires_at,
         },
         status=201,
     )
-    _set_cookie(request, response, token, round(door.session_lasts.total_seconds()))
+    set_session_cookie(request, response, token, round(door.session_lasts.total_seconds()))
     return response
 
 
@@ -121,7 +124,11 @@ async def sign_out(
         bool, Query(description="End all sessions of the user, in other browsers too.")
     ] = False,
 ) -> Response:
-    """End the session. It is no error if there is none any more."""
+    """End the session. It is no error if there is none any more.
+
+    `continue_at`, if the answer has it, is where a browser has to go on, so that the session at the OpenID provider
+    ends too.
+    """
     rooms = rooms_of(request)
     _sign_in(rooms)
     signed_in = signed_in_of(request)
@@ -133,13 +140,16 @@ async def sign_out(
         ended = end_session(transaction, token) if token is not None else 0
         if everywhere:
             ended += end_sessions_of(transaction, leaving.account)
-        _record(rooms, transaction, AuditEvent.SIGN_OUT, leaving.login, actor_of(request).address, ended)
+        record_session(
+            rooms, transaction, AuditEvent.SIGN_OUT, leaving.login, actor_of(request).address, ended
+        )
         return ended
 
+    onward = "" if signed_in is None or token is None else await _end_at_provider(rooms, request, token)
     # Who has no session, or makes one up, writes nothing and wakes nobody.
     ended = 0 if signed_in is None else await changed(rooms, partial(work, leaving=signed_in))
-    response = _answer({"ended": ended})
-    _set_cookie(request, response, "", 0)
+    response = _answer({"ended": ended, **({"continue_at": onward} if onward else {})})
+    set_session_cookie(request, response, "", 0)
     return response
 
 
@@ -169,13 +179,27 @@ async def change_password(request: Request, body: PasswordChange) -> Response:
             transaction, signed_in.account, address, rooms.clock(), door.session_lasts
         )
         end_sessions_of(transaction, signed_in.account, but=token)
-        _record(rooms, transaction, AuditEvent.USERS_CHANGED, signed_in.login, address)
+        record_session(rooms, transaction, AuditEvent.USERS_CHANGED, signed_in.login, address)
         return token, expires_at
 
     token, expires_at = await changed(rooms, work)
     response = _answer({"expires_at": expires_at})
-    _set_cookie(request, response, token, round(door.session_lasts.total_seconds()))
+    set_session_cookie(request, response, token, round(door.session_lasts.total_seconds()))
     return response
+
+
+async def _end_at_provider(rooms: Rooms, request: Request, token: str) -> str:
+    openid = rooms.openid
+    if openid is None:
+        return ""
+    own = f"{request.scope['scheme']}://{request.headers['Host']}/"
+    return await to_thread.run_sync(
+        lambda: openid.sessions.end_address(token, own), limiter=rooms.threads.provider
+    )
+
+
+def _provider(rooms: Rooms) -> dict[str, str] | None:
+    return None if rooms.openid is None else {"name": rooms.openid.provider.options.name}
 
 
 def _sign_in(rooms: Rooms) -> SignIn:
@@ -186,7 +210,8 @@ def _sign_in(rooms: Rooms) -> SignIn:
     return rooms.sign_in
 
 
-def _set_cookie(request: Request, response: Response, token: str, seconds: int) -> None:
+def set_session_cookie(request: Request, response: Response, token: str, seconds: int) -> None:
+    """Have a browser keep the token of a session; an empty one is forgotten."""
     is_secure = request.scope.get("scheme") == "https"
     response.set_cookie(
         SECURE_COOKIE if is_secure else COOKIE,
@@ -211,9 +236,18 @@ def _user_of(user: User) -> dict[str, Any]:
     return {"login": user.login, "name": user.full_name, "roles": list(user.roles)}
 
 
-def _record(
-    rooms: Rooms, transaction: Connection, event: AuditEvent, login: str, address: str, sessions: int = 1
+def record_session(
+    rooms: Rooms,
+    transaction: Connection,
+    event: AuditEvent,
+    login: str,
+    address: str,
+    sessions: int = 1,
+    *,
+    by: str = "",
 ) -> None:
+    """Write down that sessions began or ended; `by` is the provider of a user of another house."""
     if rooms.trail is not None:
         actor = Actor(ActorKind.PERSON, login, address)
-        rooms.trail.write(transaction, [Entry(event, actor, detail={"sessions": sessions})], rooms.clock())
+        detail: dict[str, str | int] = {"sessions": sessions, **({"provider": by} if by else {})}
+        rooms.trail.write(transaction, [Entry(event, actor, detail=detail)], rooms.clock())

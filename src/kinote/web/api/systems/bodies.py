@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from kinote.peers.checks import LONGEST_ADDRESS, MOST
-from kinote.peers.destination import Content, WantedDestination, policy_of
+from kinote.peers.destination import Content, WantedDestination, WithoutNotes, policy_of
 from kinote.peers.entities import ServiceName
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
 from kinote.web.api.keys import LARGEST
@@ -138,6 +138,14 @@ class PolicyBody(BaseModel):
     downtime_why: Annotated[str, Field(max_length=200)] = Field("", description="Why it is.")
     queried: bool = Field(
         True, strict=True, description="Whether it is asked after a delivery which of its objects it has."
+    )
+    pulled: Content = Field(
+        Content.ALL,
+        description="What its peer gets of whole studies and patients that it retrieves by C-MOVE or C-GET; only by "
+        "`dimse`.",
+    )
+    pulled_without_notes: WithoutNotes = Field(
+        WithoutNotes.ALL, description="What it gets of a study that has nothing of that: `all` or `nothing`."
     )
 
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from kinote.catalog.known_systems import peer_rows
+from kinote.dicom.dictionary import sop_classes, transfer_syntaxes
+from kinote.dimse.errors import DimseError
 from kinote.peers import destination_acts as acts
+from kinote.peers.accepting import Accepted
 from kinote.peers.destination import Destination
-from kinote.web.api.idempotency import AskedAct
+from kinote.peers.peer import EndpointKind, endpoint_of
+from kinote.web.api.idempotency import Answered, AskedAct
 from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.api.systems.bodies import DestinationBody
 from kinote.web.api.versions import IfMatch, expected_version, required_version
 from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.problems import ConflictError
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["destinations"], route_class=PermittedAPIRoute)
@@ -102,6 +109,50 @@ async def remove_destination(destination_id: Key, act: AskedAct, if_match: IfMat
         )
 
     return (await act.do(work, now)).response
+
+
+@router.post("/destinations/{destination_id}/test", summary="See what a destination accepts")
+async def test_destination(request: Request, destination_id: Key, act: AskedAct) -> Response:
+    """Call it, as `POST peers/{peer_id}/echo` does. A DIMSE endpoint is then proposed everything: `accepted` says which
+    storage classes and transfer syntaxes it takes, and whether it answers queries and requests for storage commitment.
+
+    Nothing is stored there. `accepted` is null where it does not say.
+    """
+    rooms = rooms_of(request)
+    now = act.now()
+
+    def called() -> Answered:
+        earlier = act.earlier(now)
+        if earlier is not None:
+            return earlier
+        with rooms.catalog.read() as connection:
+            to = acts.destination(connection, destination_id)
+            if to.has_ended:
+                raise ConflictError(f"The destination {to.name!r} can be called no more. {to.hindrance}")
+            row = peer_rows.endpoint_row(connection, to.endpoint)
+        assert row is not None
+        endpoint = endpoint_of(row)
+        found = {**asdict(rooms.probe(to.name, endpoint)), "accepted": None}
+        if found["answers"] and endpoint.kind is EndpointKind.DIMSE:
+            try:
+                found["accepted"] = _accepted(rooms.accepted_by(endpoint))
+            except DimseError as error:
+                found["sentence"] = f"{found['sentence']} It does not say what it accepts: {error}."
+        return rooms.catalog.write(act.once(lambda transaction: answer(found), now))
+
+    return (await to_thread.run_sync(called, limiter=rooms.threads.calls)).response
+
+
+def _accepted(found: Accepted) -> dict[str, Any]:
+    return {
+        "classes": [{"uid": uid, "name": sop_classes.name(uid)} for uid in found.classes],
+        "transfer_syntaxes": [
+            {"uid": uid, "name": transfer_syntaxes.lookup(uid).name} for uid in found.transfer_syntaxes
+        ],
+        "transfer_syntaxes_of": found.syntaxes_of,
+        "queries": found.queries,
+        "commitment": found.commitment,
+    }
 
 
 def _one(destination: Destination, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

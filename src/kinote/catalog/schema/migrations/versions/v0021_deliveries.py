@@ -50,6 +50,8 @@ def upgrade() -> None:
         _matched("moved_at"),
         _matched("ended_at"),
         sa.Column("horizon", KEY, nullable=True),
+        sa.Column("in_hand_rank", sa.Integer(), nullable=True),
+        sa.Column("in_hand_instance", KEY, nullable=True),
         *(_number(name, "0") for name in ("manifest", "acknowledged", "failed", "refused", "skipped")),
         sa.Column("committed", sa.Integer(), nullable=True),
         sa.Column("found", sa.Integer(), nullable=True),

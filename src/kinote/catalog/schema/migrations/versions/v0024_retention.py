@@ -46,6 +46,8 @@ def upgrade() -> None:
 
 
 def _make_holds() -> None:
+    # Holds on patients cover those merged into them.
+    _index("patient_merged", "patient", ["merged_into"], "merged_into IS NOT NULL")
     op.create_table(
         "hold",
         sa.Column("id", KEY, nullable=False),
