@@ -22,6 +22,7 @@ import { RemovedPage } from "./operations/removed-page";
 import { RoutesPage } from "./operations/routes-page";
 import { WithdrawalsPage } from "./records/withdrawals-page";
 import { Link, type Route, routeOf, useAddress } from "./router";
+import { RetentionPage } from "./retention/retention-page";
 import { ExpiredDialog } from "./session/expired-dialog";
 import { SignInPage } from "./session/sign-in-page";
 import { UserBar } from "./session/user-bar";
@@ -40,6 +41,7 @@ const LINKS = [
   { page: "backups", href: "/backups", text: "Backups", right: "observe" },
   { page: "deliveries", href: "/deliveries", text: "Deliveries", right: "deliver" },
   { page: "routes", href: "/routes", text: "Routes", right: "observe" },
+  { page: "retention", href: "/retention", text: "Retention", right: "observe" },
   { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
   { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
   { page: "explain", href: "/explain", text: "Explain", right: "examine" },
@@ -133,6 +135,8 @@ function Page({ route, address }: { route: Route; address: URL }) {
       return <DeliveriesPage query={address.searchParams} />;
     case "routes":
       return <RoutesPage query={address.searchParams} />;
+    case "retention":
+      return <RetentionPage query={address.searchParams} />;
     case "jobs":
       return <JobsPage query={address.searchParams} />;
     case "alerts":

@@ -8,6 +8,7 @@ import "./styles/studies.css";
 import "./styles/study.css";
 import "./styles/notes.css";
 import "./styles/operations.css";
+import "./styles/retention.css";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no element with the id root");

@@ -54,6 +54,7 @@ const OPERATIONS = [
   "backups",
   "deliveries",
   "routes",
+  "retention",
   "jobs",
   "alerts",
   "explain",

@@ -84,13 +84,14 @@ class CacheKeeper:
         # What was evicted or came in the last seconds is counted before more goes.
         UnitCounter(self._catalog, self._clock).catch_up()
         with self._catalog.read() as connection:
-            wanted = to_free(
-                stored.rules.bounds, cached_bytes(connection), volume, arrivals(connection, now), now
-            )
+            cached, expected = cached_bytes(connection), arrivals(connection, now)
+            wanted = to_free(stored.rules.bounds, cached, volume, expected, now)
             if not wanted:
                 return _LOOK_AGAIN
             made = make_plan(connection, stored, wanted=wanted, now=now)
-        done = self._do(made, stored, now)
+        left = Volume(volume.free + made.frees, volume.total)
+        is_beyond = to_free(stored.rules.bounds, cached - made.frees, left, expected, now) > 0
+        done = self._do(made, stored, now, is_beyond=is_beyond)
         return _SOON if done.evicted else _LOOK_AGAIN
 
     def close(self) -> None:
@@ -103,7 +104,7 @@ class CacheKeeper:
         except (SQLAlchemyError, CommitInDoubtError):
             log.warning("That retention has ended here could not be written down", exc_info=True)
 
-    def _do(self, made: MadePlan, stored: StoredRules, now: datetime) -> CarriedOut:
+    def _do(self, made: MadePlan, stored: StoredRules, now: datetime, *, is_beyond: bool) -> CarriedOut:
         def keep(transaction: Connection) -> Plan:
             return keep_plan(transaction, made, stored, by=KINOTE, now=now)
 
@@ -112,7 +113,7 @@ class CacheKeeper:
         if stored.rules.mode is Mode.ON and made.items:
             done = carry_out(self._catalog, plan.id, self._clock, by=KINOTE)
             self._remove_evicted()
-        lacks = Shortfall(plan.id, made.wanted, made.frees) if made.frees < made.wanted else None
+        lacks = Shortfall(plan.id, made.wanted, made.frees) if is_beyond else None
         self._catalog.submit(partial(write_shortfall, found=lacks), background=True).result()
         if lacks is not None:
             log.error(

@@ -16,6 +16,7 @@ const SEVERITIES: Record<Alert["severity"], string> = { error: "badge-error", wa
 const WHERE: Record<string, string> = {
   ARCHIVE_SUSPENDED: "/routes?view=archives",
   BACKUP_TOO_OLD: "/backups",
+  CACHE_FULL_OF_WHAT_MUST_STAY: "/retention?view=rules",
   DELIVERIES_DIFFER: "/deliveries?state=failed",
   DELIVERIES_FAILED: "/deliveries?state=failed",
   JOBS_DEAD: "/jobs?state=dead",

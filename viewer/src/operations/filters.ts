@@ -31,3 +31,4 @@ export const ALERT_FILTER = addressOf<AlertFilter>("/alerts", { state: "open" })
 export const REJECTION_FILTER = addressOf<RejectionFilter>("/rejections", { state: "waiting" });
 export const PURGE_VIEW = addressOf<{ view: string; days: string }>("/purges", { view: "planned", days: "30" });
 export const ROUTING_VIEW = addressOf<{ view: string }>("/routes", { view: "routes" });
+export const RETENTION_VIEW = addressOf<{ view: string }>("/retention", { view: "cache" });

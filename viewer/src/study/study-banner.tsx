@@ -1,5 +1,6 @@
 import type { Study } from "../api/contract";
 import { Link } from "../router";
+import { HoldStudy } from "../retention/hold-study";
 import { ageAt, clock, day, personName } from "../model/when";
 
 /** Whose study this is. */
@@ -20,6 +21,7 @@ export function StudyBanner({ study }: { study: Study }) {
       <h1 data-testid="patient-name">{personName(study.patient_name) || "No name"}</h1>
       <span className="quiet">{facts.join(" · ")}</span>
       <span className="banner-study">{about.join(" · ")}</span>
+      <HoldStudy study={study.study_instance_uid} />
       {study.patient_conflict && (
         <p className="banner-conflict" role="alert" data-testid="patient-conflict">
           {study.patient_conflict.sentence} <Link href="/held">Held copies</Link>

@@ -107,7 +107,10 @@ def _unit(counted: Mapping[str, Any], of: Any, used_at: str) -> Unit:
         received_at=counted["received_at"],
         used_at=used_at,
         sent_at=counted["sent_at"],
-        **{name: parted(counted[name]) for name in ("modalities", "classes", "callers", "titles")},
+        modalities=parted(counted["modalities"]),
+        classes=parted(counted["classes"]),
+        callers=parted(counted["callers"]),
+        titles=parted(counted["titles"]),
     )
 
 
