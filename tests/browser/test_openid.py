@@ -83,8 +83,11 @@ def test_signing_in_by_the_provider_and_marking_while_keys_change(
     page.get_by_test_id("draft-description").fill("Over the end of a session")
     provider.ask("refuse")
     page.wait_for_timeout(2 * SHORT * 1000)
-    page.get_by_test_id("draft-save").click()
-    expect(page.get_by_test_id("expired-dialog")).to_be_visible()
+    dialog = page.get_by_test_id("expired-dialog")
+    # Whatever the page asks for first notices it.
+    if dialog.count() == 0:
+        page.get_by_test_id("draft-save").click()
+    expect(dialog).to_be_visible()
     page.screenshot(path=tmp_path / "expired.png")
     page.get_by_test_id("sign-in-by-provider").click()
     expect(page.get_by_test_id("draft-description")).to_have_value("Over the end of a session")

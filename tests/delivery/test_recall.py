@@ -42,6 +42,7 @@ from kinote.peers.peer import Endpoint
 from kinote.peers.refusals import NotManagedHereError
 from kinote.storage.local import local_stores
 from kinote.storage.read_in_place import FIRST_IN_PLACE
+from kinote.telemetry.registry import REGISTRY
 from tests.actors import ORIGIN, ROE
 from tests.clock import clock
 from tests.peers.wanted import added, changed, dimse, removed
@@ -329,6 +330,21 @@ def test_a_proof_says_what_the_archive_changes(
     assert archived.proof is Proof.REFUSED
     assert archived.proof_report["sentence"] == report["sentence"]
     assert keeper.evict().instances == []
+
+
+def recalls(outcome: str) -> float:
+    return REGISTRY.get_sample_value("kinote_recalls_total", {"outcome": outcome}) or 0.0
+
+
+def test_recalls_are_counted_by_outcome(keeper: Keeper, holder: Holder) -> None:
+    before = recalls("here"), recalls("failed")
+    keeper.proved()
+    keeper.evict()
+    keeper.read(FIRST)
+    holder.objects.clear()
+    with pytest.raises(RecallFailedError):
+        keeper.read(SECOND)
+    assert (recalls("here"), recalls("failed")) == (before[0] + 1, before[1] + 1)
 
 
 def test_an_archive_that_has_lost_it_or_is_away_is_said(keeper: Keeper, holder: Holder) -> None:

@@ -16,6 +16,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import Counter
 from sqlalchemy import Connection, select
 
 from kinote.catalog.instances.received_values import received_values
@@ -41,11 +42,14 @@ from kinote.security.actors import Actor, ActorKind
 from kinote.security.origins import Interface, Origin
 from kinote.storage.digests import digesting
 from kinote.telemetry.clock import Clock
+from kinote.telemetry.registry import REGISTRY
 
 log = logging.getLogger(__name__)
 
 #: Recalls from one archive at the same time.
 _AT_ONCE = 4
+
+_RECALLS = Counter("kinote_recalls", "Recalls from an archive, by outcome.", ["outcome"], registry=REGISTRY)
 
 _ENDING = "The server is ending. Try again."
 
@@ -141,6 +145,7 @@ class Recaller:
             for archive, endpoint in sought.archives:
                 try:
                     self._recall_from(archive, endpoint, sought)
+                    _RECALLS.labels("here").inc()
                     return ""
                 except (NotFetchedError, DimseError, OSError) as error:
                     faults.append(f"{archive.name}: {str(error).rstrip('.')}.")
@@ -152,8 +157,10 @@ class Recaller:
                             "reason": str(error),
                         },
                     )
+            _RECALLS.labels("failed").inc()
             return " ".join(faults)
         except Exception:
+            _RECALLS.labels("failed").inc()
             log.exception("A recall failed")
             return "The recall failed; see the server's log."
         finally:

@@ -47,6 +47,7 @@ _STYLE = (
     "div.picture{display:inline-block;vertical-align:top;width:20em;margin:0 1em 1em 0;page-break-inside:avoid}"
     "div.picture img{max-width:100%;background:#000;display:block}div.none{background:#eee;padding:4em 1em}"
     "table{border-collapse:collapse}td,th{text-align:left;padding:.2em 1em .2em 0;vertical-align:top}"
+    "td.date{white-space:nowrap}"
     "p.missing{background:#fff2cc;padding:.5em}"
 )
 
@@ -284,7 +285,7 @@ def _index(
 ) -> bytes:
     rows = "".join(
         f'<tr><td dir="auto">{escape(_patient(facts))}</td>'
-        f"<td>{escape(written_date(facts.study_date))}</td>"
+        f'<td class="date">{escape(written_date(facts.study_date))}</td>'
         f'<td dir="auto"><a href="{_FOLDER}/{page}">{escape(facts.description or "Study")}</a></td>'
         f"<td>{objects}</td><td>{notes}</td></tr>"
         for page, facts, objects, notes in links
