@@ -163,6 +163,10 @@ class Month:
         placed = self.catalog.write(lambda transaction: place(transaction, wanted, by=ROE, now=self.now))
         self.holds.append(placed.id)
 
+    def release(self) -> None:
+        key = self.holds.pop()
+        self.catalog.write(lambda transaction: end(transaction, key, "Settled", by=ROE, now=self.now))
+
     def recall(self) -> None:
         """One of the evicted images comes back, as it was."""
         with self.catalog.read() as connection:
@@ -242,10 +246,7 @@ def test_law_9_a_month_of_retention_loses_nothing_and_keeps_its_bounds(month: Mo
         if day % 31 == 5:
             month.hold()
         if day % 31 == 20:
-            key = month.holds.pop()
-            month.catalog.write(
-                lambda transaction, key=key: end(transaction, key, "Settled", by=ROE, now=month.now)
-            )
+            month.release()
         month.keep()
         with month.catalog.read() as connection:
             told.append(shortfall(connection) is not None)
