@@ -10,6 +10,14 @@ from pydicom.datadict import keyword_for_tag
 
 from kinote.dicom.dictionary import sop_classes
 
+#: Transfer syntaxes of PS3.6 table A-1 that pydicom's dictionary lacks. Other packages may have added them to it.
+_LATER_SYNTAXES = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -38,8 +46,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([*lines, *(_row(cells) for cells in rows)])
 
 
+def transfer_syntax_names() -> dict[str, str]:
+    """Return the names of the transfer syntaxes of PS3.6 by UID."""
+    known = {uid: name for uid, (name, kind, *_) in UID_dictionary.items() if kind == "Transfer Syntax"}
+    return dict(sorted({**known, **_LATER_SYNTAXES}.items()))
+
+
 def uid_name(uid: str) -> str:
     """Return the name that PS3.6 has for a UID, else the UID."""
+    if uid in _LATER_SYNTAXES:
+        return _LATER_SYNTAXES[uid]
     known = UID_dictionary.get(uid)
     return known[0] if known else sop_classes.name(uid)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydicom._uid_dict import UID_dictionary
-
 from kinote.catalog.columns.attributes import PATIENT_ATTRIBUTES, SERIES_ATTRIBUTES, STUDY_ATTRIBUTES
 from kinote.catalog.queries.matching_keys import MATCHED, Level
-from kinote.conformance.markdown import Section, attribute, table, uid_name, yes
+from kinote.conformance.markdown import Section, attribute, table, transfer_syntax_names, uid_name, yes
 from kinote.conformance.services import USED, Operation, provided, stored_classes
 from kinote.conformance.statuses import ANSWERED, RECEIVED
 from kinote.decoding.frame_decoder import can_decode
@@ -61,9 +59,7 @@ def classes() -> str:
 def syntaxes() -> str:
     """Return the table of transfer syntaxes of stored objects."""
     rows = []
-    for uid, (name, kind, *_) in sorted(UID_dictionary.items()):
-        if kind != "Transfer Syntax":
-            continue
+    for uid, name in transfer_syntax_names().items():
         syntax = transfer_syntaxes.lookup(uid)
         rows.append((name, f"`{uid}`", yes(can_decode(syntax))))
     return table(("transfer syntax", "UID", "frames are decoded"), rows)
