@@ -3,7 +3,7 @@ import { cacheNow } from "../api/retention";
 import { bytes, plural } from "../model/when";
 import { ProblemNotice } from "../parts/problem-notice";
 import { ArrivalsChart } from "./arrivals-chart";
-import type { ViewProps } from "./retention-page";
+import type { ViewProps } from "./view-props";
 import { useRead } from "./use-read";
 
 /** How full the cache is, what arrives, and when the volume is full. */

@@ -8,7 +8,7 @@ import { moment, plural } from "../model/when";
 import { useAnnounce } from "../parts/announcer";
 import { useAct } from "../parts/use-act";
 import { Link, studyAddress } from "../router";
-import type { ViewProps } from "./retention-page";
+import type { ViewProps } from "./view-props";
 
 /** What keeps bytes from being removed, who has placed it, and why. */
 export function HoldsView({ bar }: ViewProps) {

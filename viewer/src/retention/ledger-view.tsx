@@ -3,7 +3,7 @@ import { ListPage } from "../lists/list-page";
 import { usePages } from "../lists/use-pages";
 import { bytes, moment, plural } from "../model/when";
 import { Link } from "../router";
-import type { ViewProps } from "./retention-page";
+import type { ViewProps } from "./view-props";
 
 /** What was evicted and what was not, each with its reason. */
 export function LedgerView({ bar }: ViewProps) {

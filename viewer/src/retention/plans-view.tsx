@@ -7,7 +7,7 @@ import { bytes, moment, plural } from "../model/when";
 import { useAnnounce } from "../parts/announcer";
 import { ProblemNotice } from "../parts/problem-notice";
 import { useAct } from "../parts/use-act";
-import type { ViewProps } from "./retention-page";
+import type { ViewProps } from "./view-props";
 
 /** What would go, and by which rule. */
 export function PlansView({ bar }: ViewProps) {

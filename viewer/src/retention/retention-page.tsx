@@ -1,4 +1,3 @@
-import type { ReactNode } from "react";
 import { may } from "../api/session";
 import { RETENTION_VIEW } from "../operations/filters";
 import { Link } from "../router";
@@ -15,10 +14,6 @@ const VIEWS = [
   ["holds", "Holds", "examine", HoldsView],
   ["evictions", "Evictions", "examine", LedgerView],
 ] as const;
-
-export interface ViewProps {
-  bar: ReactNode;
-}
 
 /** What is kept in the cache, what goes from it, and why. */
 export function RetentionPage({ query }: { query: URLSearchParams }) {

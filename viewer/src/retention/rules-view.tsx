@@ -2,7 +2,7 @@ import { useEffect } from "react";
 import { type Amount, type RetentionRules, retentionRules } from "../api/retention";
 import { bytes, moment, plural } from "../model/when";
 import { ProblemNotice } from "../parts/problem-notice";
-import type { ViewProps } from "./retention-page";
+import type { ViewProps } from "./view-props";
 import { useRead } from "./use-read";
 
 const MODES = {
