@@ -40,6 +40,7 @@ _NUMBERS = {
     "commitment_id": "storage commitment",
     "transaction": "storage commitment",
     "fetch_id": "fetch",
+    "followed_id": "followed peer",
     "job_id": "job",
     "delivery_id": "delivery",
     "route_id": "route",
