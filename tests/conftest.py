@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from kinote.storage.packs.store import PackStore
 
 pytest_plugins = ["tests.databases"]
 
@@ -19,3 +24,24 @@ def test_data() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail("KINOTE_TEST_DATA does not name the folder of real DICOM files")
     pytest.skip("KINOTE_TEST_DATA does not name the folder of real DICOM files")
+
+
+@pytest.fixture(autouse=True)
+def packs_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the packs that a test has left open: all tests of a worker together may open more than it has descriptors.
+
+    Those of fixtures for several tests are opened before, and stay.
+    """
+    opened: list[PackStore] = []
+    opening = PackStore.__init__
+
+    def noted(store: PackStore, *arguments: Any, **options: Any) -> None:
+        opening(store, *arguments, **options)
+        opened.append(store)
+
+    monkeypatch.setattr(PackStore, "__init__", noted)
+    yield
+    for store in opened:
+        # A test may have taken its folder away, or broken it.
+        with suppress(Exception):
+            store.close()

@@ -62,7 +62,9 @@ def test_every_recorded_request_says_what_its_path_names(method: str, path: str)
 
 
 #: How an endpoint writes: by the act that it is asked for, or by a function of `kinote.web.recording`.
-WRITTEN = re.compile(r"\bAskedAct\b|\brecord_change\(|\brecord_begun\(|\brecorder\(|\brecord_session\(|\b_record\(")
+WRITTEN = re.compile(
+    r"\bAskedAct\b|\brecord_change\(|\brecord_begun\(|\brecorder\(|\brecord_session\(|\b_record\("
+)
 
 
 def unwritten(rooms: Rooms) -> list[str]:

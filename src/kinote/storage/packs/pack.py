@@ -18,6 +18,7 @@ import errno
 import os
 import secrets
 import struct
+import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -65,10 +66,13 @@ class Pack:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        # Once: at `close`, or when nobody has the pack any more. At the end of the process the system closes it.
+        self._closing = weakref.finalize(self, os.close, self._descriptor)
+        self._closing.atexit = False
         try:
             self._secret = self._read_secret()
         except BaseException:
-            os.close(self._descriptor)
+            self.close()
             raise
 
     @classmethod
@@ -151,7 +155,7 @@ class Pack:
         return _HEAD.pack(_THERE, length, self._check(number, length))
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        self._closing()
 
     def _read_secret(self) -> bytes:
         beginning = os.pread(self._descriptor, len(_TITLE) + _SECRET, 0)
