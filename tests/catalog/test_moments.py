@@ -137,6 +137,7 @@ clocks = st.sampled_from([time for time in TIMES[1:] if not time.endswith("60")]
 ranges = st.sampled_from(["{0}", "{0}-{1}", "{0}-", "-{1}"])
 
 
+@pytest.mark.soak
 @settings(
     max_examples=SCALE.property_examples,
     deadline=None,

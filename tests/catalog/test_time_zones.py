@@ -123,6 +123,7 @@ clocks = st.sampled_from([*TIMES[1:], "00", "2330", "1200"])
 ranges = st.sampled_from(["", "{0}", "{0}-{1}", "{0}-", "-{1}"])
 
 
+@pytest.mark.soak
 @settings(max_examples=SCALE.property_examples, deadline=None)
 @given(
     st.lists(days, min_size=2, max_size=2).map(sorted),

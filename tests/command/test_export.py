@@ -28,6 +28,9 @@ from kinote.settings.model import Settings
 from tests.command.test_peer_commands import Typed, store, typed
 from tests.web.objects import STUDY, as_file, image
 
+#: Longer under scripts/soak.
+pytestmark = pytest.mark.soak
+
 __all__ = ["store", "typed"]
 
 DATA = Path(os.environ.get("KINOTE_TEST_DATA", "/none"))

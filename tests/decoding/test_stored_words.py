@@ -17,6 +17,9 @@ from kinote.dicom.pixels.stored_words import stored_words
 from tests.decoding.generated import SYNTAXES, Generated, generated
 from tests.delivery.natively import natively
 
+#: Longer under scripts/soak.
+pytestmark = pytest.mark.soak
+
 #: Images in all.
 _NUMBER = 2000 if os.environ.get("KINOTE_SOAK") == "1" else 20 * len(SYNTAXES)
 

@@ -142,6 +142,7 @@ def test_data_sets_without_end_are_refused_in_bounded_memory(beginning: bytes, c
             scanner.feed(chunk)
 
 
+@pytest.mark.soak
 def test_pixel_data_pass_in_bounded_memory() -> None:
     size = SCALE.big_object
     chunk = bytes(MEGABYTE)

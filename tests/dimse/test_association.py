@@ -148,6 +148,7 @@ def test_a_file_that_ends_too_early_ends_the_association() -> None:
         assert "has aborted" in serving.ended[0]
 
 
+@pytest.mark.soak
 def test_memory_does_not_grow_with_a_data_set() -> None:
     """200 MB come in, and go out, in the memory of some buffers."""
     size = min(SCALE.big_object, 200 * 1024**2)

@@ -22,6 +22,9 @@ from tests.decoding.test_stored_words import words_in
 from tests.delivery.natively import natively
 from tests.interop.peers import run
 
+#: Longer under scripts/soak.
+pytestmark = pytest.mark.soak
+
 DECODERS = {
     kinds.RLE: "dcmdrle",
     kinds.JPEG_LS: "dcmdjpls",

@@ -9,6 +9,9 @@ import pytest
 
 from tests.interop.dcmtk_pictures import Compared, compared
 
+#: Longer under scripts/soak.
+pytestmark = pytest.mark.soak
+
 #: Every so many-th file of the test data is looked at; all of them in the long form.
 _STEP = 1 if os.environ.get("KINOTE_SOAK") == "1" else 8
 

@@ -219,6 +219,7 @@ ODD = st.text(
 )
 
 
+@pytest.mark.soak
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=SCALE.property_examples)
 @given(value=ODD, scheme=ODD, meaning=ODD, description=ODD, name=ODD, login=ODD)
 def test_what_is_taken_can_be_written_and_what_is_not_is_named(

@@ -84,3 +84,11 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     local = [link for link in links if "://" not in link]
     assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_soak_runs_the_long_form_of_every_test_that_has_one() -> None:
+    variable, mark = "KINOTE_" + "SOAK", "mark." + "soak"
+    files = [path for path in tracked_files() if path.name.startswith("test_") and path.suffix == ".py"]
+    long = [path for path in files if variable in text_of(path) or "import SCALE" in text_of(path)]
+    assert len(long) > 10
+    assert [path.name for path in long if mark not in text_of(path) and path != Path(__file__)] == []

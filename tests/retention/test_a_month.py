@@ -46,6 +46,9 @@ from tests.kept_bytes import kept_places
 from tests.notes.ward import flag, request
 from tests.web.objects import as_file, image
 
+#: Longer under scripts/soak.
+pytestmark = pytest.mark.soak
+
 DAYS = 120 if os.environ.get("KINOTE_SOAK") else 22
 STUDIES_A_DAY = 2
 IMAGES = 3

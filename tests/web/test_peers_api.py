@@ -199,6 +199,15 @@ def test_a_destination_is_added_read_changed_and_removed(client: httpx.Client) -
         "associations": 1,
         "rejection_notes": False,
         "availability": False,
+        "transfer_syntaxes": [],
+        "bytes_per_second": 0,
+        "hours": "",
+        "downtime_from": "",
+        "downtime_until": "",
+        "downtime_why": "",
+        "queried": True,
+        "pulled": "all",
+        "pulled_without_notes": "all",
     }
     assert (found["peer"], found["kind"], found["hindrance"]) == (
         {"id": peer["id"], "name": "Archive"},
@@ -212,7 +221,8 @@ def test_a_destination_is_added_read_changed_and_removed(client: httpx.Client) -
     assert client.get("/api/v1/destinations").json() == {"items": [found], "next": None}
     refused = client.delete(f"/api/v1/peers/{peer['id']}")
     assert problem(refused)[:2] == (409, "conflict")
-    assert problem(client.post("/api/v1/destinations", json={**wanted, "policy": {"hours": "night"}})) == (
+    at_night = {**wanted, "name": "At night", "policy": {"hours": "night"}}
+    assert problem(client.post("/api/v1/destinations", json=at_night)) == (
         422,
         "refused-content",
         {"policy.hours"},

@@ -75,6 +75,9 @@ _JPEG = "1.2.840.10008.1.2.4."
 #: HTJ2K and JPEG XL.
 _LOSSLESS = {
     "1.2.840.10008.1.2.5",
+    # Encapsulated Uncompressed, and Deflated Image Frame Compression.
+    "1.2.840.10008.1.2.1.98",
+    "1.2.840.10008.1.2.8.1",
     *(_JPEG + last for last in ("57", "70", "80", "90", "92", "201", "202", "110")),
 }
 

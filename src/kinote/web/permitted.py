@@ -6,17 +6,20 @@ Every route of the application is of a class of this file. `require_rights` sees
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from kinote.security.audit.entry import event_of_request
 from kinote.security.rights import OTHER_METHODS, Right, UnlistedError, right_of_request
 from kinote.web.actor import find_actor
+from kinote.web.plain_text import refuse_unstorable_texts
 from kinote.web.recording import NOTED, RECORDED, WHOLE_PATH, note_refusal, noting
 from kinote.web.rooms import Rooms
 
@@ -60,6 +63,18 @@ class PermittedRoute(_Permitted, Route):
 
 class PermittedAPIRoute(_Permitted, APIRoute):
     """A route of the REST API."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+        if self.body_field is None:
+            return answer
+
+        async def checked(request: Request) -> Response:
+            # The request keeps its body for whoever parses it.
+            refuse_unstorable_texts(await request.body())
+            return await answer(request)
+
+        return checked
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.begin(scope)

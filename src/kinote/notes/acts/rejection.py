@@ -201,7 +201,9 @@ def _rejection_note(
 ) -> NoteContent:
     title = act.rejection_title
     assert title is not None
-    why = reason.meaning + (f": {printable(text)}" if text else "")
+    # What is left of a text may be nothing, or begin or end with spaces.
+    said = printable(text).strip()
+    why = reason.meaning + (f": {said}" if said else "")
     name = printable(by.name).replace("\\", " ").strip()
     return NoteContent(
         title=title,

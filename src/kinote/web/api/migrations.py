@@ -20,6 +20,7 @@ from kinote.migration.reading import Format, FormatError, TableReader
 from kinote.notes.creator.making import make_some
 from kinote.notes.lists.waiting import duplicates, waiting_notes
 from kinote.web.actor import actor_of
+from kinote.web.api.keys import KeyInBody
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import BadRequestError, UnsupportedMediaTypeError
@@ -46,7 +47,7 @@ class WantedKeyObjects(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     study: Annotated[str, Field(max_length=64)] = ""
-    after: Annotated[int, Field(ge=0)] = 0
+    after: KeyInBody = 0
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
 
 
