@@ -32,15 +32,17 @@ _CHUNK = 256 * 1024
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--objects", type=int, default=3000)
-    wanted = arguments.parse_args().objects
-    with tempfile.TemporaryDirectory() as folder:
+    arguments.add_argument("--folder", type=Path, help="where the files lie meanwhile")
+    given = arguments.parse_args()
+    wanted = given.objects
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         root = Path(folder)
         whole = _files(root, wanted)
         half = _ours(root, whole[: wanted // 2])
         ours = _ours(root, whole)
         theirs = _dcmmkdir(root)
-    print(f"Kinote     {ours:6.2f} s for {wanted} objects, {ours / half:.2f} x that of half as many")
-    print(f"dcmmkdir   {theirs:6.2f} s, {theirs / ours:.1f} x ours")
+    print(f"Kinote    {ours:8.2f}  seconds for {wanted} objects, {ours / half:.2f} x that of half as many")
+    print(f"dcmmkdir  {theirs:8.2f}  seconds, {theirs / ours:.1f} x ours")
 
 
 def _files(root: Path, count: int) -> list[tuple[Member, tuple[str, ...]]]:

@@ -27,7 +27,7 @@ def test_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def packs_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def packs_are_closed() -> Iterator[None]:
     """Close the packs that a test has left open: all tests of a worker together may open more than it has descriptors.
 
     Those of fixtures for several tests are opened before, and stay.
@@ -39,8 +39,10 @@ def packs_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         opening(store, *arguments, **options)
         opened.append(store)
 
-    monkeypatch.setattr(PackStore, "__init__", noted)
-    yield
+    # By itself: what tests patch has to be undone before their folders are removed.
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(PackStore, "__init__", noted)
+        yield
     for store in opened:
         # A test may have taken its folder away, or broken it.
         with suppress(Exception):

@@ -60,6 +60,7 @@ SMALL = {
     "upkeep": ("--objects", "6", "--studies", "2", "--images", "4", "--seconds", "0.2"),
     "notes_import": ("--notes", "4", "--studies", "2"),
     "dicom_idle": ("--associations", "2", "--seconds", "0.1"),
+    "media": ("--objects", "4"),
     "decoding": ("--rounds", "1"),
 }
 #: Those that wait for a quiet machine; tests run on busy ones.
@@ -95,6 +96,7 @@ ROWS = {
     "upkeep": 3,
     "notes_import": 2,
     "dicom_idle": 8,
+    "media": 2,
     "decoding": 8,
 }
 

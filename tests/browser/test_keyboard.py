@@ -60,6 +60,8 @@ def test_another_page_is_read_from_its_beginning(page: Page) -> None:
     expect(page.get_by_test_id("study-page")).to_be_visible()
     assert focused(page) == "main"
     page.keyboard.press("Tab")
+    assert focused(page) == "hold-study"
+    page.keyboard.press("Tab")
     assert focused(page) == "series"
 
 

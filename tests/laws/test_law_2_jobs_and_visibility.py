@@ -30,7 +30,8 @@ from tests.project.sources import PACKAGE, imports_of
 TABLES = {"job", "job_event", "job_queue", "job_failed_object"}
 
 #: What rooms that decide about visibility and deletion may use of jobs: they make and cancel them, and never ask.
-MAY_BE_TOLD = {"kinote.jobs.enqueueing", "kinote.jobs.kinds"}
+#: `moments` is the clock of the database.
+MAY_BE_TOLD = {"kinote.jobs.enqueueing", "kinote.jobs.kinds", "kinote.jobs.moments"}
 
 #: Those rooms.
 DECIDING = (
@@ -49,10 +50,23 @@ DECIDING = (
 HANDLERS = {
     "delivery/availability/following.py",
     "delivery/availability/telling.py",
+    "delivery/archives/asking.py",
+    "delivery/commitment/telling.py",
+    "delivery/orders/account.py",
+    "delivery/orders/carrying_out.py",
     "intake/settling_jobs.py",
     "notes/creator/making_jobs.py",
     "notes/registrar/registering_jobs.py",
     "notes/registrar/waiting_jobs.py",
+}
+
+#: Files that say how the jobs of deliveries stand, or end deliveries whose jobs have: a delivery's state decides
+#: about no object. `opened_first` asks which documents this version could not read, so as not to read them again.
+OF_OTHER_THINGS = {
+    "delivery/orders/acts.py",
+    "delivery/orders/keeping.py",
+    "delivery/orders/lists.py",
+    "notes/registrar/opened_first.py",
 }
 
 
@@ -78,7 +92,7 @@ def asking(folder: Path) -> dict[str, set[str]]:
         name = path.relative_to(folder).as_posix()
         decides = name.startswith(tuple(f"{room}/" for room in DECIDING))
         used = {module for module, _ in imports_of(path) if module.startswith("kinote.jobs")} - MAY_BE_TOLD
-        if decides and used and name not in HANDLERS:
+        if decides and used and name not in HANDLERS | OF_OTHER_THINGS:
             found[name] = used
     return found
 
