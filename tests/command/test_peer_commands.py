@@ -118,6 +118,15 @@ def test_peers_are_managed_without_a_server(store: Typed) -> None:
         "associations": 3,
         "rejection_notes": True,
         "availability": False,
+        "transfer_syntaxes": [],
+        "bytes_per_second": 0,
+        "hours": "",
+        "downtime_from": "",
+        "downtime_until": "",
+        "downtime_why": "",
+        "queried": True,
+        "pulled": "all",
+        "pulled_without_notes": "all",
     }
     assert f"sends all, with rejection notes, to A at {address}" in typed("destinations", "show", "Out")
     assert "Out" in typed("destinations", "list")
