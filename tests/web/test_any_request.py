@@ -48,6 +48,7 @@ LIMITS = settings(
 LEFT_OUT = {
     ("get", "/api/v1/changes"),
     ("post", "/api/v1/peers/{peer_id}/echo"),
+    ("post", "/api/v1/archives/{peer_id}/recall"),
     ("post", "/api/v1/destinations/{destination_id}/test"),
 }
 

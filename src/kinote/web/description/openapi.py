@@ -161,6 +161,9 @@ def _problems(method: str, path: str, operation: dict[str, Any]) -> None:
         statuses.add(406)
     if path in _SENT_ON:
         statuses.add(409)
+    if path.endswith("/archives/{peer_id}/recall"):
+        # The archive gives something else, or nothing.
+        statuses.add(502)
     if method != "get":
         statuses |= {404, 409, 413, 415}
     if "if-match" in parameters:
