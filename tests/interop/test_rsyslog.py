@@ -22,6 +22,7 @@ from kinote.security.audit_messages.sending import AuditSending
 from kinote.security.audit_messages.syslog import SyslogError, SyslogOptions, send_group
 from tests.clock import clock
 from tests.dimse.certificates import Authority, Identity
+from tests.interop.peers import peer
 from tests.security.audit_schema import faults
 
 PERSON = Actor(ActorKind.PERSON, "rhea", "10.1.2.3")
@@ -96,8 +97,7 @@ class Rsyslog:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[Rsyslog, Authority]]:
-    if not Path("/usr/sbin/rsyslogd").exists() and shutil.which("rsyslogd") is None:
-        pytest.skip("rsyslog is not installed")
+    peer("rsyslogd")
     authority = Authority(tmp_path)
     rsyslog = Rsyslog(tmp_path, authority, authority.issue("logs"))
     rsyslog.start()
