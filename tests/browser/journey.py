@@ -12,8 +12,9 @@ SERIES = "DCM|113015"
 
 
 def open_study(page: Page, modality: str) -> None:
-    """Open the first study of a modality by the keyboard, at the first picture of its longest series."""
-    page.goto(f"/?modality={modality}")
+    """Open the first demo study of a modality by the keyboard, at the first picture of its longest series."""
+    # Other tests store studies of their own on the same server.
+    page.goto(f"/?text=DEMO&modality={modality}")
     page.get_by_test_id("study-row").first.get_by_role("link").press("Enter")
     all_series = page.get_by_test_id("series")
     expect(all_series.first).to_be_visible()
