@@ -270,6 +270,7 @@ def hold_everything(house: LivingHouse, rows: Rows) -> None:
     lying = {(row.store, row.file_key) for row in rows.instances.values() if row.file_key}
     places = house.places()
     assert lying <= places, "a row has no bytes"
-    assert places <= lying | rows.owed, "bytes have no row"
+    left = places - lying - rows.owed
+    assert not left, f"bytes have no row: {left}"
     _, breaches, _ = check_after(house.catalog, house.stores, 0, lambda store: True)
     assert breaches == []

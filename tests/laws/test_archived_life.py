@@ -1,4 +1,4 @@
-"""A life at an archive: what the acts of the random lives do when nothing comes between, and that the audit notices."""
+"""A life at an archive: deliveries, lies, commitment, eviction, recall and holds, and that the audit notices breaches."""
 
 from __future__ import annotations
 
