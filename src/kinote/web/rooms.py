@@ -53,6 +53,7 @@ class WebOptions:
     `max_json_bytes` bounds the bodies of the REST API, `max_parts` the parts of one STOW-RS request.
     `requests_per_client` are answered at once.
     `undo_window` is that of the acts that have one: for so long withdrawals can be undone before others are told.
+    `second_person` says that somebody else confirms withdrawals of whole series and studies for good.
     """
 
     allowed_hosts: tuple[str, ...] = ()
@@ -62,6 +63,7 @@ class WebOptions:
     max_parts: int = 100_000
     requests_per_client: int = DEFAULT_LIMITS.requests_per_client
     undo_window: timedelta = timedelta(0)
+    second_person: bool = False
     viewer: Path = Path(__file__).parent / "static"
 
 
