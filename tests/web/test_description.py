@@ -62,6 +62,7 @@ def known(client: httpx.Client) -> dict[str, str]:
 #: What this server has none of: each has tests of its own.
 NOT_HERE = (
     "/{rejection_id}",
+    "/{request_id}",
     "/{job_id}",
     "/{backup_id}",
     "/{decision_id}",
@@ -98,6 +99,7 @@ def test_answers_have_the_shapes_that_are_described(client: httpx.Client, known:
             "alerts",
             "arrivals/refused",
             "rejections",
+            "withdrawal-requests",
             "backups",
             "journal",
             "users",
