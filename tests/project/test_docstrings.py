@@ -17,6 +17,7 @@ from tests.project.sources import PACKAGE
 REVISED = (
     "catalog",
     "demo",
+    "delivery",
     "dicom",
     "decoding",
     "dimse",

@@ -87,7 +87,7 @@ class DicomServer:
             self._receivers.close()
 
     def alerts(self) -> list[Alert]:
-        """The alerts of the DICOM interface."""
+        """Return the alerts of the DICOM interface."""
         return self._receivers.alerts() if self._receivers is not None else []
 
     # --- called by the acceptor ------------------------------------------------------------------------

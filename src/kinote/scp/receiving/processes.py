@@ -251,7 +251,7 @@ class ReceiverProcesses:
             return self._changed.wait_for(lambda: all(place.ready for place in self._places), seconds)
 
     def alerts(self) -> list[Alert]:
-        """The alerts about those that have died and are not ready again."""
+        """Return the alerts about those that have died and are not ready again."""
         with self._changed:
             dead = sum(place.deaths > 0 and place.ready is None for place in self._places)
         if not dead:
