@@ -19,6 +19,7 @@ REVISED = (
     "demo",
     "delivery",
     "dicom",
+    "command",
     "decoding",
     "dimse",
     "holdings",
