@@ -35,6 +35,7 @@ REVISED = (
     "settings",
     "storage",
     "telemetry",
+    "web",
 )
 
 FILES = [
