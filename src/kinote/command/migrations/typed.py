@@ -41,6 +41,29 @@ def scan(
         scanning.scan(begun, folders, in_place=in_place, notes=notes, report=report, as_json=as_json)
 
 
+@migrate.command("collect")
+def collect(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of the other system's DICOM files.")],
+    output: Annotated[Path, typer.Option("--output", help="The table to write, as JSON Lines.")],
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--presentation-states",
+            help="Take presentation states with this Content Label as marks. Repeatable.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write what cannot be carried over to this file, as JSON Lines."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Collect the marks of viewers that write no key objects, as a table for `kinote notes import`."""
+    from kinote.command.migrations import collecting
+
+    collecting.collect_marks(folders, output, labels or [], report, as_json=as_json)
+
+
 @migrate.command("follow")
 def follow(
     peer: Annotated[str, typer.Argument(help="The name of the peer.")],
