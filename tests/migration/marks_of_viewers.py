@@ -44,7 +44,12 @@ def image(uid: str, marked: str | list[str] = "", **attributes: Any) -> bytes:
     if marked:
         described.FrameOfInterestDescription = marked
     described.Rows = described.Columns = 16
-    described.BitsAllocated, described.BitsStored, described.HighBit, described.PixelRepresentation = 16, 12, 11, 0
+    described.BitsAllocated, described.BitsStored, described.HighBit, described.PixelRepresentation = (
+        16,
+        12,
+        11,
+        0,
+    )
     described.SamplesPerPixel, described.PhotometricInterpretation = 1, "MONOCHROME2"
     described.PixelData = bytes(512 * int(attributes.get("NumberOfFrames", 1)))
     return written(described)
@@ -52,13 +57,15 @@ def image(uid: str, marked: str | list[str] = "", **attributes: Any) -> bytes:
 
 def osirix_report(uid: str, description: str, document: bytes, **attributes: Any) -> bytes:
     """A report that Horos writes for itself (`SRAnnotation.mm`, writeToFileAtPath)."""
-    described = instance(uid, BASIC_TEXT, Modality="SR", SeriesNumber=5004, Manufacturer="Horos", **attributes)
+    described = instance(
+        uid, BASIC_TEXT, Modality="SR", SeriesNumber=5004, Manufacturer="Horos", **attributes
+    )
     described.SeriesDescription = description
     described.EncapsulatedDocument = document + bytes(len(document) % 2)
     return written(described)
 
 
-def annotations(uid: str, study: dict[str, Any], **attributes: Any) -> bytes:
+def annotations_report(uid: str, study: dict[str, Any], **attributes: Any) -> bytes:
     """The report of a study with its key images, as a property list (`DicomStudy.m`, annotationsAsDictionary)."""
     document = plistlib.dumps(study, fmt=plistlib.FMT_XML)
     when = {"ContentDate": "20190503", "ContentTime": "140700", **attributes}
@@ -102,23 +109,34 @@ def measurement_group(tool: str, image_reference: Dataset, label: str = "") -> D
             code("112039", "DCM", "Tracking Identifier"),
             TextValue=f"Cornerstone3DTools@^0.1.0:{tool}",
         ),
-        content("HAS OBS CONTEXT", "UIDREF", code("112040", "DCM", "Tracking Unique Identifier"), UID="2.25.7"),
+        content(
+            "HAS OBS CONTEXT", "UIDREF", code("112040", "DCM", "Tracking Unique Identifier"), UID="2.25.7"
+        ),
     ]
     if label:
         finding = code("CORNERSTONEFREETEXT", "CORNERSTONEJS", label)
-        items.append(content("CONTAINS", "CODE", code("121071", "DCM", "Finding"), ConceptCodeSequence=finding))
+        items.append(
+            content("CONTAINS", "CODE", code("121071", "DCM", "Finding"), ConceptCodeSequence=finding)
+        )
     concept = code("125007", "DCM", "Measurement Group")
-    return content("CONTAINS", "CONTAINER", concept, ContinuityOfContent="SEPARATE", ContentSequence=[*items, number])
+    return content(
+        "CONTAINS", "CONTAINER", concept, ContinuityOfContent="SEPARATE", ContentSequence=[*items, number]
+    )
 
 
 def measurement_report(uid: str, groups: list[Dataset], images: list[str], observer: str) -> bytes:
     """A measurement report (TID 1500) with such groups."""
     described = instance(uid, COMPREHENSIVE_3D, ContentDate="20260301", ContentTime="091500")
-    described.ValueType, described.ConceptNameCodeSequence = "CONTAINER", code("126000", "DCM", "Imaging Report")
+    described.ValueType, described.ConceptNameCodeSequence = (
+        "CONTAINER",
+        code("126000", "DCM", "Imaging Report"),
+    )
     measurements = content(
         "CONTAINS", "CONTAINER", code("126010", "DCM", "Imaging Measurements"), ContentSequence=groups
     )
-    by = content("HAS OBS CONTEXT", "PNAME", code("121008", "DCM", "Person Observer Name"), PersonName=observer)
+    by = content(
+        "HAS OBS CONTEXT", "PNAME", code("121008", "DCM", "Person Observer Name"), PersonName=observer
+    )
     described.ContentSequence = [by, measurements]
     study, series = Dataset(), Dataset()
     series.SeriesInstanceUID = images[0].rpartition(".")[0]

@@ -74,8 +74,8 @@ def test_other_descriptions_of_frames_are_no_marks_and_are_reported(
 def test_the_newest_annotations_of_osirix_count_and_images_add_their_frames(tmp_path: Path) -> None:
     rows, account = collected(
         tmp_path,
-        a=viewers.annotations("1.2.1.9.2", key_images("1.2.1.1.1", "1.2.1.2.1"), ContentTime="150000"),
-        b=viewers.annotations("1.2.1.9.1", key_images("1.2.1.1.7")),
+        a=viewers.annotations_report("1.2.1.9.2", key_images("1.2.1.1.1", "1.2.1.2.1"), ContentTime="150000"),
+        b=viewers.annotations_report("1.2.1.9.1", key_images("1.2.1.1.7")),
         c=viewers.image("1.2.1.2.1", "2", NumberOfFrames=6),
         d=viewers.image("1.2.1.1.3", "0"),
     )
@@ -90,7 +90,9 @@ def test_the_newest_annotations_of_osirix_count_and_images_add_their_frames(tmp_
 def test_what_osirix_has_besides_is_reported(tmp_path: Path) -> None:
     rows, account = collected(
         tmp_path,
-        comments=viewers.annotations("1.2.1.9.1", key_images("1.2.1.1.1", comment="Ask", albums=["Teaching"])),
+        comments=viewers.annotations_report(
+            "1.2.1.9.1", key_images("1.2.1.1.1", comment="Ask", albums=["Teaching"])
+        ),
         regions=viewers.osirix_report("1.2.1.9.2", "OsiriX ROI SR", b"streamtyped"),
         broken=viewers.osirix_report("1.3.1.9.1", "OsiriX Annotations SR", b"<plist><dict><key>"),
         nothing=viewers.osirix_report("1.4.1.9.1", "OsiriX Annotations SR", b""),
@@ -107,7 +109,10 @@ def test_what_osirix_has_besides_is_reported(tmp_path: Path) -> None:
 def test_hostile_property_lists_are_reported_and_take_no_memory(tmp_path: Path) -> None:
     bomb = b'<!DOCTYPE p [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><plist><string>&b;</string></plist>'
     deep = b"<plist>" + b"<array>" * 50_000 + b"</array>" * 50_000 + b"</plist>"
-    odd = b"<plist><dict><key>series</key><array><string>x</string><dict><key>images</key><true/></dict></array></dict></plist>"
+    odd = (
+        b"<plist><dict><key>series</key><array><string>x</string>"
+        b"<dict><key>images</key><true/></dict></array></dict></plist>"
+    )
     files = {
         f"file{number}": viewers.osirix_report(f"1.{number}.1.9.1", "OsiriX Annotations SR", document)
         for number, document in enumerate((bomb, deep, odd), start=2)
@@ -148,7 +153,9 @@ def test_presentation_states_with_the_label_are_notes_and_no_others(tmp_path: Pa
         key=viewers.presentation_state("1.2.1.3.1", "KEY IMAGE", ["1.2.1.1.1", "1.2.1.1.2"]),
         other=viewers.presentation_state("1.2.1.3.2", "MEASUREMENT", ["1.2.1.1.1"]),
     )
-    assert of(rows, "note", "sop_instance_uid", "presentation_state_uid", "description", "author", "created") == [
+    assert of(
+        rows, "note", "sop_instance_uid", "presentation_state_uid", "description", "author", "created"
+    ) == [
         (
             "presentation state 1.2.1.3.1",
             uid,
@@ -170,7 +177,7 @@ def test_the_table_can_be_imported_and_importing_it_again_changes_nothing(
     group = viewers.measurement_group("Probe:KeyImage", viewers.reference("1.4.1.1.1"), "Knoten ä")
     for name, content in {
         "osirix": viewers.image("1.2.1.1.1", "0"),
-        "annotations": viewers.annotations("1.2.1.9.1", key_images("1.2.1.1.5")),
+        "annotations": viewers.annotations_report("1.2.1.9.1", key_images("1.2.1.1.5")),
         "report": viewers.measurement_report("1.4.1.8.1", [group], ["1.4.1.1.1"], "unknown^unknown"),
         "state": viewers.presentation_state("1.5.1.3.1", "KEY", ["1.5.1.1.1"]),
         "key object": viewers.written(viewers.instance("1.2.1.7.1", KEY_OBJECT)),

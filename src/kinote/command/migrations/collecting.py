@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -32,7 +31,7 @@ def collect_marks(
             with report.open("w", encoding="utf-8") as file:
                 for left in account.left:
                     _write(file, {"file": left.file, "sentence": left.sentence})
-        os.replace(unfinished, output)
+        unfinished.replace(output)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}.", USAGE)
     _print(account, output, report, as_json=as_json)

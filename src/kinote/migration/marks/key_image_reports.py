@@ -1,8 +1,8 @@
 """Key images of Cornerstone3D, and of viewers that are made with it, such as OHIF.
 
-Its tool KeyImage is stored as a measurement report (TID 1500): a measurement group (125007, DCM) whose tracking identifier
-(112039, DCM) ends in `:KeyImage`, with a point that means nothing, and the image below it. A label is the meaning of the
-finding (121071, DCM) or finding site with the code CORNERSTONEFREETEXT.
+Its tool KeyImage is stored as a measurement report (TID 1500): a measurement group (125007, DCM) whose tracking
+identifier (112039, DCM) ends in `:KeyImage`, with a point that means nothing, and the image below it. A label is the
+meaning of the finding (121071, DCM) or finding site with the code CORNERSTONEFREETEXT.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _place(reference: DataSet, evidence: Evidence, own_study: str) -> dict[str, 
 
 
 def _below(item: DataSet) -> Iterator[DataSet]:
-    """All content items below one, in their order. The walker has bounded their depth."""
+    """Yield all content items below one, in their order. The walker has bounded their depth."""
     waiting = list(reversed(item.items(tags.CONTENT_SEQUENCE)))
     while waiting:
         each = waiting.pop()

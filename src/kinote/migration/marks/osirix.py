@@ -1,8 +1,8 @@
 """Key images of OsiriX and Horos. They are marks without title, author or text: those of a study become one note.
 
 There are two forms. An image that is marked has the attribute Frame of Interest Description (0028,6022): `0`, or the
-marked frames of a multi-frame image, counted from 0. A study has one report of the series `OsiriX Annotations SR`, whose
-Encapsulated Document (0042,0011) is a property list of its marked images. It knows no frames. Both are written by
+marked frames of a multi-frame image, counted from 0. A study has one report of the series `OsiriX Annotations SR`. Its
+Encapsulated Document (0042,0011) is a property list of the marked images. It knows no frames. Both are written by
 `DicomImage.m`, `DicomStudy.m` and `SRAnnotation.mm` of Horos.
 """
 
@@ -16,7 +16,7 @@ from xml.parsers.expat import ExpatError
 from kinote.dicom.dictionary import sop_classes, tags
 from kinote.dicom.elements.dataset import DataSet
 from kinote.migration.marks.header import moment_of, patient_of, said
-from kinote.migration.marks.table import OF_INTEREST, Found, Row, frames_text, row
+from kinote.migration.marks.table import OF_INTEREST, Row, frames_text, row
 
 _FRAME_NUMBERS_OF_INTEREST, _FRAME_OF_INTEREST_DESCRIPTION = 0x00286020, 0x00286022
 _ENCAPSULATED_DOCUMENT = 0x00420011
@@ -83,8 +83,17 @@ class OsirixMarks:
         if description != ANNOTATIONS:
             return [f"{_OTHERS[description]} of OsiriX cannot be carried over."]
         try:
-            found = plistlib.loads((dataset.raw(_ENCAPSULATED_DOCUMENT) or b"").rstrip(b"\0"), fmt=plistlib.FMT_XML)
-        except (plistlib.InvalidFileException, ExpatError, ValueError, LookupError, TypeError, AttributeError):
+            found = plistlib.loads(
+                (dataset.raw(_ENCAPSULATED_DOCUMENT) or b"").rstrip(b"\0"), fmt=plistlib.FMT_XML
+            )
+        except (
+            plistlib.InvalidFileException,
+            ExpatError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+        ):
             return ["The annotations of OsiriX cannot be read: their property list is damaged."]
         if not isinstance(found, dict):
             return ["The annotations of OsiriX cannot be read: their property list has no study."]
@@ -94,7 +103,9 @@ class OsirixMarks:
         # Horos leaves the earlier report where it was when it writes a new one.
         if earlier is None or earlier.moment < moment:
             self._annotations[study] = _Annotations(moment, _images(dataset, found, study, moment))
-        left = sorted({name for level in (found, *_dicts(found, "series")) for name in _TEXTS if level.get(name)})
+        left = sorted(
+            {name for level in (found, *_dicts(found, "series")) for name in _TEXTS if level.get(name)}
+        )
         return [f"OsiriX's {', '.join(left)} of the study cannot be carried over."] if left else []
 
     def rows(self) -> list[Row]:
