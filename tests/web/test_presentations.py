@@ -106,7 +106,7 @@ def test_what_the_author_saw_is_what_everybody_sees(stored: httpx.Client) -> Non
 
 def test_the_state_is_a_document_of_its_own_that_others_can_read(stored: httpx.Client) -> None:
     read = data_set(
-        stored, state_of(made(stored, window=WINDOW, area=dict(left=3, upper=5, right=10, lower=8)))
+        stored, state_of(made(stored, window=WINDOW, area={"left": 3, "upper": 5, "right": 10, "lower": 8}))
     )
     assert (read.Modality, read.PatientID, read.StudyInstanceUID) == ("PR", "P1", STUDY)
     assert (read.ContentLabel, str(read.ContentCreatorName)) == ("KEY_IMAGE", "Reader^Rhea")
