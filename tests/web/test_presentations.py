@@ -90,7 +90,8 @@ def linear(values: NDArray[np.float64], center: float, width: float) -> NDArray[
 def values(uid: str = INSTANCE) -> NDArray[np.float64]:
     """The values of the image after its Modality LUT."""
     first = int(uid.rpartition(".")[2])
-    return np.arange(first, first + 256).reshape(16, 16) - (100.0 if uid == INSTANCE else 0.0)
+    counted = np.arange(first, first + 256, dtype=np.float64).reshape(16, 16)
+    return counted - np.float64(100 if uid == INSTANCE else 0)
 
 
 def differ(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> int:
