@@ -26,6 +26,7 @@ from kinote.web.connections.handshake import protocol_of
 from kinote.web.metrics import observe_outcome
 from tests.actors import OPEN
 from tests.clock import clock
+from tests.databases import new_sqlite_index
 
 Result = TypeVar("Result")
 
@@ -34,7 +35,7 @@ Result = TypeVar("Result")
 def rooms(tmp_path: Path) -> Iterator[Rooms]:
     """The rooms of one Kinote, empty."""
     stores = local_stores(tmp_path / "data")
-    catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
+    catalog = Catalog(CatalogOptions(new_sqlite_index(tmp_path / "index.db")))
     receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
     viewer = tmp_path / "viewer"
     yield Rooms(
