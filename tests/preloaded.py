@@ -141,7 +141,7 @@ def _network() -> str:
 
 
 def _answer(requests: socket.socket) -> str:
-    """Fork a process for each request. Returns in such a process, which is then ready to run this module; "" at the end."""
+    """Fork a process for each request. Returns the module that such a process has to run; "" at the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Those that wait for the commands need not be waited for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -23,7 +23,7 @@ def signed(rooms: Rooms) -> Iterator[Signing]:
 
 
 def every_request(signed: Signing) -> list[tuple[str, str, Right]]:
-    """Every method of every route, with its right; those of the smaller interfaces first, so that a breach shows early."""
+    """Every method of every route, with its right; first those of the smaller interfaces: a breach shows early."""
     return [
         (method, path, rights.right_of_request(method, path))
         for method, path in sorted(
