@@ -12,7 +12,7 @@ import pytest
 
 from kinote.storage.packs.store import PackStore
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.databases", "tests.demo_data"]
 
 _TESTS = Path(__file__).parent
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.demo_data import copied
 from tests.running_server import RunningServer
 
 #: Without these, Chromium looks for hosts of its maker at every start.
@@ -26,9 +27,8 @@ QUIET = [
 
 
 @pytest.fixture(scope="session")
-def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder: Path = tmp_path_factory.mktemp("demo")
-    server = RunningServer(folder / "data", command="demo")
+def demo_server(tmp_path_factory: pytest.TempPathFactory, demo_data: Path) -> Iterator[str]:
+    server = RunningServer(copied(demo_data, tmp_path_factory.mktemp("demo") / "data"), command="demo")
     yield server.url
     server.stop()
 

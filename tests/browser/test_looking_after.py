@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -27,7 +24,7 @@ from tests.actors import ROE
 from tests.alerting.receivers import Hook, Mailbox, mail_server, web_server
 from tests.browser.test_layout import MISPLACED
 from tests.clock import clock
-from tests.command_line import SOURCE
+from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.jobs.shop import Shop
 from tests.jobs.test_workers import until
@@ -83,14 +80,8 @@ def _import(folder: Path, *files: bytes) -> None:
     for number, content in enumerate(files):
         (folder / f"{number}.dcm").write_bytes(content)
     names = [f"{number}.dcm" for number in range(len(files))]
-    command = [sys.executable, "-m", "kinote", "import", *names, "--data", "data"]
-    subprocess.run(
-        command,
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-    )
+    done = kinote("import", *names, "--data", "data", cwd=folder)
+    assert done.returncode == 0, done.stderr
 
 
 def _fill(catalog: Catalog) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.journey import note_called, open_study, to_position
 from tests.browser.openid import OpenIdProvider, installed
+from tests.demo_data import copied
 from tests.running_server import RunningServer
 
 #: Seconds for which tokens are valid: five minutes, in the time of a test.
@@ -18,7 +19,9 @@ SHORT = 2
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, OpenIdProvider]]:
+def sites(
+    tmp_path_factory: pytest.TempPathFactory, demo_data: Path
+) -> Iterator[tuple[RunningServer, OpenIdProvider]]:
     installed()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -33,7 +36,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSer
         ):
             setting.setenv(f"KINOTE_{name}", value)
         # Without any user: the provider knows some.
-        server = RunningServer(tmp_path_factory.mktemp("openid") / "data", command="demo")
+        server = RunningServer(copied(demo_data, tmp_path_factory.mktemp("openid") / "data"), command="demo")
     with OpenIdProvider(port, server.url, SHORT) as provider:
         yield server, provider
     server.stop()

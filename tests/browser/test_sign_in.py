@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.journey import note_called, open_study, to_position
+from tests.demo_data import copied
 from tests.running_server import RunningServer
 
 PASSWORD = "a long good password"
@@ -22,8 +23,9 @@ SOURCE = Path(__file__).parents[2] / "src"
 
 
 @pytest.fixture(scope="module")
-def signing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def signing_server(tmp_path_factory: pytest.TempPathFactory, demo_data: Path) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("signing")
+    copied(demo_data, folder / "data")
     environment = {**os.environ, "KINOTE_AUTHENTICATION": "local"}
     # One process for all of them: each takes a second to begin.
     added = (
