@@ -22,6 +22,7 @@ from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN
 from tests.actors import ROE
 from tests.alerting.receivers import Hook, Mailbox, mail_server, web_server
+from tests.browser.journey import PATIENCE
 from tests.browser.test_layout import MISPLACED
 from tests.clock import clock
 from tests.command_line import kinote
@@ -130,6 +131,7 @@ def looked_after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LookedAft
 @pytest.fixture
 def page(browser: Browser, looked_after: LookedAfter) -> Iterator[Page]:
     context = browser.new_context(base_url=looked_after.server.url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))

@@ -164,7 +164,7 @@ def test_two_servers_may_upgrade_at_once(empty: MakeDatabase) -> None:
 
     def run(engine: Engine) -> None:
         try:
-            together.wait(20)
+            together.wait(60)
             upgrade(engine)
         except BaseException as error:
             failures.append(error)

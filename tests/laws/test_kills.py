@@ -63,7 +63,7 @@ class WebSender(Sender):
         self._url = url
 
     def run(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=30) as client:
+        with httpx.Client(base_url=self._url, timeout=60) as client:
             for number in range(self._first, self._first + 100_000):
                 uid, data = an_object(number)
                 try:
@@ -110,7 +110,7 @@ class Person(threading.Thread):
         self._chance = chance
 
     def run(self) -> None:
-        with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=self._url, timeout=30) as client:
+        with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=self._url, timeout=60) as client:
             while True:
                 known = [uid for sender in self._senders for uid in list(sender.acknowledged)]
                 images = [uid for uid in known if uid.startswith("1.2.3.4.")]

@@ -132,7 +132,7 @@ class running:  # noqa: N801 - read as a word: `with running(application) as add
             return work()
 
         loop = self._server.servers[0].get_loop()
-        return asyncio.run_coroutine_threadsafe(done(), loop).result(30)
+        return asyncio.run_coroutine_threadsafe(done(), loop).result(60)
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
