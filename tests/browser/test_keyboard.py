@@ -65,7 +65,7 @@ def test_another_page_is_read_from_its_beginning(page: Page) -> None:
     page.get_by_test_id("study-row").first.get_by_role("link").press("Enter")
     expect(page.get_by_test_id("study-page")).to_be_visible()
     expect_focused(page, "main")
-    page.get_by_test_id("nav-findings").press("Enter")
+    page.get_by_test_id("nav-objects").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Findings")
     expect_focused(page, "main")
     page.go_back()

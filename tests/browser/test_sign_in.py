@@ -81,7 +81,7 @@ def test_signing_in_and_out(page: Page, tmp_path: Path) -> None:
     sign_in(page, "rhea")
     expect(page.get_by_test_id("user-name")).to_have_text("Reader, Rhea")
     expect(page.get_by_test_id("nav-notes")).to_have_attribute("aria-current", "page")
-    expect(page.get_by_test_id("nav-held")).to_have_count(0)
+    expect(page.get_by_test_id("nav-objects")).to_have_count(0)
     assert page.evaluate("document.cookie") == ""
     page.reload()
     expect(page.get_by_test_id("user-name")).to_be_visible()

@@ -30,6 +30,7 @@ def test_a_withdrawn_note_is_taken_back(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_test_id("undo-offer")).to_have_count(0)
 
     withdraw(page, description, "Not what I meant after all")
+    page.get_by_test_id("nav-objects").click()
     page.get_by_test_id("nav-withdrawals").click()
     rows = page.get_by_test_id("withdrawal-row")
     expect(rows.first).to_contain_text("Not what I meant after all")

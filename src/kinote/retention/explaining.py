@@ -1,4 +1,4 @@
-"""Says of an instance whether retention keeps it or may evict it, and by which rule."""
+"""Explains whether retention keeps an instance or may evict it, and by which rule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kinote.retention.rules.sets import current_rules
 
 
 def retention_sentences(connection: Connection, sop_instance_uid: str, now: datetime) -> list[str]:
-    """Return whether the bytes of a live instance stay in the cache, and why; nothing of other instances."""
+    """Return whether the bytes of a live instance stay in the cache, and why; nothing for other instances."""
     of = live_instance.c.sop_instance_uid == sop_instance_uid
     key = connection.execute(select(live_instance.c.id).where(of)).scalar_one_or_none()
     if key is None:

@@ -1,4 +1,4 @@
-"""Making notes: checked against the index, written with their KOS, visible everywhere at once."""
+"""Makes notes: checked against the index, written with their KOS, visible everywhere at once."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def make(
     by: Actor,
     now: datetime,
 ) -> list[int]:
-    """Make notes, all or none, in few statements; gives their numbers in order.
+    """Make notes, all or none. Return their numbers in order.
 
-    `now` is aware: its offset becomes that of documents whose study was received without one. With a
-    `study_instance_uid`, each note flags at least one image of that study, and counts as made there.
-    Raises `NoteRefusedError` with everything that is wrong; of several requests the fields name which:
+    `now` is aware. Its offset becomes that of documents whose study was received without one. With a
+    `study_instance_uid`, each note must flag at least one image of that study, and is recorded as made there. Raises
+    `NoteRefusedError` with all problems. Where there are several requests, the fields name the request:
     `[2].references[0].frames`.
     """
     if not requests:
@@ -52,7 +52,7 @@ def _write(
     by: Actor,
     now: datetime,
 ) -> list[NewVersion]:
-    """Write notes that have been checked, and their KOS."""
+    """Write checked notes and their KOS."""
     numbers = statements.reserve_ids(transaction, note, len(contents))
     keys = statements.reserve_ids(transaction, note_version, len(contents))
     statements.insert_rows(transaction, note, [{"id": number, "origin": "authored"} for number in numbers])
@@ -70,7 +70,7 @@ def _write(
 
 
 def named_instances(requests: Iterable[NoteRequest]) -> set[str]:
-    """The UIDs that requests name: of instances to flag, and of presentation states."""
+    """Return the UIDs that requests name: of instances to flag, and of presentation states."""
     named = set()
     for request in requests:
         for reference in request.references:
@@ -81,7 +81,7 @@ def named_instances(requests: Iterable[NoteRequest]) -> set[str]:
 
 
 def touched_studies(content: NoteContent, first: str | None) -> list[str]:
-    """The studies whose images a note flags; the one it was made in comes first."""
+    """Return the studies whose images a note flags. The one it was made in comes first."""
     studies = dict.fromkeys(reference.study_instance_uid for reference in content.references)
     if first in studies:
         return [first, *(uid for uid in studies if uid != first)]
@@ -89,7 +89,7 @@ def touched_studies(content: NoteContent, first: str | None) -> list[str]:
 
 
 def created_text(now: datetime) -> str:
-    """When a note is made, exactly as its document will say."""
+    """Return the time at which a note is made, exactly as its document will state it."""
     return moment(dates.date_text(now), dates.time_text(now), dates.offset_text(now))
 
 

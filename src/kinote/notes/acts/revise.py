@@ -1,4 +1,4 @@
-"""Revising a note: a new version with KOS of its own; those of the old one are withdrawn, its rows stay."""
+"""Revises a note: a new version with its own KOS. The KOS of the old version are withdrawn, its rows stay."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def revise(
     now: datetime,
     undo_window: timedelta = NO_WINDOW,
 ) -> None:
-    """Replace what an authored note says. References it has already stay, whatever became of their images.
+    """Replace the content of an authored note. Its existing references stay, whatever happened to their images.
 
-    Others are told of the old version once the `undo_window` has closed; the new one is live at once.
+    Others are told about the old version once the `undo_window` has closed. The new one is live at once.
 
     Raises `NoteNotFoundError`, `VersionConflictError`, `NotRevisableError`, `NoteRefusedError`.
     """
@@ -48,7 +48,7 @@ def revise(
         )
     if not current.carriers:
         raise NotRevisableError(f"Note {note_id} has been withdrawn; make a new one.")
-    # Before anything is written: a copy of one of them may arrive at this moment.
+    # Locked before anything is written: a copy of one of them may arrive at this moment.
     lock_many_uids(transaction, [carrier.sop_instance_uid for carrier in current.carriers])
     known = known_instances(transaction, named_instances([request]))
     version = _new_version(transaction, current, request, known, now)
@@ -56,7 +56,7 @@ def revise(
         changes.Change(changes.Kind.NOTE_REVISED, study_instance_uid=version.studies[0], note=note_id)
     ]
     made = make_key_objects(transaction, [version], known, happened, by=by, now=now)
-    # Of what was flagged already, something may have turned out to be another patient's.
+    # A flagged image may have turned out to be another patient's.
     refresh(transaction, [version.version])
     successors = ", ".join(key_object.sop_instance_uid for key_object in made)
     reject(
@@ -77,7 +77,7 @@ def _new_version(
     known: Mapping[str, KnownInstance],
     now: datetime,
 ) -> NewVersion:
-    """Check the request beside what the current version has, and write the version that follows it."""
+    """Check the request against the current version, and write the next version."""
     content, problems = check_request(
         request,
         known,

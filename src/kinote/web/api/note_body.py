@@ -1,4 +1,4 @@
-"""The body that makes or revises a note: strict, so that a misspelt field is named and not ignored."""
+"""The body that makes or revises a note. It is strict, so that a misspelt field is reported and not ignored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 class CodeBody(BaseModel):
-    """A code; scheme and value decide, a missing meaning is looked up."""
+    """A code. Scheme and value decide; a missing meaning is looked up."""
 
     model_config = _STRICT
 
@@ -27,7 +27,7 @@ class CodeBody(BaseModel):
 
 
 class AuthorBody(BaseModel):
-    """Who makes the note, as the client says; Kinote does not verify it yet."""
+    """The author of the note according to the client, unverified."""
 
     model_config = _STRICT
 
@@ -37,7 +37,7 @@ class AuthorBody(BaseModel):
 
 
 class ReferenceBody(BaseModel):
-    """An instance to flag; study and series are looked up, and must be right if given."""
+    """An instance to flag. Study and series are looked up; if given, they must be right."""
 
     model_config = _STRICT
 
@@ -62,7 +62,7 @@ class ReferenceBody(BaseModel):
 
 
 class NoteBody(BaseModel):
-    """A Key Image Note to be made, or the next version of one."""
+    """A Key Image Note to make, or the next version of one."""
 
     model_config = _STRICT
 
