@@ -61,15 +61,12 @@ class InjectedError(RuntimeError):
     """The failure that is injected."""
 
 
-#: As text: they are asked for after each statement of an act, and nothing of them needs to be converted.
-_QUERIES = {table.name: str(select(table)) for table in metadata.sorted_tables}
-
-
 def everything(catalog: Catalog) -> dict[str, list[Any]]:
     """All rows of the index."""
     with catalog.read() as connection:
         rows = {
-            name: sorted(map(repr, connection.exec_driver_sql(query))) for name, query in _QUERIES.items()
+            table.name: sorted(map(repr, connection.execute(select(table))))
+            for table in metadata.sorted_tables
         }
         rows["note_text"] = sorted(map(repr, connection.execute(text("SELECT rowid, folded FROM note_text"))))
         assert counts.differences(connection) == []
