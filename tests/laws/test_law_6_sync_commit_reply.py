@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -305,7 +304,7 @@ def imported(
             place.data,
             "--json",
             output=told_into,
-            errors=sys.__stderr__.fileno(),
+            errors=2,
             cwd=place.data.parent,
             environment=os.environ,
             module=module,
