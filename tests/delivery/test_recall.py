@@ -199,7 +199,7 @@ def test_law_9_nothing_is_evicted_before_a_recall_has_proved_the_archive(
     evicted = keeper.evict()
     assert (evicted.instances, set(evicted.kept.values())) == (
         [],
-        {"No archive whose word counts has committed to these bytes."},
+        {"No archive that is relied upon has committed to these bytes."},
     )
     report = keeper.prove()
     assert (report["identical"], keeper.now_is().proof) == (True, Proof.PROVED)
