@@ -9,12 +9,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.journey import fill_draft, note_called, open_study, picture, to_position
 
-#: The mean grey in the middle of the canvas. Around the body lies padding, which a state does not invert.
+#: The mean grey of the canvas.
 MEAN = """canvas => {
-  const size = 200;
-  const at = [canvas.width / 2 - size / 2, canvas.height / 2 - size / 2];
-  const { data } = canvas.getContext("2d").getImageData(...at, size, size);
-  return data.reduce((sum, value, index) => (index % 4 === 0 ? sum + value : sum), 0) / (size * size);
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  return data.reduce((sum, value, index) => (index % 4 === 0 ? sum + value : sum), 0) / (width * height);
 }"""
 
 

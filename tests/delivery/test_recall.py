@@ -68,7 +68,7 @@ class Holder:
 
     def get(self, event: Any) -> Iterator[Any]:
         self.asked += 1
-        self.may_answer.wait(30)
+        self.may_answer.wait(60)
         found = self.objects.get(str(event.identifier.SOPInstanceUID))
         yield 0 if found is None else 1
         if found is not None:

@@ -96,14 +96,15 @@ export function Toolbar(props: ToolbarProps) {
       {state.shown?.image.presentationState && (
         <button
           type="button"
-          className="button toggle"
+          className="icon-button"
+          aria-label="As in the note"
           title="As the author of the note saw it, or as it was stored (L)"
           aria-pressed={state.presented}
           aria-keyshortcuts="l"
           onClick={() => switchPresented(viewport)}
           data-testid="presented"
         >
-          As in the note
+          <span aria-hidden="true">PR</span>
         </button>
       )}
       <span className="tool-group">

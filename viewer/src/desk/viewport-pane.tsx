@@ -72,9 +72,10 @@ export function ViewportPane({ study, viewport, scroller, nameOf, stateOf, marks
           <span>{shown?.image.caption ?? ""}</span>
         </div>
         <div className="overlay overlay-bottom">
-          <WindowText state={state} />
-          {shown?.image.presentationState && state.presented && (
+          {shown?.image.presentationState && state.presented ? (
             <span data-testid="as-presented">as in the note</span>
+          ) : (
+            <WindowText state={state} />
           )}
         </div>
         {position && <StageMarks position={position} marks={marks} />}

@@ -14,12 +14,8 @@ from kinote.notes.presentations.view import View
 class RequestedReference:
     """An image (or other instance) to flag. Study and series are looked up; if given, they must be right.
 
-    <<<<<<< HEAD
-        Frames and segments count from 1; none means all of them. The presentation state is how to show it; instead of one
-        that exists, a `presentation` says how, and its state is made with the note.
-    =======
-        Frames and segments count from 1; none means all. The presentation state says how to show the image.
-    >>>>>>> main
+    Frames and segments count from 1; none means all. The presentation state says how to show the image. Instead of an
+    existing one, `presentation` describes it, and its state is made with the note.
     """
 
     sop_instance_uid: str
