@@ -39,6 +39,13 @@ HARD_TO_READ = {
     r"\bnobody is to\b": "nobody must",
     r"\b(?:does|do) not come about\b": "fails",
     r"\bgives? (?:the|their|its) number\b": "returns the number",
+    r"(?:; gives the |\bgives how )": ". Return",
+    r"\bthe last (?:one |made )?first\b": "the latest first",
+    r"\b(?:to|can) be had\b(?! as)": "is available",
+    r"\bfor who\b": "for callers that",
+    r"\b(?:HTTP|DICOM) face\b": "HTTP interface, DICOM interface",
+    r"\bopen house\b": "open application",
+    r"\bwhose word counts\b": "whose commitments count",
 }
 
 Defined = ast.FunctionDef | ast.AsyncFunctionDef

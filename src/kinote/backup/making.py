@@ -30,7 +30,6 @@ from kinote.backup.manifest import (
     Manifest,
     forget_copied_pack,
     part_of,
-    read_manifest,
     verify,
     write_manifest,
 )
@@ -297,9 +296,3 @@ def keep_newest(location: Path, number: int) -> list[Path]:
         if gone:
             forget_images(location / OBJECTS / "files", is_wanted)
     return gone
-
-
-def last_in(location: Path) -> tuple[Path, Manifest] | None:
-    """Return the newest complete backup below a location; None if there is none. Raises `BackupError`."""
-    there = backups_in(location)
-    return (there[-1], read_manifest(there[-1])) if there else None

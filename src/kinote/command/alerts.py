@@ -13,7 +13,7 @@ from kinote.command.output import out
 
 
 def list_alerts(begun: Begun, *, state: str, as_json: bool) -> None:
-    """Print alerts, the last first."""
+    """Print alerts, the latest first."""
     items: list[dict[str, Any]] = []
     with begun.store("look") as store:
         cursor = ""

@@ -25,7 +25,7 @@ def list_alerts(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List alerts, the last first, with what is wrong and what to do."""
+    """List alerts, the latest first, with the problem and what to do."""
     with begin(data=data) as begun:
         from kinote.command import alerts as acting
 

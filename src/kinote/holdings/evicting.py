@@ -161,7 +161,7 @@ def _why_not(row: Any, *, is_kept: bool) -> str:
     if row.store > FIRST_IN_PLACE:
         return "It lies in a folder of another system, which Kinote leaves as it is."
     if not is_kept:
-        return "No archive whose word counts has committed to these bytes."
+        return "No archive that is relied upon has committed to these bytes."
     return ""
 
 

@@ -26,7 +26,7 @@ def retention_sentences(connection: Connection, sop_instance_uid: str, now: date
     rule = deciding_rules(connection, [key], stored, now).get(key)
     by = f"the rule {rule!r} decides about it" if rule else "no rule matches it"
     if not archives_keeping(connection, [key], now):
-        return [f"Its bytes stay in the cache: no archive whose word counts has committed to them; {by}."]
+        return [f"Its bytes stay in the cache: no archive that is relied upon has committed to them; {by}."]
     kept = reasons_to_stay(connection, [key], stored, planned_by=stored.id, now=now).get(key)
     if kept:
         return [f"Its bytes stay in the cache. {kept}"]

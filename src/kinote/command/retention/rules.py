@@ -34,7 +34,7 @@ def status(begun: Begun, *, as_json: bool) -> None:
     _say(found["full_in"])
     _say(f"The bounds ask for {found['to_free']} bytes to be freed.")
     for each in found["archives"]:
-        _say(f"Archive {each['name']}: {each['hindrance'] or 'its word counts.'}")
+        _say(f"Archive {each['name']}: {each['hindrance'] or 'it is relied upon.'}")
     if not found["archives"]:
         _say("There is no archive, so nothing may be evicted.")
 

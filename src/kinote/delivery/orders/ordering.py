@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -181,9 +180,3 @@ def _not_begun(transaction: Connection, fingerprint: str) -> Any:
     )
     # Locked, so that it does not begin before this transaction has committed.
     return transaction.execute(query.limit(1).with_for_update()).one_or_none()
-
-
-def deliveries_for(connection: Connection, cause: str, limit: int) -> Sequence[int]:
-    """Return the newest deliveries that a row required, such as `route 12`."""
-    query = select(outgoing_delivery.c.id).where(outgoing_delivery.c.cause == cause)
-    return list(connection.execute(query.order_by(outgoing_delivery.c.id.desc()).limit(limit)).scalars())

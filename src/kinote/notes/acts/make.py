@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -12,6 +12,7 @@ from kinote.catalog.schema.tables import note, note_version
 from kinote.catalog.sql import statements
 from kinote.dicom.values import dates
 from kinote.notes.acts.checks import check_request
+from kinote.notes.acts.presenting import make_states
 from kinote.notes.acts.request import NoteRefusedError, NoteRequest, Problem
 from kinote.notes.content import NoteContent, moment
 from kinote.notes.creator.create import make_key_objects
@@ -37,8 +38,13 @@ def make(
     """
     if not requests:
         return []
-    known = known_instances(transaction, named_instances(requests))
-    contents = _checked(requests, known, study_instance_uid, now)
+    known: Mapping[str, KnownInstance] = known_instances(transaction, named_instances(requests))
+    asked, wrong = [], []
+    for request in requests:
+        named, known, problems = make_states(transaction, request, known, by=by, now=now)
+        asked.append(named)
+        wrong.append(problems)
+    contents = _checked(asked, wrong, known, study_instance_uid, now)
     versions = _write(transaction, contents, known, study_instance_uid, by=by, now=now)
     return [version.note for version in versions]
 
@@ -46,7 +52,7 @@ def make(
 def _write(
     transaction: Connection,
     contents: Sequence[NoteContent],
-    known: dict[str, KnownInstance],
+    known: Mapping[str, KnownInstance],
     study_instance_uid: str | None,
     *,
     by: Actor,
@@ -95,15 +101,17 @@ def created_text(now: datetime) -> str:
 
 def _checked(
     requests: Sequence[NoteRequest],
-    known: dict[str, KnownInstance],
+    found: Sequence[list[Problem]],
+    known: Mapping[str, KnownInstance],
     study_instance_uid: str | None,
     now: datetime,
 ) -> list[NoteContent]:
     contents = []
     problems: list[Problem] = []
     created = created_text(now)
-    for position, request in enumerate(requests):
+    for position, (request, already) in enumerate(zip(requests, found, strict=True)):
         content, wrong = check_request(request, known, study_instance_uid=study_instance_uid, created=created)
+        wrong = already + wrong
         if content is not None:
             contents.append(content)
         place = f"[{position}]." if len(requests) > 1 else ""

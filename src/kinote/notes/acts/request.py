@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from kinote.keyobject.codes import Code
 from kinote.notes.author import Author
+from kinote.notes.presentations.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedReference:
     """An image (or other instance) to flag. Study and series are looked up; if given, they must be right.
 
-    Frames and segments count from 1; none means all. The presentation state says how to show the image.
+    Frames and segments count from 1; none means all. The presentation state says how to show the image. Instead of an
+    existing one, `presentation` describes it, and its state is made with the note.
     """
 
     sop_instance_uid: str
@@ -22,6 +24,7 @@ class RequestedReference:
     frames: tuple[int, ...] = ()
     segments: tuple[int, ...] = ()
     presentation_state_uid: str | None = None
+    presentation: View | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ from kinote.lifecycle.withdrawal import NO_WINDOW
 from kinote.notes.acts.checks import check_request
 from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.make import created_text, named_instances, touched_studies
+from kinote.notes.acts.presenting import make_states, states_only_of
 from kinote.notes.acts.rejection import reject
-from kinote.notes.acts.request import NoteRefusedError, NoteRequest, NotRevisableError
+from kinote.notes.acts.request import NoteRefusedError, NoteRequest, NotRevisableError, Problem
 from kinote.notes.belonging import refresh
 from kinote.notes.creator.create import make_key_objects
 from kinote.notes.known_instances import KnownInstance, known_instances
@@ -50,8 +51,10 @@ def revise(
         raise NotRevisableError(f"Note {note_id} has been withdrawn; make a new one.")
     # Locked before anything is written: a copy of one of them may arrive at this moment.
     lock_many_uids(transaction, [carrier.sop_instance_uid for carrier in current.carriers])
-    known = known_instances(transaction, named_instances([request]))
-    version = _new_version(transaction, current, request, known, now)
+    request, known, wrong = make_states(
+        transaction, request, known_instances(transaction, named_instances([request])), by=by, now=now
+    )
+    version = _new_version(transaction, current, request, known, now, wrong)
     happened = [
         changes.Change(changes.Kind.NOTE_REVISED, study_instance_uid=version.studies[0], note=note_id)
     ]
@@ -59,9 +62,11 @@ def revise(
     # A flagged image may have turned out to be another patient's.
     refresh(transaction, [version.version])
     successors = ", ".join(key_object.sop_instance_uid for key_object in made)
+    kept = {reference.presentation_state_uid for reference in version.content.references}
+    states = states_only_of(transaction, current.version, kept=kept)
     reject(
         transaction,
-        [carrier.sop_instance_uid for carrier in current.carriers],
+        [*(carrier.sop_instance_uid for carrier in current.carriers), *states],
         act=acts.REVISED,
         text=f"Version {version.number} of the note replaces it, key object {successors}.",
         by=by,
@@ -76,8 +81,12 @@ def _new_version(
     request: NoteRequest,
     known: Mapping[str, KnownInstance],
     now: datetime,
+    wrong: list[Problem],
 ) -> NewVersion:
-    """Check the request against the current version, and write the next version."""
+    """Check the request against the current version, and write the next version.
+
+    `wrong` is what has been found wrong with the request already.
+    """
     content, problems = check_request(
         request,
         known,
@@ -86,8 +95,8 @@ def _new_version(
         kept=stored_references(transaction, current.version),
         author=current.author,
     )
-    if content is None:
-        raise NoteRefusedError(problems)
+    if content is None or wrong:
+        raise NoteRefusedError([*wrong, *problems])
     transaction.execute(
         note_version.update().where(note_version.c.id == current.version).values(is_current=False)
     )

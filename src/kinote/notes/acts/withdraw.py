@@ -11,6 +11,7 @@ from kinote.lifecycle import acts
 from kinote.lifecycle.acts import Act
 from kinote.lifecycle.withdrawal import NO_WINDOW
 from kinote.notes.acts.current import CurrentVersion, locked_version
+from kinote.notes.acts.presenting import states_only_of
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.request import NotRevisableError
 from kinote.notes.creator.awaited import awaited_uids
@@ -40,9 +41,10 @@ def withdraw_note(
     awaited = {} if current.origin != "migrated" else awaited_uids(transaction, current.version)
     if not current.carriers and not awaited:
         raise NotRevisableError(f"Note {note_id} has been withdrawn already.")
+    states = states_only_of(transaction, current.version)
     key = reject(
         transaction,
-        [*(carrier.sop_instance_uid for carrier in current.carriers), *awaited],
+        [*(carrier.sop_instance_uid for carrier in current.carriers), *awaited, *states],
         act=act or _taken_back(current, by),
         text=text,
         by=by,

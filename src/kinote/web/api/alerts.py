@@ -37,7 +37,7 @@ class WantedOwner(BaseModel):
     owner: Annotated[str, Field(max_length=194, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-@router.get("/alerts", summary="Alerts, the last first")
+@router.get("/alerts", summary="Alerts, the latest first")
 async def list_alerts(
     request: Request,
     state: Annotated[

@@ -131,7 +131,7 @@ async def end_archive(request: Request, peer_id: Key, act: AskedAct) -> Response
 
 
 @router.get(
-    "/archives/{peer_id}/requests", summary="Requests for storage commitment to an archive, the last first"
+    "/archives/{peer_id}/requests", summary="Requests for storage commitment to an archive, the latest first"
 )
 async def list_requests(request: Request, peer_id: Key, cursor: Cursor = "", limit: Limit = 100) -> Response:
     """List our requests, each with its `state`, the numbers of instances by result, and whether its result was early,

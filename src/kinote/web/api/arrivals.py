@@ -16,7 +16,7 @@ from kinote.web.rooms import rooms_of
 router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)
 
 
-@router.get("/arrivals/refused", summary="Refused arrivals, the last first")
+@router.get("/arrivals/refused", summary="Refused arrivals, the latest first")
 async def list_refused(
     request: Request,
     sender: Annotated[

@@ -31,7 +31,7 @@ class WantedBackup(BaseModel):
     ] = None
 
 
-@router.get("/backups", summary="The backups, the last first")
+@router.get("/backups", summary="The backups, the latest first")
 async def list_backups(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
     """List backups with their `state` (`running`, `good` or `failed`), and `last_good`: the last one that was completed
     and read back, null if there is none. `warning` says why a person must look at them, null if there is no reason.

@@ -17,7 +17,7 @@ from kinote.web.rooms import rooms_of
 router = APIRouter(tags=["commitments"], route_class=PermittedAPIRoute)
 
 
-@router.get("/commitments", summary="Requests for storage commitment by others, the last first")
+@router.get("/commitments", summary="Requests for storage commitment by others, the latest first")
 async def list_commitments(
     request: Request,
     sender: Annotated[str, Query(description="Only those of this AE title, or name.", max_length=200)] = "",

@@ -155,7 +155,7 @@ async def held_file(request: Request, held_id: Key) -> Response:
     )
 
 
-@router.get("/held/decisions", summary="Decisions about copies, the last first")
+@router.get("/held/decisions", summary="Decisions about copies, the latest first")
 async def list_decisions(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
     """List decisions: who decided what, when and why, and about how many objects. They include objects issued again."""
     rooms = rooms_of(request)

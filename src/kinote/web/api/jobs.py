@@ -99,7 +99,7 @@ def _known(rooms: Rooms) -> frozenset[str]:
     return frozenset(kind.name for kind in rooms.job_kinds)
 
 
-@router.get("/jobs", summary="Jobs, the last made first")
+@router.get("/jobs", summary="Jobs, the latest first")
 async def list_jobs(
     request: Request,
     state: Annotated[State | None, Query(description="Only jobs in this state.")] = None,

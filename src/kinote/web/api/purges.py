@@ -33,7 +33,7 @@ class WantedRetry(BaseModel):
     instances: Annotated[list[KeyInBody], Field(min_length=1, max_length=1000)]
 
 
-@router.get("/purges", summary="What was purged, the last first")
+@router.get("/purges", summary="What was purged, the latest first")
 async def list_purges(
     request: Request,
     since: Annotated[str, Query(description="Only what was purged since this moment (ISO 8601).")] = "",

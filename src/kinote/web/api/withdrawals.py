@@ -215,7 +215,7 @@ async def make_withdrawal(
 
 @router.get(
     "/withdrawals",
-    summary="Withdrawals, the last made first",
+    summary="Withdrawals, the latest first",
     responses={200: {"content": {"application/json": {}, "text/csv": {}}}},
 )
 async def list_withdrawals(

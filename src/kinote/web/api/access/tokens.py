@@ -35,7 +35,7 @@ class NewTokenBody(BaseModel):
     )
 
 
-@router.get("/tokens", summary="API tokens, the last made first")
+@router.get("/tokens", summary="API tokens, the latest first")
 async def list_tokens(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
     """List tokens, including revoked and expired ones, without their secrets."""
     rooms = rooms_of(request)

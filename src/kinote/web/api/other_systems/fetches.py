@@ -68,7 +68,7 @@ async def fetch(request: Request, body: WantedFetch) -> Response:
     return in_lines(rooms, (each.as_json() for each in told))
 
 
-@router.get("/migrations/fetches", summary="What was fetched from other systems, the last first")
+@router.get("/migrations/fetches", summary="What was fetched from other systems, the latest first")
 async def list_fetches(request: Request) -> Response:
     """List fetches, each with its account."""
     rooms = rooms_of(request)

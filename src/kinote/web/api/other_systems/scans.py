@@ -64,7 +64,7 @@ async def scan_folder(request: Request, body: WantedScan) -> Response:
     return in_lines(rooms, (as_json(each) for each in told))
 
 
-@router.get("/migrations/scans", summary="Scans of folders, the last first")
+@router.get("/migrations/scans", summary="Scans of folders, the latest first")
 async def list_scans(request: Request) -> Response:
     """List scans, each with its `position`, how many `files` it has scanned, and their outcomes."""
     rooms = rooms_of(request)

@@ -70,7 +70,7 @@ class AskedHold(BaseModel):
         return acts.WantedHold(HoldKind(self.kind), named[0], self.reason, moment_of("until", self.until))
 
 
-@router.get("/retention/holds", summary="Holds, the last one first")
+@router.get("/retention/holds", summary="Holds, the latest first")
 async def list_holds(
     request: Request,
     ended: Annotated[bool, Query(description="With those that a person has ended.")] = False,

@@ -45,7 +45,7 @@ class AskedPlan(BaseModel):
     ] = None
 
 
-@router.get("/retention/plans", summary="Plans, the last one first")
+@router.get("/retention/plans", summary="Plans, the latest first")
 async def list_plans(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
     """List plans, each with how much was wanted, and what it would free."""
     rooms = rooms_of(request)
@@ -142,7 +142,7 @@ async def carry_out_a_plan(request: Request, plan_id: Key, act: AskedAct) -> Res
     return answer(await to_thread.run_sync(work, limiter=rooms.threads.long_reads))
 
 
-@router.get("/retention/evictions", summary="The ledger of evictions, the last first")
+@router.get("/retention/evictions", summary="The ledger of evictions, the latest first")
 async def list_evictions(
     request: Request,
     plan: Annotated[int | None, Query(ge=0, le=LARGEST, description="Only those of this plan.")] = None,
