@@ -99,7 +99,7 @@ def ask(
 def requests(
     connection: Connection, now: datetime, *, everything: bool, before: int | None = None, limit: int = 100
 ) -> list[WithdrawalRequest]:
-    """Return withdrawals that wait for a second person, or all that were asked for; the last first."""
+    """Return withdrawals that wait for a second person, or all that were asked for; the latest first."""
     query = select(withdrawal_request).order_by(withdrawal_request.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(withdrawal_request.c.id < before)

@@ -31,7 +31,7 @@ class WantedReason(BaseModel):
 
 
 class SingleCopy(BaseModel):
-    """One copy of an instance, by its number; other copies with its UID are not concerned."""
+    """One copy of an instance, by its number. Other copies with its UID are not affected."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -40,7 +40,7 @@ class SingleCopy(BaseModel):
 
 
 class AskedWithdrawal(BaseModel):
-    """What is to be withdrawn, and why."""
+    """What to withdraw, and why."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -81,11 +81,11 @@ class AskedWithdrawal(BaseModel):
         return bool(self.studies or self.series)
 
     def needs_text(self, act: Act) -> bool:
-        """Whether it takes a reason in a person's words."""
+        """Return whether it takes a reason in a person's words."""
         return act in FOR_GOOD and self.is_whole
 
     def check(self, act: Act) -> None:
-        """Refuse what names nothing, something that is no UID or is named twice, or what the act cannot mean."""
+        """Refuse a request that names nothing, an invalid UID or the same twice, or that does not fit the act."""
         if not (self.studies or self.series or self.instances):
             raise refused("instances", "Name at least one study, series or instance.")
         instances = [each if isinstance(each, str) else each.sop_instance_uid for each in self.instances]
@@ -101,7 +101,7 @@ class AskedWithdrawal(BaseModel):
             self._check_copies()
 
     def _check_copies(self) -> None:
-        """A UID would withdraw the chosen copy as well."""
+        """Refuse copies together with their UID, which would withdraw the chosen copy as well."""
         for name, uids in (("studies", self.studies), ("series", self.series)):
             if uids:
                 raise refused(name, f"Name single copies: {OTHER_COPY_CHOSEN} means no whole {name}.")

@@ -43,7 +43,7 @@ class RequestDecision(BaseModel):
     reason: Annotated[str, Field(max_length=1000, description="Why, in words; not needed to confirm.")] = ""
 
 
-@router.get("/withdrawal-requests", summary="Withdrawals that wait for a second person, the last first")
+@router.get("/withdrawal-requests", summary="Withdrawals that wait for a second person, the latest first")
 async def list_withdrawal_requests(
     request: Request,
     state: Annotated[
@@ -53,7 +53,7 @@ async def list_withdrawal_requests(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Who wants to withdraw what, and why. Nothing of it is withdrawn yet."""
+    """List who wants to withdraw what, and why. Nothing of it is withdrawn yet."""
     rooms = rooms_of(request)
     before = position_of(cursor, int)
 
@@ -74,7 +74,7 @@ async def list_withdrawal_requests(
 
 @router.get("/withdrawal-requests/{request_id}", summary="A withdrawal that was asked for")
 async def get_withdrawal_request(request: Request, request_id: Key) -> Response:
-    """While it waits, `means` has what it would withdraw now, with the patients' names; null if there is nothing."""
+    """Show one. While it waits, `means` has what it would withdraw now, with the patients' names; null for nothing."""
     rooms = rooms_of(request)
 
     def read() -> dict[str, Any]:
