@@ -35,11 +35,12 @@ def key_objects(first: int, many: int) -> list[bytes]:
 
 
 #: On SQLite: statements of one object in a study that has others, and of several together. The rows of one are
-#: returned by the statement that makes them; for several, SQLite's driver does not return them.
-STATEMENTS = {"images": (9, 9), "key objects": (25, 27)}
+#: returned by the statement that makes them; for several, SQLite's driver does not return them. One statement inserts
+#: bytes, which images have elsewhere than in this test.
+STATEMENTS = {"images": (10, 10), "key objects": (26, 28)}
 
 
-@pytest.mark.parametrize(("kind", "make"), [("images", images), ("key objects", key_objects)])
+@pytest.mark.parametrize("kind", STATEMENTS)
 def test_a_group_takes_as_many_statements_whatever_its_size(catalog: Catalog, kind: str) -> None:
     made = {"images": images, "key objects": key_objects}[kind]
     ward.receive(catalog, *images(1, 2))
@@ -66,7 +67,7 @@ def test_a_group_records_its_changes_in_their_order(catalog: Catalog) -> None:
     with catalog.read() as connection:
         found = changes.since(connection, changes.BEGINNING, 10)
     assert [(str(each.change.kind), each.change.sop_instance_uid) for each in found] == [
-        ("note registered", ""),
+        ("note registered", f"{STUDY}.7.1"),
         ("instance stored", f"{SERIES}.1"),
         ("instance stored", f"{STUDY}.7.1"),
     ]
