@@ -69,10 +69,15 @@ class UnitCounter:
         self._clock = clock
 
     def step(self) -> float:
-        """Count a little. Return the seconds until the next step."""
-        if self._follow() or self._follow_commitments():
+        """Count a little. Return the seconds until the next step.
+
+        While objects arrive, each look finds something new. Their studies are counted again only once in a while,
+        because a count takes as long as its study is large.
+        """
+        followed = self._follow()
+        if followed >= _PAGE or self._follow_commitments():
             return 0.0
-        return self._go_round()
+        return _LOOK_EVERY if followed else self._go_round()
 
     def catch_up(self) -> bool:
         """Count everything that the feed reports. Return whether every study has been counted once."""
@@ -90,13 +95,13 @@ class UnitCounter:
             self._go_round()
         return True
 
-    def _follow(self) -> bool:
-        """Count the studies of a page of the feed. Return whether there may be more."""
+    def _follow(self) -> int:
+        """Count the studies of a page of the feed. Return how many changes were read, or 1 at the very beginning."""
         with self._catalog.read() as connection:
             position = _position(connection)
             page = _page(connection, position)
             if page == []:
-                return False
+                return 0
             # What was there before is counted in a round.
             end = page[-1].position if page else changes.end(connection)
             page = page or []
@@ -116,7 +121,7 @@ class UnitCounter:
                     Round().write(transaction)
 
         self._catalog.submit(write, background=True).result()
-        return True
+        return len(page) or 1
 
     def _follow_commitments(self) -> bool:
         """Count the studies again to which archives have committed something. Return whether there may be more."""
