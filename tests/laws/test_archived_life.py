@@ -1,4 +1,4 @@
-"""A life at an archive: deliveries, lies, commitment, eviction, recall and holds, and that the audit notices breaches."""
+"""A life at an archive: deliveries, lies, commitment, eviction, recall, holds; and breaches that the audit notices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.laws.living_house import LivingHouse, open_sink
 
 
 @pytest.fixture
-def life(sqlite_template: Path, tmp_path: Path) -> Iterator[ArchivedLife]:
+def life(tmp_path: Path) -> Iterator[ArchivedLife]:
     with open_sink() as (sink, entity):
         house = LivingHouse(f"sqlite:///{tmp_path / 'kinote.sqlite'}", tmp_path, [entity])
         try:

@@ -1,4 +1,4 @@
-"""What each alert means and what to do, in words that are the same for all: nothing of a store is in them."""
+"""The meaning of each alert and what to do, in fixed texts: nothing of a store is in them."""
 
 from __future__ import annotations
 
@@ -122,9 +122,13 @@ MEANINGS = {
         "Withdrawals are past their undo window, and others are not told of them yet.",
         "See the log of the server, which goes on trying.",
     ),
+    "WITHDRAWALS_UNCONFIRMED": Meaning(
+        "Withdrawals of whole series or studies wait for a second person. What they name is still shown.",
+        "Confirm or refuse them under Withdrawals.",
+    ),
 }
 
-#: Of an alert that only another version of Kinote knows.
+#: For an alert that only another version of Kinote knows.
 UNKNOWN = Meaning("Something needs a person.", _SEE_KINOTE)
 
 

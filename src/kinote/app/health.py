@@ -1,4 +1,4 @@
-"""What is wrong with an open house, as alerts."""
+"""What is wrong with an open application, as alerts."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ from kinote.lifecycle.archives.evidence import Archive, archives_in_use
 from kinote.lifecycle.commitment.given import senders_not_told
 from kinote.lifecycle.purging.lists import number_of_dead as number_of_dead_purges
 from kinote.lifecycle.rejection.proposals import urgent, waiting
+from kinote.lifecycle.second_person.requests import number_waiting
 from kinote.notes.acts.undo_windows import number_late
 from kinote.retention.shortfall import Shortfall, shortfall
 from kinote.settings.model import Settings
 from kinote.storage.store import StorageError
 from kinote.storage.volume import NoRoomError
 
-#: Seconds until the first look for alerts.
+#: Seconds until the first check of the conditions.
 _FIRST_LOOK = 2.0
 
-#: Waiting rejections for patient safety of which each has an alert of its own, the last ones.
+#: The number of waiting rejections for patient safety, the latest ones, that have an alert each.
 _TOLD_ONE_BY_ONE = 20
 
 
@@ -59,11 +60,12 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         dead = number_of_dead(connection)
         late = number_late(connection, house.clock())
         rejections = waiting(connection)
+        unconfirmed = number_waiting(connection, house.clock())
         safety = urgent(connection, _TOLD_ONE_BY_ONE)
         purges = number_of_dead_purges(connection)
         routes = failing(connection, _TOLD_ONE_BY_ONE)
         deliveries = failed_deliveries(connection)
-        # Where nothing is purged, nobody looks at the clock.
+        # If nothing is purged, nobody checks the clock.
         suspended = [each for each in archives_in_use(connection) if each.suspended_at]
         lacks = shortfall(connection)
         untold = senders_not_told(connection, _TOLD_ONE_BY_ONE)
@@ -77,6 +79,8 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         own.append(_late_notes(late))
     if deliveries is not None:
         own += _failed_deliveries(deliveries)
+    if unconfirmed:
+        own.append(_unconfirmed_withdrawals(unconfirmed))
     if purges:
         own.append(_dead_purges(purges))
     if house.audit_sending is not None and (trouble := house.audit_sending.trouble()) is not None:
@@ -113,7 +117,7 @@ def _is_full(house: House) -> bool:
     except NoRoomError:
         return True
     except StorageError:
-        # That the folder is not in its place is told otherwise.
+        # There is another alert if the folder is not in its place.
         return False
     return False
 
@@ -132,6 +136,16 @@ def _late_notes(number: int) -> Alert:
         "UNDO_WINDOWS_LATE",
         f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
         "The log of the server says why; it goes on trying.",
+        number,
+    )
+
+
+def _unconfirmed_withdrawals(number: int) -> Alert:
+    what = "withdrawal waits" if number == 1 else "withdrawals wait"
+    return Alert(
+        "WITHDRAWALS_UNCONFIRMED",
+        f"{number} {what} for a second person, and nothing of it is withdrawn yet. See `kinote withdrawals waiting`, "
+        "and confirm or refuse it under Withdrawals, or with `kinote withdrawals confirm` and `refuse`.",
         number,
     )
 
@@ -169,7 +183,7 @@ def _untold_commitments(sender: str, number: int, fault: str) -> Alert:
 
 
 def _safety_rejections(keys: Sequence[int], number: int) -> list[Alert]:
-    """Return an alert for each of these rejections: one that comes is new, whatever is known of others."""
+    """Return an alert for each of these rejections: a new one is a new alert."""
     found = [
         Alert(
             "SAFETY_REJECTIONS_WAITING",
@@ -208,7 +222,7 @@ def _waiting_rejections(number: int) -> Alert:
 
 
 def watch_alerts(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> Repeatedly:
-    """Keep the alerts of the index in step with what is wrong, until it is closed."""
+    """Update the alerts of the index until it is closed."""
     watch = AlertWatch(
         house.catalog, house.clock, house.node, lambda: health_of(house, settings, alerts).alerts
     )
@@ -219,7 +233,7 @@ def _space_left(house: House) -> Iterator[Alert]:
     try:
         little = house.room.little()
     except OSError:
-        # That the directory is not in its place is told otherwise.
+        # There is another alert if the directory is not in its place.
         return
     if little is not None:
         yield Alert(

@@ -1,4 +1,4 @@
-"""What can be typed of `kinote withdraw` and `kinote withdrawals`; `command.withdrawals` does it."""
+"""The syntax of `kinote withdraw` and `kinote withdrawals`; `command.withdrawals` has the actions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def withdraw(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take instances, series or studies out of use; others are told when the time to undo it has passed."""
+    """Take instances, series or studies out of use. Others are told when the undo window has closed."""
     with begin(data=data) as begun:
         from kinote.command import withdrawals as acting
 
@@ -66,7 +66,7 @@ def list_withdrawals(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List withdrawals, the last made first."""
+    """List withdrawals, the latest first."""
     with begin(data=data) as begun:
         from kinote.command import withdrawals as acting
 
@@ -89,7 +89,7 @@ def show_withdrawal(
 def undo_withdrawal(
     withdrawal: WithdrawalArgument, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """Take what was withdrawn back into use."""
+    """Undo a withdrawal."""
     with begin(data=data) as begun:
         from kinote.command import withdrawals as acting
 
@@ -114,3 +114,52 @@ def issue_again(
         from kinote.command import withdrawals as acting
 
         acting.issue_again(begun, withdrawal, text, also or [], as_json=as_json)
+
+
+RequestArgument = Annotated[int, typer.Argument(help="The number of a withdrawal that was asked for.")]
+
+
+@withdrawals.command("waiting")
+def list_waiting(
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that were asked for, not only those that wait.")
+    ] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List withdrawals that wait for a second person, the latest first."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        acting.list_waiting(begun, everything=everything, as_json=as_json)
+
+
+@withdrawals.command("confirm")
+def confirm_withdrawal(
+    request: RequestArgument,
+    login: Annotated[str, typer.Option("--login", help="The login of the person who confirms it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in words.")] = "",
+    password_stdin: Annotated[
+        bool,
+        typer.Option("--password-stdin", help="Read the password from standard input, as its first line."),
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Confirm a withdrawal as a second person, whose password is asked for."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        acting.confirm(begun, request, reason, login=login, from_stdin=password_stdin)
+
+
+@withdrawals.command("refuse")
+def refuse_withdrawal(
+    request: RequestArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why, in words.")] = "",
+    data: DataOption = None,
+) -> None:
+    """End a withdrawal that waits for a second person; nothing is withdrawn."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        acting.refuse(begun, request, reason)

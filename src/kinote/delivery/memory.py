@@ -1,4 +1,4 @@
-"""How much memory re-encoding takes in this process, however many receivers ask for it at once (law 5)."""
+"""Limits the memory that re-encoding takes in this process, however many receivers need it at once (law 5)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST_WAIT = 60.0
 
 
 class MemoryBudget:
-    """So many bytes that several threads share. What needs more than all of it has it alone."""
+    """A number of bytes that threads share. A need of more than all of it gets it exclusively."""
 
     def __init__(self, size: int, longest_wait: float = _LONGEST_WAIT) -> None:
         self._size = self._free = size
@@ -23,9 +23,9 @@ class MemoryBudget:
 
     @contextmanager
     def share(self) -> Iterator[Callable[[int], None]]:
-        """A function that takes further bytes, all of which are given back at the end of the block.
+        """Yield a function that takes further bytes. All are returned at the end of the block.
 
-        It raises `DecodingUnavailableError` where they are not free in time.
+        It raises `DecodingUnavailableError` if they are not free in time.
         """
         taken = 0
 

@@ -168,6 +168,10 @@ class Settings(AlertSettings, OpenIdSettings):
         le=604_800,
         description="Seconds for which a withdrawal can be undone before others are told; safety has none.",
     )
+    second_person: bool = Field(
+        False,
+        description="Whether withdrawing whole studies or series for good waits until another person confirms it.",
+    )
     authentication: Literal["none", "local"] = Field(
         "none",
         description="How people sign in: `local` as users here, also by openid_issuer; `none` lets everybody in.",
@@ -192,11 +196,13 @@ class Settings(AlertSettings, OpenIdSettings):
         "", description="The site in audit messages; empty for none."
     )
     http_host: Annotated[str, AfterValidator(listening_host)] = Field(
-        "127.0.0.1", description="The address the HTTP face listens on."
+        "127.0.0.1", description="The address the HTTP interface listens on."
     )
     http_certificate: _File = Field(None, description="Our certificate for HTTPS, PEM; empty: no TLS here.")
     http_key: _File = Field(None, description="Its private key, PEM; empty if it is in the same file.")
-    http_port: int = Field(8080, ge=0, le=65535, description="The port of the HTTP face; 0 takes a free one.")
+    http_port: int = Field(
+        8080, ge=0, le=65535, description="The port of the HTTP interface; 0 takes a free one."
+    )
     allowed_hosts: Annotated[
         tuple[Annotated[str, AfterValidator(host_name)], ...], NoDecode, BeforeValidator(listed)
     ] = Field((), description="Further host names by which browsers may reach it.")
@@ -236,10 +242,10 @@ class Settings(AlertSettings, OpenIdSettings):
     )
     any_called_title: bool = Field(False, description="Take associations that call another AE title.")
     dicom_host: Annotated[str, AfterValidator(listening_host)] = Field(
-        "127.0.0.1", description="The address the DICOM face listens on."
+        "127.0.0.1", description="The address the DICOM interface listens on."
     )
     dicom_port: Annotated[_Port | None, BeforeValidator(none_if_empty)] = Field(
-        11112, description="The port of the DICOM face; 0 takes a free one. Empty: no DICOM without TLS."
+        11112, description="The port of the DICOM interface; 0 takes a free one. Empty: no DICOM without TLS."
     )
     dicom_tls_port: Annotated[_Port | None, BeforeValidator(none_if_empty)] = Field(
         None, description="The port for DICOM by TLS; empty for none."
@@ -412,6 +418,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "audit_syslog_host", "There is no audit trail to be sent: set audit or authentication too."
     if settings.user_identity != "ignored" and settings.authentication == "none":
         yield "user_identity", "There are no users whose identity could be looked at: set authentication too."
+    if settings.second_person and settings.authentication == "none":
+        yield "second_person", "Nobody could be told from anybody else: set authentication too."
     if settings.dicom_tls_port is not None and settings.tls_certificate is None:
         yield "dicom_tls_port", "TLS needs a certificate: set tls_certificate too."
     if settings.dicom_tls_port and settings.dicom_tls_port == settings.dicom_port:

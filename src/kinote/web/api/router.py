@@ -44,6 +44,7 @@ from kinote.web.api.media import exports, study_reports
 from kinote.web.api.other_systems import fetches, followed, scans, sweep
 from kinote.web.api.retention import holds, plans, rules
 from kinote.web.api.systems import destinations, peers
+from kinote.web.api.withdrawing import requests as withdrawal_requests
 from kinote.web.permitted import PermittedAPIRoute
 
 router = APIRouter(prefix="/api/v1", route_class=PermittedAPIRoute)
@@ -60,9 +61,10 @@ parts = (
     instances,
     objects,
     acts,
-    # Before withdrawals, of which one could be called so.
+    # Before withdrawals, where it would be taken for the number of one.
     removed,
     withdrawals,
+    withdrawal_requests,
     handed_out,
     exports,
     study_reports,
@@ -99,16 +101,16 @@ parts = (
 for part in parts:
     router.include_router(part.router)
     for route in part.router.routes:
-        # FastAPI answers HEAD only where it is told to (RFC 9110 9.1: whoever takes GET takes HEAD).
+        # FastAPI answers HEAD only if told to (RFC 9110 9.1: a resource with GET also has HEAD).
         if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
             router.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 @cache
 def api_routes() -> list[BaseRoute]:
-    """The routes of the REST API, which every application of this process shares.
+    """Return the routes of the REST API, which all applications of this process share.
 
-    FastAPI builds models of all parameters and answers when it includes a router: half a second of processor time.
+    When FastAPI includes a router, it builds models of all parameters and responses: half a second of processor time.
     """
     application = FastAPI(openapi_url=None)
     application.include_router(router)

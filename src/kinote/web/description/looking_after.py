@@ -1,6 +1,6 @@
-"""The shapes of the answers about objects received, withdrawals, rejections, purges, alerts, arrivals and jobs.
+"""The shapes of the responses about objects received, withdrawals, rejections, purges, alerts, arrivals and jobs.
 
-As in `shapes`, only the description is made of them.
+As in `shapes`, they are only used for the description.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from kinote.jobs.states import State
 from kinote.lifecycle.missing import Cause
 from kinote.lifecycle.purging.lists import PurgeCounts
 from kinote.lifecycle.rejection.proposals import RejectedInstance, RejectionState
+from kinote.lifecycle.second_person.requests import RequestState
 from kinote.lifecycle.withdrawal_list import Owed
 from kinote.lifecycle.withdrawal_scope import StudyShare
 from kinote.security.actors import Actor
@@ -23,7 +24,7 @@ from kinote.web.description.shapes import Code, Page
 
 
 class Received(BaseModel):
-    """What became of an object that was sent: `status` and `reason` where it was refused."""
+    """The outcome for a received object: `status` and `reason` if it was refused."""
 
     kind: OutcomeKind
     study_instance_uid: str
@@ -45,6 +46,7 @@ class Withdrawal(BaseModel):
     reason: Code
     text: str
     by: Actor | None
+    confirmed_by: Actor | None
     made_at: str
     closes_at: str
     state: str
@@ -58,7 +60,7 @@ class Withdrawal(BaseModel):
 
 
 class MadeWithdrawal(Withdrawal):
-    """A withdrawal that was made now, with what it has changed."""
+    """A new withdrawal, with what it has changed."""
 
     withdrawn: int
     already_withdrawn: int
@@ -76,6 +78,47 @@ class PlannedWithdrawal(BaseModel):
     studies: list[StudyShare]
     text_required: bool
     undo_window: int
+    second_person: bool
+
+
+class WithdrawalRequest(BaseModel):
+    """A withdrawal that was asked for, and waits for a second person or was decided."""
+
+    id: int
+    state: RequestState
+    act: str
+    text: str
+    instances: int
+    asked: dict[str, Any]
+    asked_by: Actor | None
+    asked_at: str
+    expires_at: str
+    decided_by: Actor | None
+    decided_at: str | None
+    decided_because: str
+    withdrawal: int | None
+
+
+class MeantNow(BaseModel):
+    """What a withdrawal would withdraw now."""
+
+    instances: int
+    withdrawn: int
+    already_withdrawn: int
+    not_here: int
+    studies: list[StudyShare]
+
+
+class WholeWithdrawalRequest(WithdrawalRequest):
+    """The same, with what it would withdraw now."""
+
+    means: MeantNow | None
+
+
+class WaitingWithdrawal(MeantNow):
+    """A withdrawal that was asked for now, and waits for a second person."""
+
+    waiting: WithdrawalRequest
 
 
 class RejectionNote(BaseModel):
@@ -104,13 +147,13 @@ class Recorded(BaseModel):
 
 
 class LookedAt(Page[Breach]):
-    """What is wrong with the instances that were looked at."""
+    """What is wrong with the instances that were checked."""
 
     looked_at: int
 
 
 class Purge(BaseModel):
-    """A tombstone, or what is to become one."""
+    """A tombstone, or a future one."""
 
     instance: int
     sop_instance_uid: str
@@ -128,7 +171,7 @@ class Purge(BaseModel):
 
 
 class Purges(Page[Purge]):
-    """What was purged, and how much is not done."""
+    """What was purged, and how much is not completed."""
 
     counts: PurgeCounts
 
@@ -167,7 +210,7 @@ class Count(BaseModel):
 
 
 class Alert(BaseModel):
-    """What a person must look at."""
+    """A condition that needs a person."""
 
     id: int
     state: str
@@ -187,7 +230,7 @@ class Alert(BaseModel):
 
 
 class RefusedArrival(BaseModel):
-    """What was offered and not taken."""
+    """What was offered and not accepted."""
 
     id: int
     happened_at: str
@@ -251,7 +294,7 @@ class Job(BaseModel):
 
 
 class NumberOfJobs(BaseModel):
-    """The jobs of a kind in a state; `is_more`: they were not counted any further."""
+    """The jobs of a kind in a state. `is_more`: there are more than were counted."""
 
     kind: str
     state: State
@@ -272,7 +315,7 @@ class JobEvent(BaseModel):
 
     happened_at: str
     event: str
-    #: Empty where the job was made.
+    #: Empty for the creation of the job.
     from_state: State | Literal[""]
     to_state: State
     attempt: int
@@ -281,7 +324,7 @@ class JobEvent(BaseModel):
 
 
 class FailedObject(BaseModel):
-    """An object that a job could not do; `instance` is the key of its row."""
+    """An object on which a job failed. `instance` is the key of its row."""
 
     instance: int
     may_be_tried_again: bool
@@ -298,7 +341,7 @@ class WholeJob(Job):
 
 
 class Echo(BaseModel):
-    """Whether a peer answers at an endpoint, and how quickly."""
+    """Whether a peer responds at an endpoint, and how quickly."""
 
     answers: bool
     sentence: str
@@ -307,6 +350,7 @@ class Echo(BaseModel):
 
 
 _WITHDRAWAL, _REJECTION = "/api/v1/withdrawals/{withdrawal_id}", "/api/v1/rejections/{rejection_id}"
+_WITHDRAWAL_REQUEST = "/api/v1/withdrawal-requests/{request_id}"
 
 LOOKING_AFTER: dict[tuple[str, str], Any] = {
     ("post", "/api/v1/objects"): Received,
@@ -314,6 +358,9 @@ LOOKING_AFTER: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/withdrawals"): Page[Withdrawal],
     ("get", _WITHDRAWAL): WholeWithdrawal,
     ("delete", _WITHDRAWAL): WholeWithdrawal,
+    ("get", "/api/v1/withdrawal-requests"): Page[WithdrawalRequest],
+    ("get", _WITHDRAWAL_REQUEST): WholeWithdrawalRequest,
+    ("post", _WITHDRAWAL_REQUEST): WithdrawalRequest,
     ("post", "/api/v1/handed-out"): Recorded,
     ("get", "/api/v1/laws"): LookedAt,
     ("get", "/api/v1/purges"): Purges,

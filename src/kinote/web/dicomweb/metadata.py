@@ -1,4 +1,4 @@
-"""WADO-RS metadata (PS3.18 10.4.1.1.2): the whole headers, streamed."""
+"""WADO-RS metadata (PS3.18 10.4.1.1.2): complete headers, streamed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from kinote.web.warning_header import warning, without_bytes
 
 MEDIA_TYPES = ("application/dicom+json", "application/json")
 
-#: Headers read from the index at once.
+#: The number of headers read from the index at once.
 _PAGE = 100
 
 
 async def metadata(request: Request) -> Response:
-    """`GET …/metadata` of a study, a series or an instance."""
+    """Serve `GET …/metadata` of a study, a series or an instance."""
     media_type = json_media_type(request)
     objects = await named_objects(request)
     addresses = Addresses(request)
@@ -45,7 +45,7 @@ async def metadata(request: Request) -> Response:
         media_type=media_type,
         headers={"ETag": tag, "Cache-Control": CACHED},
     )
-    # What is found out after the first block of the answer can no longer be told in its head.
+    # What is found out after the first block of the response can no longer change its head.
     if wanted.failed:
         response.status_code = 206
         del response.headers["ETag"]
@@ -54,7 +54,7 @@ async def metadata(request: Request) -> Response:
 
 
 def json_media_type(request: Request) -> str:
-    """The media type for DICOM JSON that the client likes best. Kinote offers no Native DICOM Model (XML)."""
+    """Return the media type for DICOM JSON that the client prefers. There is no Native DICOM Model (XML)."""
     found = choose(accepted(request), MEDIA_TYPES)
     if found is None:
         raise NotAcceptableError(f"This resource is available as {' or '.join(MEDIA_TYPES)}.")
@@ -62,15 +62,15 @@ def json_media_type(request: Request) -> str:
 
 
 def with_absolute_bulk(header: bytes, bulk_data: str) -> bytes:
-    """A header whose bulk values (`"BulkDataURI":"/7FE00010"`) have the address they can be had at."""
+    """Return a header with absolute addresses of its bulk values (`"BulkDataURI":"/7FE00010"`)."""
     # Within a JSON string the quotes would be escaped, so this finds keys only.
     return header.replace(b'"BulkDataURI":"/', f'"BulkDataURI":"{bulk_data}/'.encode())
 
 
 class _Headers:
-    """The headers of objects. Those in the index are made of bytes that may be damaged: these are left out.
+    """The headers of objects. Headers made from damaged bytes in the index are left out.
 
-    Unless nothing is left: then the error is raised.
+    If no other is left, the error is raised.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class _Headers:
         is_empty = True
         for start in range(0, len(self._objects), _PAGE):
             page = self._objects[start : start + _PAGE]
-            # Looked up in the live view again: what was withdrawn since the answer began drops out.
+            # Looked up in the live view again: objects withdrawn since the response began are left out.
             with self._catalog.read() as connection:
                 not_correctable: set[int] = set()
                 found = headers(connection, [item.id for item in page if not item.in_index], not_correctable)
@@ -116,7 +116,7 @@ class _Headers:
             raise failure
 
     def _made(self, item: LiveObject) -> bytes:
-        # What is said of an object is no use of its bytes, wherever they lie.
+        # Reading a header does not count as a use of the bytes.
         with outgoing(self._door, item, KINOTE, leaves=False).file as file:
             return header_of(file.read(), item.transfer_syntax_uid)
 

@@ -22,12 +22,12 @@ from kinote.web.request_body import Taking
 
 JSON = "application/dicom+json"
 
-#: Bulk parts up to this size stay in memory, larger ones go to a file, in bytes.
+#: Bulk parts up to this size, in bytes, stay in memory. Larger ones go to a file.
 _SPOOLED = 256 * 1024
 
 
 def take_json(batch: StoreBatch, limit: int) -> Taking[list[Outcome]]:
-    """A body that is metadata alone."""
+    """Consume a body of metadata alone."""
     metadata = bytearray()
     while (piece := (yield)) is not None:
         _append(metadata, piece, limit)
@@ -36,9 +36,9 @@ def take_json(batch: StoreBatch, limit: int) -> Taking[list[Outcome]]:
 
 
 def take_json_parts(batch: StoreBatch, reader: PartReader, limit: int) -> Taking[list[Outcome]]:
-    """Metadata and bulk parts. The bulk may come in any order after it, so the body is read to its end first.
+    """Consume metadata and bulk parts. The bulk may come in any order, so the whole body is read first.
 
-    Raises `MultipartError` where it is malformed; then nothing of it is stored.
+    Raises `MultipartError` if it is malformed. Then nothing of it is stored.
     """
     with ExitStack() as files:
         body = _Body(files, limit)
@@ -51,7 +51,7 @@ def take_json_parts(batch: StoreBatch, reader: PartReader, limit: int) -> Taking
 
 
 class _Body:
-    """The parts of a body: the metadata in memory, bulk values in temporary files where they are large."""
+    """The parts of a body: the metadata in memory, large bulk values in temporary files."""
 
     def __init__(self, files: ExitStack, limit: int) -> None:
         self._files = files
