@@ -43,7 +43,7 @@ def perform(session: IndexSession, message: Message) -> None:
         )
 
     def before_other_bytes(wanted: LiveObject) -> None:
-        """The caller may be an archive, and replace what it has promised to keep (law 9)."""
+        """End what the caller has promised, if it is an archive: it may replace what it keeps (law 9)."""
         if caller is not None:
             end_evidence_before(session.rooms.catalog, caller.id, wanted.id)
 
