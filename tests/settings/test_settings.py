@@ -94,6 +94,7 @@ WRONG = {
     "http_requests_per_client": ("0", "1 to 100000"),
     "http_stalled_seconds": ("0", "1 to 3600"),
     "decoding_processes": ("0", "1 to"),
+    "memory": ("63", "64"),
     "http_slowest_upload": ("-1", "0 to"),
     "dicom_associations": ("0", "1 to 10000"),
     "dicom_associations_per_host": ("0", "1 to 10000"),

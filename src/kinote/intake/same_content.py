@@ -22,6 +22,7 @@ from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.decoding.frame_decoder import can_decode, decode_frame
+from kinote.decoding.frame_memory import frame_cost, frame_memory
 from kinote.dicom.comparing.content import NotComparableError, difference, differing
 from kinote.dicom.comparing.opened import TO_COMPARE, OpenedDataSet
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TransferSyntax
@@ -198,10 +199,11 @@ def pixels_differ(budget: Budget, one: OpenedDataSet, other: OpenedDataSet) -> s
 
 
 def _is_same_frame(ours: Frames, theirs: Frames, number: int) -> bool:
-    one, other = decode_frame(ours, number), decode_frame(theirs, number)
-    return one.photometric == other.photometric and np.array_equal(
-        stored_words(one, ours.format), stored_words(other, theirs.format)
-    )
+    with frame_memory(ours, number, frame_cost(theirs, number)):
+        one, other = decode_frame(ours, number), decode_frame(theirs, number)
+        return one.photometric == other.photometric and np.array_equal(
+            stored_words(one, ours.format), stored_words(other, theirs.format)
+        )
 
 
 def _frames(opened: OpenedDataSet) -> Frames:

@@ -14,6 +14,8 @@ from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.intake.expected import Expected
 from kinote.intake.outcome import Outcome
 from kinote.intake.upload import Upload
+from kinote.memory.ledger import Charge
+from kinote.memory.shared import MEMORY
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.named_user import NamedUser
 from kinote.security.actors import Actor, ActorKind
@@ -53,6 +55,8 @@ class Session:
     #: The caller, and where what it stores comes from.
     actor: Actor = field(init=False)
     origin: Origin = field(init=False)
+    #: What the request that is performed has of the memory of this process.
+    memory: Charge = field(init=False, default_factory=MEMORY.open)
     #: Whether what has been asked for so far is allowed, by presentation context and message (`scp.serving`).
     allowed: dict[tuple[int, type[Command]], bool] = field(init=False, default_factory=dict)
 
@@ -100,8 +104,10 @@ class Session:
         )
 
     def identifier(self) -> bytes:
-        """The identifier of the request. Raises `IdentifierError` for one that is too long."""
-        data = self.association.whole_data_set(_LONGEST_IDENTIFIER)
+        """The identifier of the request. Raises `IdentifierError` for one that is too long, and
+        `MemoryFullError`.
+        """
+        data = self.association.whole_data_set(_LONGEST_IDENTIFIER, self.memory)
         if data is None:
             raise IdentifierError(
                 Refusal.OUT_OF_RESOURCES, f"The identifier has more than {_LONGEST_IDENTIFIER} bytes"

@@ -15,10 +15,14 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kinote.memory import estimates
+from kinote.memory.ledger import Charge, MemoryFullError
+from kinote.memory.shared import MEMORY
 from kinote.web.problems import (
     BadRequestError,
     BodyTooLargeError,
     ForbiddenOriginError,
+    MemoryUnavailableError,
     UnknownHostError,
 )
 from kinote.web.rooms import WebOptions
@@ -31,12 +35,17 @@ _STREAMED = frozenset({"/api/v1/objects"})
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?::[0-9]*)?")
 
 
+# FastAPI makes 400 of all that is no `HTTPException`, where it reads a body.
 class _TooLargeError(BodyTooLargeError, HTTPException):  # type: ignore[misc]
-    """Raised where FastAPI reads a body: it makes `400` of all that is no `HTTPException`."""
-
     def __init__(self, detail: str) -> None:
         HTTPException.__init__(self, self.status, detail)
         BodyTooLargeError.__init__(self, detail)
+
+
+class _NoMemoryError(MemoryUnavailableError, HTTPException):  # type: ignore[misc]
+    def __init__(self, detail: str) -> None:
+        HTTPException.__init__(self, self.status, detail)
+        MemoryUnavailableError.__init__(self, detail)
 
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -60,7 +69,9 @@ class Guard:
         self._check_host(headers)
         self._check_origin(scope["method"], headers)
         if scope["path"].startswith("/api/") and scope["path"] not in _STREAMED:
-            receive = self._bounded(headers, receive)
+            with MEMORY.open() as memory:
+                await self._app(scope, self._bounded(headers, receive, memory), send)
+            return
         await self._app(scope, receive, send)
 
     def _check_host(self, headers: Headers) -> None:
@@ -91,21 +102,29 @@ class Guard:
                 "the setting allowed_origins."
             )
 
-    def _bounded(self, headers: Headers, receive: Receive) -> Receive:
-        """`receive`, refusing more bytes than the body of an API request may have."""
+    def _bounded(self, headers: Headers, receive: Receive, memory: Charge) -> Receive:
+        """`receive`, refusing more bytes than the body of an API request may have, or than there is memory for."""
         too_large = _TooLargeError(f"The body has more than {self._max_json} bytes.")
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > self._max_json:
             raise too_large
-        received = 0
+        received = cost = 0
+        # Of other bodies, no values are made all at once.
+        cost_of = estimates.of_json if "json" in headers.get("content-type", "json") else len
 
         async def bounded() -> Message:
-            nonlocal received
+            nonlocal received, cost
             message = await receive()
             if message["type"] == "http.request":
-                received += len(message.get("body", b""))
+                body = message.get("body", b"")
+                received += len(body)
                 if received > self._max_json:
                     raise too_large
+                cost += cost_of(body)
+                try:
+                    await memory.reached(cost)
+                except MemoryFullError as error:
+                    raise _NoMemoryError(str(error)) from error
             return message
 
         return bounded

@@ -55,6 +55,7 @@ from kinote.lifecycle.held import HeldNotFoundError
 from kinote.lifecycle.holds.hold import HoldEndedError, HoldNotFoundError, HoldRefusedError, OnHoldError
 from kinote.lifecycle.rejection.proposals import RejectionDecidedError, RejectionNotFoundError
 from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
+from kinote.memory.ledger import MemoryFullError
 from kinote.notes.acts.request import (
     NoteNotFoundError,
     NoteRefusedError,
@@ -149,6 +150,17 @@ class ForbiddenOriginError(RequestError):
     status = HTTPStatus.FORBIDDEN
     name = "foreign-origin"
     title = "Requests from other origins may not change anything"
+
+
+class MemoryUnavailableError(RequestError):
+    """There is no memory for the request at the moment."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    name = "memory-full"
+    title = "There is no memory for this at the moment"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "10"})
 
 
 class UnknownResourceError(RequestError):
@@ -414,6 +426,8 @@ FAULT = Problem(
 
 def problem_of(error: Exception) -> Problem | None:
     """The problem document of an error; None for an error that is a fault of the server."""
+    if isinstance(error, MemoryFullError):
+        error = MemoryUnavailableError(str(error))
     if isinstance(error, RequestError):
         return Problem(error.status, error.name, error.title, str(error), error.errors, error.headers)
     if isinstance(error, RequestValidationError):

@@ -14,6 +14,9 @@ from typing import Generic, TypeVar, cast
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
+from kinote.memory.ledger import Charge
+from kinote.memory.shared import MEMORY
+
 Result = TypeVar("Result")
 
 #: What takes a body: is sent its pieces, and None at the end; gives the result. A body that breaks off is thrown into
@@ -41,7 +44,8 @@ class _Feeding(Generic[Result]):
     No lock, which the loop could block on: the loop alone counts what was put, the thread what was taken.
     """
 
-    def __init__(self, taking: Taking[Result], limiter: CapacityLimiter) -> None:
+    def __init__(self, taking: Taking[Result], limiter: CapacityLimiter, memory: Charge) -> None:
+        self._memory = memory
         self._taking = taking
         self._limiter = limiter
         self._loop = asyncio.get_running_loop()
@@ -61,6 +65,7 @@ class _Feeding(Generic[Result]):
         """Hand on a piece of the body. What is wanted by nobody any more is let pass."""
         if self._done.done():
             return
+        await self._memory.reached(self._put - self._taken + len(chunk))
         self._put += len(chunk)
         self._hand_on(chunk)
         self._waiting = True
@@ -150,20 +155,22 @@ async def in_threads_with_body(
     """What comes of a body that is taken in threads while it comes in, or when it has if it is short.
 
     If the client goes away, `BodyBrokenOffError` is thrown into the taker. A body that it does not want to the end is
-    let pass, so that the client gets to read the answer.
+    let pass, so that the client gets to read the answer. Raises `MemoryFullError` where there is no memory for what
+    comes in faster than it is taken.
     """
     if _is_short(request):
         whole = await request.body()
         return await to_thread.run_sync(lambda: _at_once(take(), whole), limiter=limiter)
-    feeding = _Feeding(take(), limiter)
-    try:
-        async for chunk in request.stream():
-            if chunk:
-                await feeding.put(chunk)
-    except BaseException:
-        await feeding.break_off()
-        raise
-    return await feeding.end()
+    with MEMORY.open() as memory:
+        feeding = _Feeding(take(), limiter, memory)
+        try:
+            async for chunk in request.stream():
+                if chunk:
+                    await feeding.put(chunk)
+        except BaseException:
+            await feeding.break_off()
+            raise
+        return await feeding.end()
 
 
 def _at_once(taking: Taking[Result], whole: bytes) -> Result:

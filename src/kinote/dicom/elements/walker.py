@@ -67,6 +67,8 @@ class Walk:
         self.offset = 0
         #: How many of the next bytes belong to a bulk value and are to be skipped.
         self.passing = 0
+        #: The bytes kept so far, and what the positions of elements and bulk values take.
+        self.cost = 0
         self._kept: list[bytes] = []
         self._path: list[int] = []
         self._going = self._go()
@@ -384,6 +386,7 @@ class Walk:
             cost = (
                 pos + shift + _SPAN_COST * len(self.bulk) + _FRAGMENT_COST * fragments + _END_COST * len(ends)
             )
+            self.cost = cost
             if cost + need > limits.header_bytes:
                 self._fail(TooLargeError, "The header is larger than Kinote keeps", at)
             if steps > limits.elements or len(root) > limits.root_elements:
