@@ -27,7 +27,9 @@ from kinote.web.dicomweb.rendered import OF_PIXEL
 from tests.web.objects import as_file, image
 
 #: What anything may take beside what grows with its input, in bytes.
-_FIXED = 4 * 1024 * 1024
+_FIXED = 1024 * 1024
+#: What one long value, or a short data set, may take beside for a moment.
+_OF_A_VALUE = 3 * 1024 * 1024
 
 _EMPTY = struct.pack("<HHI", 0xFFFE, 0xE000, 0)
 _OF_ONE = struct.pack("<HHI", 0xFFFE, 0xE000, 8) + struct.pack("<HHI", 0x0008, 0x0100, 0)
@@ -45,10 +47,35 @@ def _peak(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("item", [_EMPTY, _OF_ONE, _OF_TEXT], ids=["empty", "of one", "of text"])
-@pytest.mark.parametrize("count", [10_000, 40_000])
-def test_a_header_takes_no_more_than_is_charged(item: bytes, count: int) -> None:
-    data = struct.pack("<HHI", 0x0008, 0x1115, count * len(item)) + item * count
+def _element(tag: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
+
+
+def _items(item: bytes) -> Callable[[int], bytes]:
+    return lambda count: _element(0x00081115, item * count)
+
+
+_HEADERS = {
+    "empty items": _items(_EMPTY),
+    "items of one element": _items(_OF_ONE),
+    "items of a text": _items(_OF_TEXT),
+    "items of control characters": _items(_OF_TEXT[:-4] + b"\x01\x02\x03\x04"),
+    "items in items": _items(
+        struct.pack("<HHI", 0xFFFE, 0xE000, 8 + len(_EMPTY)) + _element(0x00081115, _EMPTY)
+    ),
+    "many elements": lambda count: b"".join(
+        _element(0x00090000 + n, b"") for n in range(0x1000, 0x1000 + count)
+    ),
+    "values of many parts": lambda count: b"".join(_element(0x00280010 + n, b"\0\0" * count) for n in (0, 1)),
+    "numbers as texts": lambda count: _element(0x00200032, b"1\\" * count),
+    "names": lambda count: _element(0x00100010, b"a\\" * count),
+}
+
+
+@pytest.mark.parametrize("kind", _HEADERS)
+@pytest.mark.parametrize("count", [3_000, 12_000])
+def test_a_header_takes_no_more_than_is_charged(kind: str, count: int) -> None:
+    data = _HEADERS[kind](count)
     told: list[int] = []
 
     def read() -> bytes:
@@ -58,12 +85,15 @@ def test_a_header_takes_no_more_than_is_charged(item: bytes, count: int) -> None
         scanner.finish()
         return packed_header.pack(metadata_json(scanned(scanner)))
 
-    assert _peak(read) < estimates.of_header(told[-1]) + _FIXED
+    # Once before, so that tables that are made once do not count.
+    read()
+    assert _peak(read) < estimates.of_header(told[-1]) + _OF_A_VALUE
     assert told[-1] >= len(data) - (1 << 16)
 
 
 def test_a_key_object_takes_no_more_than_is_charged() -> None:
-    data = struct.pack("<HHI", 0x0040, 0xA730, 40_000 * len(_OF_ONE)) + _OF_ONE * 40_000
+    data = struct.pack("<HHI", 0x0040, 0xA730, 15_000 * len(_OF_ONE)) + _OF_ONE * 15_000
+    reader.read(data, IMPLICIT_VR_LITTLE_ENDIAN)
     assert _peak(lambda: reader.read(data, IMPLICIT_VR_LITTLE_ENDIAN)) < (
         estimates.of_header(len(data)) + _FIXED
     )
@@ -81,7 +111,7 @@ _JSON = {
 
 
 @pytest.mark.parametrize("kind", _JSON)
-@pytest.mark.parametrize("count", [10_000, 40_000])
+@pytest.mark.parametrize("count", [3_000, 12_000])
 def test_json_takes_no_more_than_is_charged(kind: str, count: int) -> None:
     text = json.dumps(_JSON[kind](count), separators=(",", ":"), ensure_ascii=False).encode()
     assert _peak(lambda: json.loads(text)) + len(text) < estimates.of_json(text) + _FIXED
@@ -90,10 +120,10 @@ def test_json_takes_no_more_than_is_charged(kind: str, count: int) -> None:
 @pytest.mark.parametrize(
     "element",
     [
-        {"vr": "SQ", "Value": [{}] * 20_000},
+        {"vr": "SQ", "Value": [{}] * 8_000},
         {"vr": "SQ", "Value": [{"00080100": {"vr": "SH", "Value": ["a"]}}] * 5_000},
-        {"vr": "FD", "Value": [0] * 40_000},
-        {"vr": "DS", "Value": [1] * 40_000},
+        {"vr": "FD", "Value": [0] * 15_000},
+        {"vr": "DS", "Value": [1] * 15_000},
         {"vr": "PN", "Value": [{"Alphabetic": "a"}] * 10_000},
         {"vr": "OB", "InlineBinary": "AAAA" * 100_000},
     ],
@@ -106,10 +136,11 @@ def test_dicom_json_takes_no_more_than_is_charged(element: dict[str, object]) ->
         received = json.loads(text)
         return received, encode_received(received, lambda uri: b"")
 
+    read()
     assert _peak(read) + len(text) < estimates.of_json(text) + _FIXED
 
 
-@pytest.mark.parametrize("rows", [256, 1024])
+@pytest.mark.parametrize("rows", [256, 512])
 @pytest.mark.parametrize("viewport", [None, (1024, 1024), (64, 64)])
 def test_a_picture_takes_no_more_than_is_charged(rows: int, viewport: tuple[int, int] | None) -> None:
     dataset = image(rows=rows, columns=1024)

@@ -54,6 +54,18 @@ def test_memory_is_taken_in_steps() -> None:
     assert charge.size == 2 * STEP
 
 
+def test_a_charge_that_falls_gives_back_what_is_over() -> None:
+    ledger = _ledger()
+    charge = ledger.open()
+    charge.reach(50 * _MB)
+    charge.fall_to(60 * _MB)
+    assert ledger.held == 50 * _MB
+    charge.fall_to(1)
+    assert ledger.held == charge.size == STEP
+    charge.reach(2 * STEP)
+    assert ledger.held == 2 * STEP
+
+
 def test_what_does_not_fit_is_refused_in_the_end_and_leaves_nothing_behind() -> None:
     ledger = _ledger()
     first, second = ledger.open(), ledger.open()

@@ -99,6 +99,7 @@ class Upload:
         if self._refusal is None:
             arrival = self._read_whole()
             if arrival is not None:
+                self._memory.fall_to(_left_of(arrival))
                 arrival.done.add_done_callback(self._settled)
                 try:
                     self._receiver.commit(arrival, sync_here=sync_here)
@@ -221,3 +222,9 @@ class Upload:
         if self._refusal is None:
             broken = outcomes.aborted(why, sop_class_uid=named[0], sop_instance_uid=named[1])
             self._receiver.observe(broken.sent_by(self._origin))
+
+
+def _left_of(arrival: Arrival) -> int:
+    """Return what an object takes that waits for its commit, in bytes."""
+    held = len(arrival.entry.metadata or b"") + len(arrival.dataset or b"")
+    return held if arrival.reading is None else held + estimates.of_header(held)

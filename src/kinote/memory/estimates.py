@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 #: Of each kept byte of a header: its bytes, the places of its elements, and its JSON, as objects and as text.
-_OF_HEADER = 10
+_OF_HEADER = 12
 
 #: Of each byte of JSON text: the text itself, as bytes and as characters, and the texts in it.
 _OF_JSON_TEXT = 8
@@ -18,7 +18,10 @@ _OF_SAMPLE = 12
 
 
 def of_header(kept: int) -> int:
-    """Return what a header of which `kept` bytes are kept takes until it is in the index."""
+    """Return what a header of which `kept` bytes are kept takes while its JSON is made.
+
+    One value, which has up to 64 KB, may take another 3 MB for a moment.
+    """
     return _OF_HEADER * kept
 
 

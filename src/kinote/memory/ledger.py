@@ -218,6 +218,14 @@ class Charge:
         self._ledger._take(self, self._wanted + further)
         self._wanted += further
 
+    def fall_to(self, size: int) -> None:
+        """Have no more than `size` bytes, and give back what is over. Never waits."""
+        wanted = _in_steps(size)
+        over = self.size - wanted
+        if over > 0:
+            self.size, self._wanted = wanted, wanted
+            self._ledger._give_back(over)
+
     async def reached(self, size: int) -> None:
         """Like `reach`, in an event loop."""
         if size > self._wanted:
