@@ -55,7 +55,7 @@ def _items(item: bytes) -> Callable[[int], bytes]:
     return lambda count: _element(0x00081115, item * count)
 
 
-_HEADERS = {
+_HEADERS: dict[str, Callable[[int], bytes]] = {
     "empty items": _items(_EMPTY),
     "items of one element": _items(_OF_ONE),
     "items of a text": _items(_OF_TEXT),
@@ -99,7 +99,7 @@ def test_a_key_object_takes_no_more_than_is_charged() -> None:
     )
 
 
-_JSON = {
+_JSON: dict[str, Callable[[int], object]] = {
     "lists": lambda count: [[] for _ in range(count)],
     "objects": lambda count: [{} for _ in range(count)],
     "names": lambda count: {f"a{number}": 0 for number in range(count)},

@@ -22,7 +22,7 @@ class MemoryFullError(RuntimeError):
     """There was no memory in time. Trying again later may help."""
 
     def __init__(self) -> None:
-        super().__init__("Too many large requests are being worked on; try again later.")
+        super().__init__("Too many large requests have all memory at the moment; try again later.")
 
 
 class _Waiting:

@@ -23,6 +23,7 @@ from kinote.web.problems import (
     BodyTooLargeError,
     ForbiddenOriginError,
     MemoryUnavailableError,
+    RequestError,
     UnknownHostError,
 )
 from kinote.web.rooms import WebOptions
@@ -35,17 +36,23 @@ _STREAMED = frozenset({"/api/v1/objects"})
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?::[0-9]*)?")
 
 
-# FastAPI makes 400 of all that is no `HTTPException`, where it reads a body.
-class _TooLargeError(BodyTooLargeError, HTTPException):  # type: ignore[misc]
+class _WhileReadError(RequestError, HTTPException):  # type: ignore[misc]
+    """Raised where FastAPI reads a body: it makes 400 of all that is no `HTTPException`."""
+
     def __init__(self, detail: str) -> None:
         HTTPException.__init__(self, self.status, detail)
-        BodyTooLargeError.__init__(self, detail)
+        super().__init__(detail)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
-class _NoMemoryError(MemoryUnavailableError, HTTPException):  # type: ignore[misc]
-    def __init__(self, detail: str) -> None:
-        HTTPException.__init__(self, self.status, detail)
-        MemoryUnavailableError.__init__(self, detail)
+class _TooLargeError(_WhileReadError, BodyTooLargeError):  # type: ignore[misc]
+    pass
+
+
+class _NoMemoryError(_WhileReadError, MemoryUnavailableError):  # type: ignore[misc]
+    pass
 
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
