@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -201,7 +202,7 @@ def test_of_many_threads_all_get_their_turn_and_nothing_is_lost() -> None:
                 most = max(most, ledger.held)
                 charge.add(round_ * 1000)
 
-    threads = [_in_thread(lambda number=number: work(number)) for number in range(8)]
+    threads = [_in_thread(partial(work, number)) for number in range(8)]
     for thread in threads:
         thread.join()
     assert most <= _SIZE
