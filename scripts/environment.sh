@@ -71,7 +71,8 @@ make_environment() {
     say "Making the environment ${folder##*/} (a minute or two)…"
     making=$(mktemp -d "$folder.making.XXXXXX")
     # Removed also when a step fails or the user has enough; after the rename there is nothing left to remove.
-    trap 'rm -rf "$making"' EXIT
+    # Its name is written into the trap: when a step fails, the variables of this function are gone by then.
+    trap "rm -rf $(printf %q "$making")" EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
     "$python" -m venv "$making"

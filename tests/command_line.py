@@ -12,8 +12,13 @@ from tests.preloaded import KinoteProcess
 SOURCE = Path(__file__).parents[1] / "src"
 
 
-def kinote(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as a script does: what it prints goes into files, and nobody says how wide they are."""
+def kinote(
+    *arguments: str | Path, cwd: Path, module: str = "kinote", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as a script does: what it prints goes into files, and nobody says how wide they are.
+
+    Another `module` than Kinote's own takes the arguments; what is in the `environment` comes to that of the tests.
+    """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         process = KinoteProcess(
             *arguments,
@@ -21,7 +26,9 @@ def kinote(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str
             errors=errors.fileno(),
             cwd=cwd,
             environment={name: value for name, value in os.environ.items() if name != "COLUMNS"}
-            | {"PYTHONPATH": str(SOURCE)},
+            | {"PYTHONPATH": str(SOURCE)}
+            | environment,
+            module=module,
         )
         status = process.wait()
         output.seek(0)

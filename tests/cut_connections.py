@@ -63,6 +63,11 @@ class ConnectionCutter:
             self._let_go.clear()
             self._carried_out.clear()
 
+    def spare(self) -> None:
+        """Cut nothing, if the COMMIT that was to be cut has not come."""
+        with self._lock:
+            self._next = None
+
     def come_back(self) -> None:
         self._let_in.set()
 

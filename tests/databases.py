@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import psycopg
@@ -190,12 +190,19 @@ def postgresql_template(postgresql_server: PostgresServer) -> str:
     return "kinote_template"
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file that has the schema and nothing else."""
-    file = tmp_path_factory.mktemp("template") / "kinote.db"
-    _make_schema(f"sqlite:///{file}")
-    return file
+@cache
+def _empty_sqlite_index() -> bytes:
+    """A database file that has the schema and nothing else, made once in each process."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "kinote.db"
+        _make_schema(f"sqlite:///{file}")
+        return file.read_bytes()
+
+
+def new_sqlite_index(file: Path) -> str:
+    """Make a database with the schema in a file; gives its address. Making the schema anew takes ten times as long."""
+    file.write_bytes(_empty_sqlite_index())
+    return f"sqlite:///{file}"
 
 
 def _make_schema(url: str) -> None:
@@ -205,11 +212,9 @@ def _make_schema(url: str) -> None:
 
 
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path) -> str:
     """The address of a new SQLite database with the schema."""
-    file = tmp_path / "kinote.db"
-    shutil.copyfile(sqlite_template, file)
-    return f"sqlite:///{file}"
+    return new_sqlite_index(tmp_path / "kinote.db")
 
 
 @pytest.fixture

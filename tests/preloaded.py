@@ -1,7 +1,8 @@
 """Kinote's commands in processes of their own, forked from one that has imported everything.
 
 Importing takes some two seconds of processor time, which the suite would otherwise spend some hundred times. What a
-process does after that is the same: its own arguments, environment, folder and output, and an ordinary end.
+process does after that is the same: its own arguments, environment, folder and output, and an ordinary end. Other
+modules than Kinote's own are run as well, as `python -m` does.
 
 Run as a program, this file is that process (see `_answer`). It gets a request by a socket, with the files that shall
 be the output of the command, and a pipe. Into the pipe go the id of the new process, and its exit status at its end.
@@ -9,6 +10,7 @@ be the output of the command, and a pipe. Into the pipe go the id of the new pro
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -19,12 +21,20 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 
 _SOURCES = Path(__file__).parents[1]
+
+#: Of Linux's `prctl`: who may trace this process, besides its ancestors.
+_PR_SET_PTRACER = 0x59616D61
+_PR_SET_PTRACER_ANY = -1
+
+#: Seconds that a tracer may take to come, on a machine that is busy with other things.
+_TRACED_LIMIT = 60
 
 #: Bytes of a request at most, for the socket; an environment is some kilobytes.
 _LONGEST = 200_000
@@ -34,9 +44,25 @@ class KinoteProcess:
     """A command of Kinote under way, with what the tests use of `subprocess.Popen`."""
 
     def __init__(
-        self, *arguments: str | Path, output: int, errors: int, cwd: Path, environment: Mapping[str, str]
+        self,
+        *arguments: str | Path,
+        output: int,
+        errors: int,
+        cwd: Path,
+        environment: Mapping[str, str],
+        module: str = "kinote",
+        is_traced: bool = False,
     ) -> None:
-        request = json.dumps({"arguments": [*map(str, arguments)], "cwd": str(cwd), "env": {**environment}})
+        """Begin it; one that is traced does nothing before its tracer is there."""
+        request = json.dumps(
+            {
+                "arguments": [*map(str, arguments)],
+                "cwd": str(cwd),
+                "env": {**environment},
+                "module": module,
+                "is_traced": is_traced,
+            }
+        )
         self._pipe, told = os.pipe()
         try:
             socket.send_fds(
@@ -114,15 +140,15 @@ def _network() -> str:
     return str(Path("/proc/thread-self/ns/net").readlink())
 
 
-def _answer(requests: socket.socket) -> bool:
-    """Fork a process for each request. Returns True in such a process, which is then ready to run its command."""
+def _answer(requests: socket.socket) -> str:
+    """Fork a process for each request. Returns the module that such a process has to run; "" at the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Those that wait for the commands need not be waited for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         message, files, _, _ = socket.recv_fds(requests, _LONGEST, 3)
         if not message:
-            return False
+            return ""
         if not os.fork():
             break
         for file in files:
@@ -147,7 +173,20 @@ def _answer(requests: socket.socket) -> bool:
     os.environ.update(wanted["env"])
     os.chdir(wanted["cwd"])
     sys.argv = ["kinote", *wanted["arguments"]]
-    return True
+    if wanted["is_traced"]:
+        _wait_for_tracer()
+    return str(wanted["module"])
+
+
+def _wait_for_tracer() -> None:
+    # Where only ancestors may trace, whoever asks is allowed to.
+    ctypes.CDLL(None).prctl(_PR_SET_PTRACER, ctypes.c_ulong(_PR_SET_PTRACER_ANY), 0, 0, 0)
+    status = Path("/proc/self/status")
+    deadline = time.monotonic() + _TRACED_LIMIT
+    while "TracerPid:\t0\n" in status.read_text():
+        if time.monotonic() > deadline:
+            sys.exit("No tracer has come.")
+        time.sleep(0.005)
 
 
 def _import_everything() -> None:
@@ -166,5 +205,5 @@ if __name__ == "__main__":
     _import_everything()
     gc.collect()
     gc.freeze()
-    if _answer(socket.socket(fileno=int(sys.argv[1]))):
-        runpy.run_module("kinote", run_name="__main__", alter_sys=True)
+    if module := _answer(socket.socket(fileno=int(sys.argv[1]))):
+        runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.preloaded import KinoteProcess
@@ -18,7 +18,10 @@ START_LIMIT = 60
 
 
 class RunningServer:
-    """`kinote serve` on a data directory, on a free port; `program` runs it in another way.
+    """`kinote serve` on a data directory, on a free port.
+
+    A `program` runs it in another way, or another `module` than Kinote's own, which takes the arguments after those
+    that are named with it. With a `tracer`, which gets its process, it does nothing before it is traced.
 
     It has so many receiver processes: none where no test asks for one, since each takes a second to begin; with None
     as many as it has by itself.
@@ -31,6 +34,8 @@ class RunningServer:
         command: str = "serve",
         receivers: int | None = 0,
         program: Sequence[str] = (),
+        module: Sequence[str] = ("kinote",),
+        tracer: Callable[[int], None] | None = None,
     ) -> None:
         self.data = data
         self._log = (data.parent / f"{data.name}.log").open("ab")
@@ -52,8 +57,17 @@ class RunningServer:
         else:
             log = self._log.fileno()
             self.process = KinoteProcess(
-                *arguments, output=log, errors=log, cwd=data.parent, environment=environment
+                *module[1:],
+                *arguments,
+                output=log,
+                errors=log,
+                cwd=data.parent,
+                environment=environment,
+                module=module[0],
+                is_traced=tracer is not None,
             )
+            if tracer is not None:
+                tracer(self.process.pid)
         self.url = self._announced()
 
     def _announced(self) -> str:
@@ -104,5 +118,5 @@ class RunningServer:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(60)
         self._log.close()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.command_line import kinote
 from tests.interop.orthanc import PLUGIN
 from tests.interop.peers import need_orthanc
 
@@ -76,6 +75,8 @@ QUIET = {
     "upkeep",
     "notes_import",
 }
+#: Those that send to receiver processes.
+RECEIVING = {"dicom_intake", "dicom_idle"}
 BESIDE_ORTHANC = {"qido", "stow", "dicom_intake", "dicom_sending", "dicom_idle"}
 
 #: How many rows of figures there are.
@@ -102,13 +103,13 @@ ROWS = {
 
 
 def _run(program: str, *arguments: str, expected: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{program}", *arguments],
+    done = kinote(
+        *arguments,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
-        capture_output=True,
-        text=True,
-        check=False,
+        module=f"benchmarks.{program}",
+        PYTHONPATH=f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+        # Each takes a second to begin: one where they are measured, elsewhere none.
+        KINOTE_INTAKE_PROCESSES="1" if program in RECEIVING else "0",
     )
     assert done.returncode == expected, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout

@@ -9,9 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser.journey import PATIENCE
+from tests.demo_data import copied
 from tests.running_server import RunningServer
+
+# Of itself, Playwright expects what is about to appear within five seconds.
+expect.set_options(timeout=PATIENCE)
 
 #: Without these, Chromium looks for hosts of its maker at every start.
 QUIET = [
@@ -26,9 +31,8 @@ QUIET = [
 
 
 @pytest.fixture(scope="session")
-def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder: Path = tmp_path_factory.mktemp("demo")
-    server = RunningServer(folder / "data", command="demo")
+def demo_server(tmp_path_factory: pytest.TempPathFactory, demo_data: Path) -> Iterator[str]:
+    server = RunningServer(copied(demo_data, tmp_path_factory.mktemp("demo") / "data"), command="demo")
     yield server.url
     server.stop()
 
@@ -51,6 +55,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser, demo_server: str) -> Iterator[BrowserContext]:
     opened = browser.new_context(base_url=demo_server, viewport={"width": 1440, "height": 900})
+    opened.set_default_timeout(PATIENCE)
     yield opened
     opened.close()
 

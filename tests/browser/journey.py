@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from playwright.sync_api import Locator, Page, expect
+
+#: Milliseconds that anything on a page may take: a machine that is busy with other tests has needed half a minute.
+PATIENCE = 60_000
 
 OF_INTEREST = "DCM|113000"
 FOR_SURGERY = "DCM|113003"
 BEST_IN_SET = "DCM|113013"
 MANIFEST = "DCM|113030"
 SERIES = "DCM|113015"
+
+
+def eventually(page: Page, holds: Callable[[], bool], what: str) -> None:
+    """Wait for what Playwright has no expectation for."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not holds():
+        assert time.monotonic() < deadline, what
+        page.wait_for_timeout(50)
 
 
 def open_study(page: Page, modality: str) -> None:

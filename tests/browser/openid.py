@@ -98,4 +98,4 @@ class OpenIdProvider:
         self._process.wait()
 
     def ask(self, what: str) -> Any:
-        return httpx.get(f"{self.url}/test/{what}", trust_env=False).json()
+        return httpx.get(f"{self.url}/test/{what}", trust_env=False, timeout=60).json()

@@ -34,6 +34,7 @@ def sent(address: str, number: int, *, turned: bool = False, **attributes: str) 
         content=written.getvalue(),
         headers={"Content-Type": "application/dicom"},
         trust_env=False,
+        timeout=60,
     )
     return str(answer.json()["kind" if "kind" in answer.json() else "outcome"])
 
@@ -55,7 +56,7 @@ def test_two_copies_are_seen_beside_each_other_and_decided(
     expect(page.get_by_test_id("held-pixels")).to_have_text("Their pixels differ.")
     for picture in ("first-picture", "held-picture"):
         expect(page.get_by_test_id(picture)).to_have_js_property("complete", True)
-        assert page.get_by_test_id(picture).evaluate("picture => picture.naturalWidth") == 64
+        expect(page.get_by_test_id(picture)).to_have_js_property("naturalWidth", 64)
     page.get_by_test_id("choice-keep-both").check()
     page.get_by_test_id("held-scope").select_option("study")
     expect(page.get_by_test_id("held-preview")).to_contain_text("2 copies: the held copy gets a new UID")

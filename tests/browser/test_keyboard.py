@@ -7,7 +7,15 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.journey import BEST_IN_SET, fill_draft, make_note, note_called, open_study, written_by
+from tests.browser.journey import (
+    BEST_IN_SET,
+    eventually,
+    fill_draft,
+    make_note,
+    note_called,
+    open_study,
+    written_by,
+)
 
 #: Where the next Tab begins: the element that has the focus, by its test id, its id or its class.
 FOCUSED = """() => {
@@ -18,6 +26,10 @@ FOCUSED = """() => {
 
 def focused(page: Page) -> str:
     return str(page.evaluate(FOCUSED))
+
+
+def expect_focused(page: Page, name: str) -> None:
+    eventually(page, lambda: focused(page) == name, f"{name} does not get the focus")
 
 
 def test_keys_are_the_pages_while_the_window_select_has_the_focus(page: Page) -> None:
@@ -52,17 +64,20 @@ def test_another_page_is_read_from_its_beginning(page: Page) -> None:
     page.goto("/")
     page.get_by_test_id("study-row").first.get_by_role("link").press("Enter")
     expect(page.get_by_test_id("study-page")).to_be_visible()
-    assert focused(page) == "main"
-    page.get_by_test_id("nav-findings").press("Enter")
+    expect_focused(page, "main")
+    page.get_by_test_id("nav-objects").press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Findings")
-    assert focused(page) == "main"
+    expect_focused(page, "main")
     page.go_back()
     expect(page.get_by_test_id("study-page")).to_be_visible()
-    assert focused(page) == "main"
+    expect_focused(page, "main")
+    # Where Tab leads is settled once all of it is there.
+    expect(page.get_by_test_id("hold-study")).to_be_visible()
+    expect(page.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
     page.keyboard.press("Tab")
-    assert focused(page) == "hold-study"
+    expect_focused(page, "hold-study")
     page.keyboard.press("Tab")
-    assert focused(page) == "series"
+    expect_focused(page, "series")
 
 
 @pytest.mark.parametrize("close", ["Escape", "its button"])
@@ -119,7 +134,7 @@ def test_loading_more_leaves_the_focus_on_the_page(page: Page, description: str)
     page.goto(f"/notes?text={description.split()[-1]}")
     page.get_by_test_id("more-notes").press("Enter")
     expect(page.get_by_test_id("note-row")).to_have_count(26)
-    assert focused(page) == "main"
+    expect_focused(page, "main")
 
 
 def test_a_save_that_fails_leads_to_what_is_wrong(page: Page, description: str) -> None:

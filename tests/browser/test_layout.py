@@ -20,7 +20,8 @@ MISPLACED = """() => {
   const wrong = [];
   if (root.scrollHeight > root.clientHeight) wrong.push(`the page is ${root.scrollHeight} high`);
   if (root.scrollWidth > root.clientWidth) wrong.push(`the page is ${root.scrollWidth} wide`);
-  for (const box of [main, ...document.querySelectorAll(".top-bar nav, .side, .toolbar, .dialog, .note, .draft")])
+  const places = ".top-bar nav, .group-bar, .side, .toolbar, .dialog, .note, .draft";
+  for (const box of [main, ...document.querySelectorAll(places)])
     if (box.scrollWidth > box.clientWidth) wrong.push(`${box.className || box.tagName} holds ${box.scrollWidth}`);
   return wrong;
 }"""

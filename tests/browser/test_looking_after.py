@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -25,9 +22,10 @@ from kinote.lifecycle.withdrawal import withdraw
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN
 from tests.actors import ROE
 from tests.alerting.receivers import Hook, Mailbox, mail_server, web_server
+from tests.browser.journey import PATIENCE
 from tests.browser.test_layout import MISPLACED
 from tests.clock import clock
-from tests.command_line import SOURCE
+from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.jobs.shop import Shop
 from tests.jobs.test_workers import until
@@ -83,14 +81,8 @@ def _import(folder: Path, *files: bytes) -> None:
     for number, content in enumerate(files):
         (folder / f"{number}.dcm").write_bytes(content)
     names = [f"{number}.dcm" for number in range(len(files))]
-    command = [sys.executable, "-m", "kinote", "import", *names, "--data", "data"]
-    subprocess.run(
-        command,
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-    )
+    done = kinote("import", *names, "--data", "data", cwd=folder)
+    assert done.returncode == 0, done.stderr
 
 
 def _fill(catalog: Catalog) -> None:
@@ -139,6 +131,7 @@ def looked_after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LookedAft
 @pytest.fixture
 def page(browser: Browser, looked_after: LookedAfter) -> Iterator[Page]:
     context = browser.new_context(base_url=looked_after.server.url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))

@@ -10,6 +10,8 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser
 
+from tests.browser.journey import PATIENCE
+
 
 def exported(server: str, folder: Path) -> list[str]:
     """Unpack an export of all studies with notes; their number of key images by study comes back as descriptions."""
@@ -28,6 +30,7 @@ def test_the_pages_of_a_medium_are_read_in_a_browser(
 ) -> None:
     said = exported(demo_server, tmp_path)
     context = browser.new_context(java_script_enabled=False, viewport={"width": 1000, "height": 1200})
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     failed: list[str] = []
     page.on("requestfailed", lambda request: failed.append(request.url))

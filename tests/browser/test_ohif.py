@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from pydicom.dataset import Dataset
 
+from tests.browser.journey import PATIENCE
 from tests.browser.ohif import OhifSite
 from tests.running_server import RunningServer
 from tests.web.objects import as_file, image, multipart
@@ -29,7 +30,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OhifSite]:
     ]
     files = [as_file(each) for each in (*ct, _without_modality())]
     body, headers = multipart(files)
-    answer = httpx.post(f"{server.url}/dicomweb/studies", content=body, headers=headers, trust_env=False)
+    answer = httpx.post(
+        f"{server.url}/dicomweb/studies", content=body, headers=headers, trust_env=False, timeout=60
+    )
     assert answer.status_code == 200, answer.text
     with OhifSite(server.url) as site:
         yield site
@@ -55,6 +58,7 @@ def _without_modality() -> Dataset:
 @pytest.fixture
 def page(browser: Browser, site: OhifSite) -> Iterator[Page]:
     context = browser.new_context(base_url=site.url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
 

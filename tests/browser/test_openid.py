@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.journey import note_called, open_study, to_position
+from tests.browser.journey import PATIENCE, note_called, open_study, to_position
 from tests.browser.openid import OpenIdProvider, installed
+from tests.demo_data import copied
 from tests.running_server import RunningServer
 
 #: Seconds for which tokens are valid: five minutes, in the time of a test.
@@ -18,7 +19,9 @@ SHORT = 2
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, OpenIdProvider]]:
+def sites(
+    tmp_path_factory: pytest.TempPathFactory, demo_data: Path
+) -> Iterator[tuple[RunningServer, OpenIdProvider]]:
     installed()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -33,7 +36,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSer
         ):
             setting.setenv(f"KINOTE_{name}", value)
         # Without any user: the provider knows some.
-        server = RunningServer(tmp_path_factory.mktemp("openid") / "data", command="demo")
+        server = RunningServer(copied(demo_data, tmp_path_factory.mktemp("openid") / "data"), command="demo")
     with OpenIdProvider(port, server.url, SHORT) as provider:
         yield server, provider
     server.stop()
@@ -42,6 +45,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningSer
 @pytest.fixture
 def page(browser: Browser, sites: tuple[RunningServer, OpenIdProvider]) -> Iterator[Page]:
     context = browser.new_context(base_url=sites[0].url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()
 
@@ -86,7 +90,8 @@ def test_signing_in_by_the_provider_and_marking_while_keys_change(
     dialog = page.get_by_test_id("expired-dialog")
     # Whatever the page asks for first notices it.
     if dialog.count() == 0:
-        page.get_by_test_id("draft-save").click()
+        # Not by the mouse: the dialog may open meanwhile, and would catch it.
+        page.get_by_test_id("draft-save").dispatch_event("click")
     expect(dialog).to_be_visible()
     page.screenshot(path=tmp_path / "expired.png")
     page.get_by_test_id("sign-in-by-provider").click()

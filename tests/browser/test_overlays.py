@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Page, expect
 
-from tests.browser.journey import picture
+from tests.browser.journey import eventually, picture
 from tests.web.objects import as_file, image
 
 STUDY = "1.2.826.0.1.3680043.10.9998.60"
@@ -38,7 +38,7 @@ def store_black_image_under_a_plane(server: str) -> None:
     ):
         made.add_new(0x60000000 + element, vr, value)
     headers = {"Content-Type": "application/dicom"}
-    stored = httpx.post(f"{server}/dicomweb/studies", content=as_file(made), headers=headers)
+    stored = httpx.post(f"{server}/dicomweb/studies", content=as_file(made), headers=headers, timeout=60)
     assert stored.status_code == 200, stored.text
 
 
@@ -48,13 +48,13 @@ def test_overlays_are_switched_off_and_on(page: Page, demo_server: str) -> None:
     stage, button = page.get_by_test_id("stage"), page.get_by_test_id("overlays")
     expect(stage).to_have_attribute("data-state", "shown")
     expect(button).to_have_attribute("aria-pressed", "true")
-    assert picture(page).evaluate(BRIGHTEST) == 255
+    eventually(page, lambda: picture(page).evaluate(BRIGHTEST) == 255, "the picture is not drawn")
     page.keyboard.press("o")
     expect(picture(page)).to_have_attribute("data-address", re.compile("overlays=off"))
     expect(stage).to_have_attribute("data-state", "shown")
     expect(button).to_have_attribute("aria-pressed", "false")
-    assert picture(page).evaluate(BRIGHTEST) == 0
+    eventually(page, lambda: picture(page).evaluate(BRIGHTEST) == 0, "the picture is not drawn")
     button.click()
     expect(picture(page)).not_to_have_attribute("data-address", re.compile("overlays=off"))
     expect(stage).to_have_attribute("data-state", "shown")
-    assert picture(page).evaluate(BRIGHTEST) == 255
+    eventually(page, lambda: picture(page).evaluate(BRIGHTEST) == 255, "the picture is not drawn")

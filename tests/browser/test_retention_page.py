@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.journey import PATIENCE
 from tests.browser.test_layout import MISPLACED
 from tests.running_server import RunningServer
 from tests.web.objects import STUDY, as_file, image, multipart
@@ -57,6 +58,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 @pytest.fixture
 def page(browser: Browser, server: RunningServer) -> Iterator[Page]:
     context = browser.new_context(base_url=server.url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))

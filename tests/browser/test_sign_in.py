@@ -13,17 +13,22 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.journey import note_called, open_study, to_position
+from tests.browser.journey import PATIENCE, note_called, open_study, to_position
+from tests.demo_data import copied
 from tests.running_server import RunningServer
 
 PASSWORD = "a long good password"
+
+#: How often a page is looked at again, each half second, for what is written later.
+TIMES = 120
 
 SOURCE = Path(__file__).parents[2] / "src"
 
 
 @pytest.fixture(scope="module")
-def signing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def signing_server(tmp_path_factory: pytest.TempPathFactory, demo_data: Path) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("signing")
+    copied(demo_data, folder / "data")
     environment = {**os.environ, "KINOTE_AUTHENTICATION": "local"}
     # One process for all of them: each takes a second to begin.
     added = (
@@ -50,6 +55,7 @@ def signing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 @pytest.fixture
 def page(browser: Browser, signing_server: RunningServer) -> Iterator[Page]:
     context = browser.new_context(base_url=signing_server.url, viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))
@@ -75,7 +81,7 @@ def test_signing_in_and_out(page: Page, tmp_path: Path) -> None:
     sign_in(page, "rhea")
     expect(page.get_by_test_id("user-name")).to_have_text("Reader, Rhea")
     expect(page.get_by_test_id("nav-notes")).to_have_attribute("aria-current", "page")
-    expect(page.get_by_test_id("nav-held")).to_have_count(0)
+    expect(page.get_by_test_id("nav-objects")).to_have_count(0)
     assert page.evaluate("document.cookie") == ""
     page.reload()
     expect(page.get_by_test_id("user-name")).to_be_visible()
@@ -108,7 +114,9 @@ def test_a_draft_survives_an_expired_session(
     expect(page.get_by_test_id("draft-author")).to_have_value("Reader^Rhea")
     expect(page.get_by_test_id("draft-author")).not_to_be_editable()
     cookies = {each["name"]: each["value"] for each in page.context.cookies()}
-    httpx.delete(f"{signing_server.url}/api/v1/session", cookies=cookies, trust_env=False).raise_for_status()
+    httpx.delete(
+        f"{signing_server.url}/api/v1/session", cookies=cookies, trust_env=False, timeout=60
+    ).raise_for_status()
     page.get_by_test_id("draft-save").click()
     dialog = page.get_by_test_id("expired-dialog")
     expect(dialog).to_be_visible()
@@ -154,7 +162,10 @@ def test_an_administrator_looks_after_users_and_tokens(
     page.get_by_test_id("disable-confirm").click()
     expect(added).to_contain_text("disabled")
     refused = httpx.post(
-        f"{signing_server.url}/api/v1/session", json={"login": "nora", "password": PASSWORD}, trust_env=False
+        f"{signing_server.url}/api/v1/session",
+        json={"login": "nora", "password": PASSWORD},
+        trust_env=False,
+        timeout=60,
     )
     assert refused.status_code == 401
     # Nobody takes away their own access by mistake.
@@ -169,14 +180,14 @@ def test_an_administrator_looks_after_users_and_tokens(
     token = page.get_by_test_id("made-token").inner_text()
     headers = {"Authorization": f"Bearer {token}"}
     studies = f"{signing_server.url}/api/v1/studies"
-    assert httpx.get(studies, headers=headers, trust_env=False).status_code == 200
+    assert httpx.get(studies, headers=headers, trust_env=False, timeout=60).status_code == 200
     page.keyboard.press("Escape")
     expect(page.get_by_text(token)).to_have_count(0)
     page.get_by_test_id("revoke-token").click()
     page.get_by_test_id("revoke-confirm").click()
     expect(page.get_by_test_id("token-row")).to_contain_text("revoked")
     page.screenshot(path=tmp_path / "tokens.png")
-    assert httpx.get(studies, headers=headers, trust_env=False).status_code == 401
+    assert httpx.get(studies, headers=headers, trust_env=False, timeout=60).status_code == 401
     stored = page.evaluate("JSON.stringify([localStorage, sessionStorage])")
     assert PASSWORD not in stored
     assert token not in stored
@@ -185,7 +196,7 @@ def test_an_administrator_looks_after_users_and_tokens(
 def test_a_privacy_officer_sees_who_saw_a_patient_and_what_was_removed(
     page: Page, signing_server: RunningServer, tmp_path: Path
 ) -> None:
-    with httpx.Client(base_url=signing_server.url, trust_env=False) as rolf:
+    with httpx.Client(base_url=signing_server.url, trust_env=False, timeout=60) as rolf:
         rolf.post("/api/v1/session", json={"login": "rolf", "password": PASSWORD}).raise_for_status()
         (study, *_) = rolf.get("/dicomweb/studies").json()
         uid, patient = study["0020000D"]["Value"][0], study["00100020"]["Value"][0]
@@ -198,7 +209,7 @@ def test_a_privacy_officer_sees_who_saw_a_patient_and_what_was_removed(
     page.wait_for_url("**/audit?patient=*")
     row = page.get_by_test_id("audit-row").filter(has_text="rolf").filter(has_text="read").first
     # What is only looked at is written every three seconds.
-    for _ in range(20):
+    for _ in range(TIMES):
         page.reload()
         expect(page.get_by_test_id("audit-patient")).to_have_value(patient)
         page.wait_for_timeout(500)
@@ -211,7 +222,7 @@ def test_a_privacy_officer_sees_who_saw_a_patient_and_what_was_removed(
     page.screenshot(path=tmp_path / "who-saw-this-patient.png")
     page.goto("/audit?event=refused")
     refused = page.get_by_test_id("audit-row").filter(has_text="withdraw").first
-    for _ in range(20):
+    for _ in range(TIMES):
         # Refusals are written as late.
         page.reload()
         expect(page.get_by_test_id("audit-event")).to_have_value("refused")

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from tests.browser.journey import (
     BEST_IN_SET,
     FOR_SURGERY,
+    PATIENCE,
     SERIES,
     fill_draft,
     id_of,
@@ -43,6 +44,10 @@ def test_the_list_counts_images_and_not_their_documents(page: Page, description:
     open_study(page, "CT")
     address = page.url.split("?")[0]
     make_note(page, description)
+    # Read anew: the note's document has its series by then.
+    page.goto(address)
+    expect(note_called(page, description)).to_be_visible()
+    expect(page.get_by_test_id("series").first).to_be_visible()
     shown = page.get_by_test_id("series").locator(".series-text").all_inner_texts()
     images = sum(int(number) for text in shown for number in re.findall(r"(\d+) image", text))
     page.goto("/?modality=CT")
@@ -79,12 +84,12 @@ def test_arrow_keys_walk_the_list_and_enter_opens_a_study(page: Page) -> None:
 def test_scrolling_shows_other_pictures(page: Page) -> None:
     open_study(page, "CT")
     stage = page.get_by_test_id("stage")
-    first = stage.get_attribute("data-sop")
+    first = stage.get_attribute("data-sop") or ""
     stage.hover()
     page.mouse.wheel(0, 120)
     expect(page.get_by_test_id("position")).to_have_value("1")
     expect(stage).to_have_attribute("data-state", "shown")
-    assert stage.get_attribute("data-sop") != first
+    expect(stage).not_to_have_attribute("data-sop", first)
     page.keyboard.press("End")
     expect(page.get_by_test_id("position")).to_have_value(
         page.get_by_test_id("position").get_attribute("max") or ""
@@ -288,6 +293,7 @@ def test_a_note_whose_answer_is_lost_is_made_once(page: Page, description: str) 
 def other(browser: Browser, demo_server: str) -> Iterator[Page]:
     """The page of somebody else, in a browser that shares no drafts with the first."""
     theirs = browser.new_context(base_url=demo_server, viewport={"width": 1440, "height": 900})
+    theirs.set_default_timeout(PATIENCE)
     yield theirs.new_page()
     theirs.close()
 
@@ -350,7 +356,7 @@ def test_notes_made_elsewhere_appear_without_reloading(
     expect(other.get_by_test_id("stage")).to_have_attribute("data-state", "shown")
     make_note(other, description)
     page.bring_to_front()
-    expect(note_called(page, description)).to_be_visible(timeout=20_000)
+    expect(note_called(page, description)).to_be_visible()
 
 
 @pytest.mark.parametrize(

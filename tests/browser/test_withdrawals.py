@@ -30,13 +30,14 @@ def test_a_withdrawn_note_is_taken_back(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_test_id("undo-offer")).to_have_count(0)
 
     withdraw(page, description, "Not what I meant after all")
+    page.get_by_test_id("nav-objects").click()
     page.get_by_test_id("nav-withdrawals").click()
     rows = page.get_by_test_id("withdrawal-row")
     expect(rows.first).to_contain_text("Not what I meant after all")
     expect(rows.first).to_contain_text("Fischer, Anna")
     page.get_by_test_id("withdrawal-search").fill("Not what I meant")
     expect(rows).to_have_count(1)
-    assert page.url.endswith("/withdrawals?text=Not+what+I+meant")
+    expect(page).to_have_url(re.compile(r"/withdrawals\?text=Not\+what\+I\+meant$"))
     export = page.get_by_test_id("withdrawals-csv").get_attribute("href") or ""
     assert re.search(r"text=Not\+what\+I\+meant&csv=true$", export)
     answer = page.request.get(export)

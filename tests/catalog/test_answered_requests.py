@@ -119,7 +119,7 @@ def test_of_many_who_ask_at_once_one_does_it(database_url: str) -> None:
     found: list[tuple[Answer, bool]] = []
 
     def run(number: int) -> None:
-        together.wait(20)
+        together.wait(60)
         found.append(ask(catalogs[number % 2], name=f"by {number}"))
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(20)]

@@ -18,7 +18,7 @@ from kinote.catalog.transactions.catalog import GROUP, Catalog, CatalogClosedErr
 from tests.catalog.archive import data_set, keep
 
 #: Seconds that something which must happen may take on a busy machine.
-LIMIT = 20
+LIMIT = 60
 
 
 def remember(name: str, value: str = "") -> Callable[[Connection], str]:

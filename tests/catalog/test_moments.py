@@ -13,6 +13,7 @@ from kinote.catalog.queries.matching import Query, search
 from kinote.catalog.queries.matching_keys import Level, path_of
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from tests.catalog.archive import data_set, store
+from tests.databases import new_sqlite_index
 from tests.scale import SCALE
 
 DAYS = ("", "20060704", "20060705", "20060706", "20060707")
@@ -47,9 +48,9 @@ def archive(catalog: Catalog) -> Catalog:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, sqlite_template: object) -> Iterator[Catalog]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
     """One archive that many examples ask."""
-    catalog = Catalog(CatalogOptions(f"sqlite:///{tmp_path_factory.mktemp('moments') / 'kinote.db'}"))
+    catalog = Catalog(CatalogOptions(new_sqlite_index(tmp_path_factory.mktemp("moments") / "kinote.db")))
     yield fill(catalog)
     catalog.close()
 

@@ -58,14 +58,14 @@ def test_a_server_whose_lock_was_removed_stays_the_only_one(tmp_path: Path) -> N
         second = kinote("serve", "--data", "data", "--http-port", "0", "--dicom-port", "0", cwd=tmp_path)
         assert second.returncode == 1
         assert "in use by another Kinote" in second.stderr
-        assert httpx.get(f"{server.url}/readyz", trust_env=False).json()["alerts"] == []
+        assert httpx.get(f"{server.url}/readyz", trust_env=False, timeout=60).json()["alerts"] == []
         assert (data / "lock").read_text() == str(server.process.pid)
         assert "was removed" in server.log()
         data.rename(tmp_path / "elsewhere")
-        alerts = httpx.get(f"{server.url}/readyz", trust_env=False).json()["alerts"]
+        alerts = httpx.get(f"{server.url}/readyz", trust_env=False, timeout=60).json()["alerts"]
         assert [alert["code"] for alert in alerts] == ["DATA_DIRECTORY_MOVED", "STORE_UNREACHABLE"]
         (tmp_path / "elsewhere").rename(data)
-        assert httpx.get(f"{server.url}/readyz", trust_env=False).json()["alerts"] == []
+        assert httpx.get(f"{server.url}/readyz", trust_env=False, timeout=60).json()["alerts"] == []
     finally:
         server.stop()
 

@@ -39,7 +39,7 @@ def answering(*answers: bytes) -> Iterator[tuple[Client, list[str]]]:
         client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}", httpx.HTTPTransport())
         yield client, keys
         client.close()
-        thread.join(20)
+        thread.join(60)
 
 
 def test_an_act_whose_answer_is_lost_is_asked_for_again_under_the_same_key() -> None:

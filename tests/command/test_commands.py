@@ -104,6 +104,7 @@ def test_a_page_of_an_allowed_origin_may_change_things(
                 headers={"Origin": origin},
                 json={},
                 trust_env=False,
+                timeout=60,
             ).json()
             for origin in ("https://viewer.example", "https://other.example")
         }

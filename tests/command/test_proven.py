@@ -166,7 +166,7 @@ def test_who_hands_the_challenge_on_to_the_server_is_sent_nothing(tmp_path: Path
 
     def handed_on(asked: bytes) -> bytes:
         target = asked.split()[1].decode()
-        return response(httpx.get(f"{server.url}{target}", trust_env=False).content)
+        return response(httpx.get(f"{server.url}{target}", trust_env=False, timeout=60).content)
 
     try:
         found = Announcement(**json.loads((tmp_path / "data" / "server.json").read_text()))

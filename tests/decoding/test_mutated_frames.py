@@ -20,6 +20,7 @@ from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, create_application
 from tests.actors import OPEN
 from tests.clock import clock
+from tests.databases import new_sqlite_index
 from tests.decoding.test_frame_decoder import FRAMES, RLE, header, noise, rle
 from tests.dicom.pixel_objects import as_file, image, items
 from tests.scale import SCALE
@@ -34,7 +35,7 @@ SEEDS = {**FRAMES, RLE: rle(b"\x81\1\x81\2\x81\3\xf1\4", b"\x81\5\x81\6\x81\7\xf
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[httpx.Client]:
     stores = local_stores(tmp_path / "data")
-    catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
+    catalog = Catalog(CatalogOptions(new_sqlite_index(tmp_path / "index.db")))
     receiver = Receiver(catalog, stores, clock=clock)
     rooms = Rooms(catalog, receiver, Door(catalog, stores, clock=clock), clock=clock, policy=OPEN)
     with (

@@ -64,7 +64,7 @@ class Outbox:
         for data in files:
             upload = self.receiver.open(ORIGIN)
             upload.write(data)
-            outcome = upload.finish().result(30)
+            outcome = upload.finish().result(60)
             assert outcome.kind == "stored", outcome
 
     def images(self, number: int, first: int = 1) -> list[str]:

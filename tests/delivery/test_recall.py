@@ -68,7 +68,7 @@ class Holder:
 
     def get(self, event: Any) -> Iterator[Any]:
         self.asked += 1
-        self.may_answer.wait(30)
+        self.may_answer.wait(60)
         found = self.objects.get(str(event.identifier.SOPInstanceUID))
         yield 0 if found is None else 1
         if found is not None:
@@ -199,7 +199,7 @@ def test_law_9_nothing_is_evicted_before_a_recall_has_proved_the_archive(
     evicted = keeper.evict()
     assert (evicted.instances, set(evicted.kept.values())) == (
         [],
-        {"No archive whose word counts has committed to these bytes."},
+        {"No archive that is relied upon has committed to these bytes."},
     )
     report = keeper.prove()
     assert (report["identical"], keeper.now_is().proof) == (True, Proof.PROVED)

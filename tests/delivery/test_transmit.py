@@ -110,7 +110,7 @@ def test_an_association_that_does_not_come_about_leaves_what_waits_to_the_others
     is_rejected = threading.Event()
 
     def store(event: evt.Event) -> int:
-        is_rejected.wait(20)
+        is_rejected.wait(60)
         return 0
 
     entity = AE("PROVIDER")

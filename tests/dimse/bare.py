@@ -26,7 +26,7 @@ class Bare:
     def __init__(self, peer: ApplicationEntity, maximum_length: int = 16384) -> None:
         assert peer.host is not None and peer.port is not None
         self.socket = socket.create_connection((peer.host, peer.port))
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         contexts = (ProposedContext(1, VERIFICATION, (IMPLICIT,)), ProposedContext(3, CT, (IMPLICIT,)))
         self.send(encode(AssociateRequest("KINOTE", "BARE", contexts, UserInformation(maximum_length))))
         assert self.receive()[0] == 2

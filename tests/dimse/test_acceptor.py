@@ -54,7 +54,7 @@ FEW_UNHEARD = AcceptorLimits(unassociated=6, unassociated_per_host=4)
 def connect(peer: ApplicationEntity) -> socket.socket:
     assert peer.host is not None and peer.port is not None
     sock = socket.create_connection((peer.host, peer.port))
-    sock.settimeout(20)
+    sock.settimeout(60)
     return sock
 
 
@@ -300,7 +300,7 @@ def test_no_more_descriptors() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (taken + 1, hard))
             try:
                 for sock in calls:
-                    sock.settimeout(20)
+                    sock.settimeout(60)
                     sock.connect((peer.host, peer.port))
                     assert has_ended_soon(sock)
                 eventually(lambda: len(serving.refusals) == 5, "nobody is told")
@@ -386,7 +386,7 @@ def test_idle_associations_are_aborted_when_it_is_closed() -> None:
         assert bare.receive() == encode(Abort(0))
         bare.socket.close()
         assert has_ended_soon(unheard)
-        closing.join(20)
+        closing.join(60)
         assert serving.ended == ["The association was given up: Kinote is being stopped"]
 
 
@@ -401,14 +401,14 @@ def test_a_message_under_way_is_finished_when_it_is_closed() -> None:
 
     with accepting(begin) as (peer, serving), Bare(peer) as bare:
         bare.send(data(3, (STORE, True, True), (b"half", False, False)))
-        assert begun.wait(20)
+        assert begun.wait(60)
         closing = closed(serving)
         time.sleep(0.05)
         bare.send(data(3, (b"half", False, True)))
         assert bare.receive()[0] == 4
         assert bare.receive() == encode(Abort(0))
         bare.socket.close()
-        closing.join(20)
+        closing.join(60)
         assert not closing.is_alive()
 
 
@@ -422,8 +422,8 @@ def test_what_is_under_way_too_long_is_ended() -> None:
 
     with accepting(wait) as (peer, serving), Bare(peer) as bare:
         bare.send(data(3, (STORE, True, True)))
-        assert begun.wait(20)
-        closed(serving, grace=0.05).join(20)
+        assert begun.wait(60)
+        closed(serving, grace=0.05).join(60)
         eventually(lambda: bool(serving.ended), "the association goes on")
 
 
@@ -436,7 +436,7 @@ def test_an_address_that_is_taken() -> None:
 
 def test_after_closing_nobody_is_there() -> None:
     with accepting() as (peer, serving):
-        closed(serving).join(20)
+        closed(serving).join(60)
         with pytest.raises(AssociationError, match="cannot be reached"), calling(peer):
             pass
 

@@ -202,7 +202,7 @@ def test_an_event_that_has_come_is_answered_before_the_release() -> None:
     with scripted(script) as peer, using(peer, log.offered()) as association:
         assert invoking.echo(association).status == 0
         association.skip_data_set()
-        assert association.wait(20)
+        assert association.wait(60)
     assert len(log.asked) == 1
 
 
@@ -212,7 +212,7 @@ def test_waiting_for_an_event_ends() -> None:
     def script(peer: Scripted) -> None:
         peer.send(event(1))
         answered_with(peer, 1, 0)
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         peer.association.release()
 
     go_on = threading.Event()
@@ -260,7 +260,7 @@ def test_a_flood_before_the_release_is_passed_over(monkeypatch: pytest.MonkeyPat
     log = Log()
     with scripted(script) as peer, using(peer, log.offered()):
         # All of them fit into the system's buffer.
-        assert sent.wait(20)
+        assert sent.wait(60)
     assert len(log.asked) == 20
 
 

@@ -23,7 +23,7 @@ from kinote.dimse.pdu import (
     encode,
 )
 
-PATIENCE = 5.0
+PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -204,12 +204,12 @@ def test_waiting_ends_with_time_with_what_comes_and_with_the_connection(
     assert not connection.wait(0)
     assert not connection.wait(0.01)
     peer.sendall(b"\5")
-    assert connection.wait(20)
+    assert connection.wait(60)
     peer.sendall(encode(ReleaseRequest())[1:])
     assert connection.receive(20)[0] == RELEASE_RQ
     stopping = threading.Thread(target=connection.stop_reading)
     stopping.start()
-    assert connection.wait(20)
+    assert connection.wait(60)
     stopping.join()
 
 

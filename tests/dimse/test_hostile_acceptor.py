@@ -50,7 +50,7 @@ ECHOED = data(1, (ANSWER, True, True))
 NOISE = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 
 #: For peers that end what they say: whatever is due then is there at once.
-CALM = Patience(artim=20, idle=20, within=20)
+CALM = Patience(artim=60, idle=60, within=60)
 
 
 def accept(*contexts: ContextResult, maximum_length: int = 0) -> bytes:
@@ -152,7 +152,7 @@ def test_an_acceptor_that_falls_silent(sent: bytes) -> None:
 
     def serve(sock: socket.socket) -> None:
         sock.sendall(sent)
-        over.wait(20)
+        over.wait(60)
 
     with bare_peer(serve) as peer:
         try:
@@ -188,7 +188,7 @@ def test_random_acceptors() -> None:
             thread.start()
             with contextlib.suppress(DimseError), calling(peer, patience=CALM) as association:
                 went_well += invoking.echo(association).status == 0
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive()
         eventually(lambda: descriptors() <= files, "descriptors are left")
     assert went_well > SCALE.hostile_scripts // 20
@@ -198,7 +198,7 @@ def play(server: socket.socket, stream: bytes, is_reset: bool) -> None:
     """Say everything at once, then end, by a reset or in order."""
     sock = server.accept()[0]
     with sock, contextlib.suppress(ConnectionError):
-        sock.settimeout(30)
+        sock.settimeout(60)
         sock.sendall(stream)
         if is_reset:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -210,7 +210,7 @@ def play(server: socket.socket, stream: bytes, is_reset: bool) -> None:
 
 def pdu(sock: socket.socket) -> bytes:
     """The next PDU, empty at the end, however that comes."""
-    sock.settimeout(30)
+    sock.settimeout(60)
     with contextlib.suppress(ConnectionError):
         head = exactly(sock, 6)
         return head + exactly(sock, int.from_bytes(head[2:6], "big")) if head else b""

@@ -20,7 +20,7 @@ from kinote.dimse.pdu import P_DATA_TF, RELEASE_RQ, DataTransfer, PresentationDa
 from kinote.dimse.tls import TlsError, TlsFileError, TlsOptions, TlsProfile, wrap
 from tests.dimse.certificates import Authority, Identity, options
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -365,11 +365,11 @@ def test_waiting_ends_with_time_with_what_comes_and_with_the_connection(
     assert not connection.wait(0.05)
     for part in (b"\5", encode(ReleaseRequest())[1:]):
         sending = pool.submit(peer.sendall, part)
-        assert connection.wait(20)
+        assert connection.wait(60)
         sending.result()
     assert connection.receive(20)[0] == RELEASE_RQ
     stopping = pool.submit(connection.stop_reading)
-    assert connection.wait(20)
+    assert connection.wait(60)
     stopping.result()
 
 

@@ -15,7 +15,7 @@ from kinote.catalog.changes import BEGINNING, Kind
 from kinote.catalog.schema.tables import instance, instance_bytes
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.files.part10 import FileScanner
-from kinote.holdings.checking import look_through, open_stored
+from kinote.holdings.checking import open_stored
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.newer_digests import replace_digest
@@ -102,12 +102,6 @@ class Shelf:
         stored = self.stored(name)
         assert stored.file_key is not None
         return file_of(self.folder, (stored.store, stored.file_key))
-
-    def with_todays_digest(self, name: str) -> None:
-        stored = self.stored(name)
-        with open_stored(self.stores, stored) as file:
-            found = look_through(file, stored)
-        assert self.catalog.write(lambda transaction: replace_digest(transaction, stored, found))
 
     def with_older_digest(self, name: str) -> None:
         """As an index has it that was filled before there were pieces."""

@@ -25,7 +25,7 @@ def _left_by_a_crash(data: Path, number: int) -> None:
 
 
 def _said(server: RunningServer, path: str) -> str:
-    with urllib.request.urlopen(server.url + path, timeout=30) as answer:
+    with urllib.request.urlopen(server.url + path, timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -53,7 +53,7 @@ def test_an_administrator_decides_about_files_that_the_index_does_not_know(tmp_p
     with open_house(Settings.model_validate({"data": data})) as house:
         upload = house.receiver.open(ORIGIN)
         upload.write(image())
-        assert upload.finish().result(30).kind == "stored"
+        assert upload.finish().result(60).kind == "stored"
     (data / "kinote.sqlite").unlink()
     refused = kinote("import", data / "packs", "--data", data, cwd=tmp_path)
     assert (refused.returncode, "kinote doctor --adopt" in refused.stderr) == (1, True)

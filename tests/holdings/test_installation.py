@@ -52,7 +52,7 @@ class Place:
             for number in numbers:
                 upload = house.receiver.open(ORIGIN)
                 upload.write(image(number))
-                assert upload.finish().result(30).kind == "stored"
+                assert upload.finish().result(60).kind == "stored"
 
     def objects(self) -> set[tuple[int, str]]:
         return kept_below(self.data)

@@ -141,6 +141,7 @@ NOT_JOURNALED = {
         "api_token",
         "sign_in_session",
     },
+    "what was asked for and has not been done: a person asks again": {"withdrawal_request"},
     "what other systems had, and is imported from them again": {"migrated_note"},
     "the audit trail, which is a journal of its own": {"audit_chunk", "audit_entry"},
 }

@@ -263,7 +263,7 @@ def test_a_house_writes_it_down_when_it_is_closed(tmp_path: Path, purpose: Any, 
     with open_house(settings) as house:
         upload = house.receiver.open(ORIGIN)
         upload.write(image(1))
-        uid = upload.finish().result(30).sop_instance_uid
+        uid = upload.finish().result(60).sop_instance_uid
     with open_house(settings, purpose) as house:
         with house.catalog.read() as connection:
             found = house.door.find_instance(connection, uid)

@@ -46,7 +46,7 @@ def receiver(catalog: Catalog, stores: Stores) -> Iterator[Receiver]:
 def store(receiver: Receiver, number: int = 1) -> None:
     upload = receiver.open(ORIGIN)
     upload.write(image(number, rows=4000 if number % 2 else 16))
-    assert upload.finish().result(30).kind == "stored"
+    assert upload.finish().result(60).kind == "stored"
 
 
 def contents(stores: Stores) -> list[bytes]:

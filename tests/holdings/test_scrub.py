@@ -119,7 +119,7 @@ def test_the_doctor_scrubs(tmp_path: Path) -> None:
         for number, rows in ((1, 16), (2, 4000)):
             upload = house.receiver.open(ORIGIN)
             upload.write(image(number, rows=rows))
-            assert upload.finish().result(30).kind == "stored"
+            assert upload.finish().result(60).kind == "stored"
     first = kinote("doctor", "--scrub", "--data", data, "--json", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout)["objects"] == 2
@@ -137,7 +137,7 @@ def test_the_doctor_scrubs_through_a_running_server(tmp_path: Path, monkeypatch:
         for number in range(120):
             upload = house.receiver.open(ORIGIN)
             upload.write(image(number, rows=4000 if number == 7 else 16))
-            assert upload.finish().result(30).kind == "stored"
+            assert upload.finish().result(60).kind == "stored"
     (file,) = (data / "objects").rglob("*.dcm")
     file.write_bytes(file.read_bytes()[:-10])
     server = RunningServer(data)

@@ -6,7 +6,6 @@ patient of its own, so that none has to do with another.
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from kinote.media.sources import sources
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer
 from tests.actors import OPEN, ORIGIN, ROE
-from tests.databases import PostgresServer
+from tests.databases import PostgresServer, new_sqlite_index
 from tests.keyobject.documents import KEY_OBJECT
 from tests.keyobject.variants.table import VARIANTS
 from tests.keyobject.variants.variant import FACES, SOP, Face, Fate, Variant, placed, placed_uid
@@ -110,8 +109,7 @@ class Answer:
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("variants")
     if request.param == "sqlite":
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), folder / "kinote.db")
-        url = f"sqlite:///{folder / 'kinote.db'}"
+        url = new_sqlite_index(folder / "kinote.db")
     else:
         server: PostgresServer = request.getfixturevalue("postgresql_server")
         template = request.getfixturevalue("postgresql_template")

@@ -32,7 +32,7 @@ Digests = dict[str, str]
 
 def journey(folder: Path) -> dict[str, Any]:
     subprocess.run([peer("ip"), "link", "set", "lo", "up"], check=True)
-    origin = RunningServer(folder / "origin", command="demo")
+    origin = RunningServer(folder / "origin")
     second = RunningServer(folder / "second")
     try:
         with (

@@ -12,6 +12,7 @@ import httpx
 
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.tls import TlsOptions
+from tests.demo_data import copied
 from tests.dimse.certificates import Authority, Identity, options
 from tests.interop.peers import peer
 from tests.running_server import RunningServer
@@ -56,10 +57,12 @@ def kinote(
     *,
     client_certificates: bool = False,
     ae_titles: Sequence[str] = (TITLE,),
-    command: str = "serve",
+    begins_with: Path | None = None,
 ) -> Iterator[Kinote]:
-    """Kinote with these entities in its settings, on free ports."""
+    """Kinote with these entities in its settings, on free ports; it begins with a copy of a data directory."""
     folder.mkdir()
+    if begins_with is not None:
+        copied(begins_with, folder / "data")
     lines = [
         f"ae_titles = {json.dumps(ae_titles)}",
         "dicom_tls_port = 0",
@@ -72,7 +75,7 @@ def kinote(
         lines += ["[[entities]]", f'title = "{each.title}"', f'host = "{each.host}"', f"port = {each.port}"]
         lines += [f"tls = {str(each.tls).lower()}"]
     (folder / "kinote.toml").write_text("\n".join(lines))
-    server = RunningServer(folder / "data", command=command)
+    server = RunningServer(folder / "data")
     try:
         with httpx.Client(base_url=server.url, timeout=120, trust_env=False) as client:
             yield Kinote(server, client, *server.dicom_ports(2))

@@ -66,14 +66,14 @@ def orthanc(
             yield running
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _wait(running: Orthanc) -> None:
     """Until it answers; what follows fails if it never does."""
     for _ in range(START_LIMIT * 10):
         try:
-            if httpx.get(running.studies, trust_env=False).is_success:
+            if httpx.get(running.studies, trust_env=False, timeout=60).is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.1)

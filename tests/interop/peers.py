@@ -116,7 +116,7 @@ def running(port: int, log: Path, name: str, *arguments: Path | str) -> Iterator
         yield
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def _listens(port: int) -> bool:

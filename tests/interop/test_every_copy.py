@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from dicomweb_client.api import DICOMwebClient
 from pydicom.filereader import _read_file_meta_info, read_preamble
 
+from tests.command_line import kinote
 from tests.interop.peers import need_orthanc, peer
 from tests.interop.same_content import say_the_same
 from tests.running_server import RunningServer
@@ -35,31 +37,30 @@ class Taken:
     refused: dict[Path, str]
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RunningServer]:
-    running = RunningServer(tmp_path / "data")
-    yield running
-    running.stop()
+@contextmanager
+def serving(data: Path) -> Iterator[tuple[RunningServer, httpx.Client]]:
+    server = RunningServer(data)
+    try:
+        with httpx.Client(base_url=server.url, timeout=120, trust_env=False) as client:
+            yield server, client
+    finally:
+        server.stop()
 
 
 @pytest.fixture
-def client(server: RunningServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=120, trust_env=False) as opened:
+def client(tmp_path: Path) -> Iterator[httpx.Client]:
+    """That of a server which has nothing yet."""
+    with serving(tmp_path / "data") as (_, opened):
         yield opened
 
 
-@pytest.fixture
-def taken(server: RunningServer, client: httpx.Client, test_data: Path) -> Taken:
-    done = subprocess.run(
-        [sys.executable, "-m", "kinote", "import", test_data, "--data", server.data, "--json"],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-        cwd=server.data.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    report = json.loads(done.stdout)
-    return Taken(client, report["counts"], reasons(report["held"]), reasons(report["refused"]))
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory, test_data: Path) -> Iterator[Taken]:
+    """Tests only read it: taking all of the test data is costly."""
+    with serving(tmp_path_factory.mktemp("taken") / "data") as (server, client):
+        done = kinote("import", test_data, "--data", server.data, "--json", cwd=server.data.parent)
+        report = json.loads(done.stdout)
+        yield Taken(client, report["counts"], reasons(report["held"]), reasons(report["refused"]))
 
 
 def reasons(listed: list[dict[str, str]]) -> dict[Path, str]:

@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from kinote.demo import identity
+from tests.demo_data import copied
 from tests.interop.peers import need_orthanc, peer
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.timeout(600)
-def test_notes_and_studies_travel_unchanged(tmp_path: Path) -> None:
+def test_notes_and_studies_travel_unchanged(tmp_path: Path, demo_data: Path) -> None:
     need_orthanc()
+    copied(demo_data, tmp_path / "origin")
     done = subprocess.run(
         [peer("unshare"), "--net", "--", sys.executable, "-m", "tests.interop.journey", str(tmp_path)],
         cwd=ROOT,

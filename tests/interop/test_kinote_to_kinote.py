@@ -19,7 +19,7 @@ SECOND, SECURE = "SECOND", "SECOND_TLS"
 
 
 @contextmanager
-def two(folder: Path) -> Iterator[tuple[Kinote, Kinote, Certificates]]:
+def two(folder: Path, demo_data: Path) -> Iterator[tuple[Kinote, Kinote, Certificates]]:
     """One that has the demo studies and notes on them, and one that is empty; the first knows the second.
 
     With TLS, each wants the other's certificate.
@@ -33,15 +33,15 @@ def two(folder: Path) -> Iterator[tuple[Kinote, Kinote, Certificates]]:
             ApplicationEntity(SECURE, "127.0.0.1", second.secure, tls=True),
         ]
         with kinote(
-            folder / "first", certificates, entities, client_certificates=True, command="demo"
+            folder / "first", certificates, entities, client_certificates=True, begins_with=demo_data
         ) as first:
             make_notes(first.client)
             yield first, second, certificates
 
 
 @pytest.mark.timeout(300)
-def test_notes_are_the_same_after_c_move(tmp_path: Path) -> None:
-    with two(tmp_path) as (first, second, certificates):
+def test_notes_are_the_same_after_c_move(tmp_path: Path, demo_data: Path) -> None:
+    with two(tmp_path, demo_data) as (first, second, certificates):
         for study, title in zip(STUDIES, (SECURE, SECOND, SECURE), strict=True):
             peer = Peer(first.entity(secure=title == SECURE), certificates.as_user(certificates.theirs))
             last = peer.move(title, "STUDY", StudyInstanceUID=study.uid)

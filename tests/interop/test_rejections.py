@@ -71,7 +71,7 @@ class Site:
         return found
 
     def get(self, path: str) -> Any:
-        return httpx.get(f"{self.server.url}{path}", trust_env=False).json()
+        return httpx.get(f"{self.server.url}{path}", trust_env=False, timeout=60).json()
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_rejections_by_dcmtk_hide_wait_and_refuse(site: Site) -> None:
     assert "0x0000: success" in site.store("STRANGER", as_others_write_it(f"{FIRST}.81.1", second, SAFETY))
     assert site.found() == [second, third, fourth]
     assert site.get("/readyz")["alerts"][0]["code"] == "SAFETY_REJECTIONS_WAITING"
-    metrics = httpx.get(f"{site.server.url}/metrics", trust_env=False).text
+    metrics = httpx.get(f"{site.server.url}/metrics", trust_env=False, timeout=60).text
     assert 'kinote_rejections_waiting{title="113037"} 1.0' in metrics
     listed = kinote("rejections", "list", "--json", "--data", "data", cwd=site.folder)
     (waiting,) = json.loads(listed.stdout)
@@ -138,6 +138,7 @@ def test_rejections_by_dcmtk_hide_wait_and_refuse(site: Site) -> None:
         content=as_file(dcmread(io.BytesIO(image(first)), force=True)),
         headers={"Content-Type": "application/dicom", "Accept": "application/dicom+json"},
         trust_env=False,
+        timeout=60,
     )
     assert response.status_code == 409
     assert response.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xC771]

@@ -214,15 +214,17 @@ def test_of_two_who_change_one_version_exactly_one_wins(pair: Pair) -> None:
 def test_one_server_goes_on_when_the_other_is_gone(postgresql_url: str, tmp_path: Path) -> None:
     servers = [RunningServer(tmp_path / "data", "--database", postgresql_url) for _ in range(2)]
     file = as_file(image())
-    assert store(httpx.Client(base_url=servers[1].url, trust_env=False), [file]).status_code == 200
+    assert (
+        store(httpx.Client(base_url=servers[1].url, trust_env=False, timeout=60), [file]).status_code == 200
+    )
     servers[1].kill()
-    with httpx.Client(base_url=servers[0].url, trust_env=False) as client:
+    with httpx.Client(base_url=servers[0].url, trust_env=False, timeout=60) as client:
         assert retrieved(client, "1.2.3.4.1") == received(file)
         third = RunningServer(tmp_path / "data", "--database", postgresql_url)
         assert store(client, [as_file(image(2))]).status_code == 200
         third.stop()
         servers[0].stop()
     again = RunningServer(tmp_path / "data", "--database", postgresql_url)
-    with httpx.Client(base_url=again.url, trust_env=False) as client:
+    with httpx.Client(base_url=again.url, trust_env=False, timeout=60) as client:
         assert retrieved(client, "1.2.3.4.2") == received(as_file(image(2)))
     again.stop()

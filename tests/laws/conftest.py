@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import PostgresServer
+from tests.databases import PostgresServer, new_sqlite_index
 
 # What is asserted there is shown as in a test.
 pytest.register_assert_rewrite("tests.laws.acts", "tests.laws.audit")
@@ -33,14 +33,12 @@ def _opened(url: str, data: Path) -> Iterator[Acts]:
 
 
 @pytest.fixture
-def open_sqlite_house(sqlite_template: Path, tmp_path: Path) -> OpenHouse:
+def open_sqlite_house(tmp_path: Path) -> OpenHouse:
     @contextmanager
     def opened() -> Iterator[Acts]:
         data = tmp_path / uuid.uuid4().hex
         data.mkdir()
-        file = data / "kinote.sqlite"
-        shutil.copyfile(sqlite_template, file)
-        with _opened(f"sqlite:///{file}", data) as acts:
+        with _opened(new_sqlite_index(data / "kinote.sqlite"), data) as acts:
             yield acts
 
     return opened

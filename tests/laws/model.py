@@ -200,9 +200,6 @@ class Model:
         """The documents of a study that nobody can understand."""
         return [each.uid for each in self.live(study) if each.broken]
 
-    def by_document(self, uid: str) -> Note:
-        return next(note for note in self.notes.values() if uid in note.current.documents)
-
     def by_any_document(self, uid: str) -> Note:
         """The note that a document carries, or has carried in an earlier version of it."""
         return next(

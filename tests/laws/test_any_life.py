@@ -27,6 +27,7 @@ from kinote.jobs.leased import LeasedJob
 from kinote.lifecycle.acts import FOR_OBJECTS, OTHER_COPY_CHOSEN
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules
 from tests.actors import ORIGIN
+from tests.databases import new_sqlite_index
 from tests.kept_bytes import left_behind
 from tests.laws.arrivals import (
     FIRST,
@@ -309,9 +310,7 @@ def open_life(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLi
 
 def _database(request: pytest.FixtureRequest, data: Path, closing: ExitStack) -> str:
     if request.param == "sqlite":
-        file = data / "kinote.sqlite"
-        shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
-        return f"sqlite:///{file}"
+        return new_sqlite_index(data / "kinote.sqlite")
     server = request.getfixturevalue("postgresql_server")
     name = f"kinote_{uuid.uuid4().hex}"
     url: str = server.create(name, template=request.getfixturevalue("postgresql_template"))

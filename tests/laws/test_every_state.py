@@ -6,7 +6,6 @@ Without any one of them there is a way to break a law, and it is told step by st
 from __future__ import annotations
 
 import random
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from tests.databases import new_sqlite_index
 from tests.laws.explorer.exploring import BrokenError, CounterexampleError, World, explore
 from tests.laws.explorer.jobs_world import JobsWorld, JobTables
 from tests.laws.explorer.objects_world import ObjectsWorld, ObjectTables
@@ -75,15 +75,13 @@ def test_breach_of_laws_without_a_guard_of_objects_is_noticed(guard: str) -> Non
 
 @pytest.mark.soak
 @pytest.mark.parametrize("has_peer", [True, False], ids=["one withdrawal and a peer", "two withdrawals"])
-def test_the_product_does_what_the_world_says(sqlite_template: Path, tmp_path: Path, has_peer: bool) -> None:
+def test_the_product_does_what_the_world_says(tmp_path: Path, has_peer: bool) -> None:
     """On ways taken at random: so what is explored is what is done."""
     chance = random.Random(20261130)
     world = ObjectsWorld(has_peer=has_peer)
     done: Counter[str] = Counter()
     for number in range(SCALE.ways):
-        file = tmp_path / f"{number}.sqlite"
-        shutil.copyfile(sqlite_template, file)
-        catalog = Catalog(CatalogOptions(f"sqlite:///{file}"))
+        catalog = Catalog(CatalogOptions(new_sqlite_index(tmp_path / f"{number}.sqlite")))
         try:
             replay = Replay(catalog, world)
             life, way = next(world.starts()), list[str]()

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -33,6 +30,7 @@ from kinote.keyobject.model import Reference
 from kinote.keyobject.writer import encode_file
 from kinote.lifecycle import counts
 from kinote.storage.local import local_stores
+from tests.command_line import kinote
 from tests.intake.objects import CT, image
 from tests.kept_bytes import kept_places
 from tests.keyobject.documents import document
@@ -63,7 +61,7 @@ class WebSender(Sender):
         self._url = url
 
     def run(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=30) as client:
+        with httpx.Client(base_url=self._url, timeout=60) as client:
             for number in range(self._first, self._first + 100_000):
                 uid, data = an_object(number)
                 try:
@@ -110,7 +108,7 @@ class Person(threading.Thread):
         self._chance = chance
 
     def run(self) -> None:
-        with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=self._url, timeout=30) as client:
+        with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=self._url, timeout=60) as client:
             while True:
                 known = [uid for sender in self._senders for uid in list(sender.acknowledged)]
                 images = [uid for uid in known if uid.startswith("1.2.3.4.")]
@@ -205,16 +203,9 @@ def test_law_6_and_8_kills_lose_nothing_that_was_acknowledged(
 @pytest.mark.timeout(3600)
 def test_law_6_and_8_a_kill_at_any_commit_leaves_what_the_laws_say(tmp_path: Path) -> None:
     """Under sending, making, withdrawing, rejecting and purging; jobs end afterwards, and what is marked goes."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.laws.killed_at_commits",
-        str(tmp_path / "lives"),
-        str(SCALE.each_commit),
-    ]
-    sources = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": f"{sources / 'src'}{os.pathsep}{sources}"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = kinote(
+        tmp_path / "lives", str(SCALE.each_commit), cwd=tmp_path, module="tests.laws.killed_at_commits"
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     assert "commits" in done.stdout
 

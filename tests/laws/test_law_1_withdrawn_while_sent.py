@@ -37,6 +37,7 @@ from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, create_application
 from tests.actors import OPEN, ORIGIN
 from tests.clock import clock
+from tests.databases import new_sqlite_index
 from tests.peers.known import known
 from tests.scp.face import Face, face
 from tests.scp.test_services import got, moved, withdraw
@@ -103,7 +104,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
+    catalog = Catalog(CatalogOptions(new_sqlite_index(tmp_path / "index.db")))
     stores = local_stores(tmp_path / "data")
     receiver = Receiver(catalog, stores, clock=clock)
     with face(tmp_path / "other", ScpOptions(port=0, titles=("OTHER",))) as other:

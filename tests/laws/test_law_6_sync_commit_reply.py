@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -24,11 +23,13 @@ from kinote.keyobject.writer import encode_file
 from tests.intake.objects import CT, image
 from tests.keyobject.documents import document
 from tests.keyobject.documents import instance as flagged
-from tests.laws.trace import Disk, Told, calls, strace, told
+from tests.laws.trace import Disk, Told, Tracer, calls, told
+from tests.preloaded import KinoteProcess
 from tests.running_server import RunningServer
 
-KINOTE = (sys.executable, "-m", "kinote")
-BREACHED = (sys.executable, "-m", "tests.laws.breach_of_law_6")
+#: Modules that run, with their first arguments.
+KINOTE = ("kinote",)
+BREACHED = ("tests.laws.breach_of_law_6",)
 
 #: How a success begins: of HTTP, and a P-DATA-TF (PS3.8 9.3.5), of which only answers go out here.
 SUCCESS = ("HTTP/1.1 20", r"\4\0\0\0")
@@ -157,10 +158,10 @@ def served(
 
     What its receiver processes do and tell is among it.
     """
-    trace = place.data.parent / "trace"
+    tracer = Tracer(place.data.parent / "trace")
     disk = Disk(place.data)
     server = RunningServer(
-        place.data, *place.options, receivers=receivers, program=(*strace(trace), *program)
+        place.data, *place.options, receivers=receivers, module=program, tracer=tracer.attach
     )
     try:
         with httpx.Client(base_url=server.url, timeout=60) as client:
@@ -171,8 +172,9 @@ def served(
                 act(faces)
     finally:
         server.kill()
+        tracer.wait()
     # Those before are what was waited for.
-    return told(trace, server.process.pid, disk, *SUCCESS)[-len(acts) :]
+    return told(tracer.into, server.process.pid, disk, *SUCCESS)[-len(acts) :]
 
 
 def hold_law_6(found: Told, steps: tuple[str, ...]) -> None:
@@ -286,16 +288,36 @@ def imported(
     place: Place, files: Path, monkeypatch: pytest.MonkeyPatch, program: tuple[str, ...] = KINOTE
 ) -> tuple[Path, int]:
     """Run a traced `kinote import`; gives its trace and its process."""
-    trace = place.data.parent / "trace of import"
+    tracer = Tracer(place.data.parent / "trace of import")
     if place.database:
         monkeypatch.setenv("KINOTE_DATABASE", place.database)
     monkeypatch.setenv("PYTHONPATH", ":".join(str(Path(__file__).parents[2] / each) for each in ("src", "")))
-    command = [*strace(trace), *program, "import", str(files), "--data", str(place.data), "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=place.data.parent)
-    report, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert b'"stored": 6' in report
-    return trace, process.pid
+    module, *first = program
+    # Not into a file: what is written into one is not told to anybody.
+    report, told_into = os.pipe()
+    try:
+        process = KinoteProcess(
+            *first,
+            "import",
+            files,
+            "--data",
+            place.data,
+            "--json",
+            output=told_into,
+            errors=2,
+            cwd=place.data.parent,
+            environment=os.environ,
+            module=module,
+            is_traced=True,
+        )
+    finally:
+        os.close(told_into)
+    tracer.attach(process.pid)
+    with os.fdopen(report, "rb") as file:
+        assert b'"stored": 6' in file.read()
+    assert process.wait(120) == 0
+    tracer.wait()
+    return tracer.into, process.pid
 
 
 def reported(place: Place, files: Path, monkeypatch: pytest.MonkeyPatch, *program: str) -> Told:
@@ -342,17 +364,18 @@ def hold_report(trace: Path, process: int) -> None:
 def test_law_6_an_import_into_a_running_server_reports_what_that_has_told(
     place: Place, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trace = place.data.parent / "trace"
+    tracer = Tracer(place.data.parent / "trace")
     disk = Disk(place.data)
-    server = RunningServer(place.data, *place.options, program=(*strace(trace), *KINOTE))
+    server = RunningServer(place.data, *place.options, tracer=tracer.attach)
     try:
         hold_report(*imported(place, files, monkeypatch))
         with pytest.raises(AssertionError, match="before the server had answered"):
             hold_report(*imported(place, files, monkeypatch, (*BREACHED, "reported_before_the_answer")))
     finally:
         server.kill()
+        tracer.wait()
     # It was found and proved itself to the first import, and was found by the second, which sent no object.
-    _found, _proof, *found, _found_again = told(trace, server.process.pid, disk, *SUCCESS)
+    _found, _proof, *found, _found_again = told(tracer.into, server.process.pid, disk, *SUCCESS)
     assert len(found) == 6
     for each in found:
         hold_law_6(each, IN_THE_INDEX)

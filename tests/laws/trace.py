@@ -7,8 +7,9 @@ the page cache survives it.
 from __future__ import annotations
 
 import re
+import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,22 @@ _BEGINNING = re.compile(r"(?P<name>\w+)\((?P<arguments>.*) <unfinished \.\.\.>")
 _END = re.compile(r"<\.\.\. (?P<name>\w+) resumed>(?P<arguments>.*)\) += (?P<result>.*)")
 
 
-def strace(into: Path) -> Sequence[str]:
-    """What to put before a command for its system calls to be written down; its process stays our child."""
-    return (peer("strace"), "-D", "-f", "-y", "-s", "40", "-e", f"trace={_CALLS}", "-o", str(into))
+class Tracer:
+    """Writes the system calls of a process that waits for it into a file, and those of all that it begins."""
+
+    def __init__(self, into: Path) -> None:
+        self.into = into
+        self._strace: subprocess.Popen[bytes] | None = None
+
+    def attach(self, process: int) -> None:
+        command = [peer("strace"), "-f", "-y", "-s", "40", "-e", f"trace={_CALLS}", "-o", str(self.into)]
+        # What it says of each thread that it finds goes into the log of the tests.
+        self._strace = subprocess.Popen([*command, "-p", str(process)])
+
+    def wait(self) -> None:
+        """Wait until all has been written down, which is when all these processes have ended."""
+        if self._strace is not None:
+            self._strace.wait(LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ def test_an_empty_series_does_not_count(catalog: Catalog) -> None:
     assert state(catalog)[2] == [(4, 2), (4, 2)]
 
 
-LIMIT = 30
+LIMIT = 60
 
 _WAITING = text(
     "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

@@ -217,12 +217,12 @@ def test_law_11_two_writers_make_the_key_objects_of_a_note_one_after_the_other(f
         def first(transaction: Connection) -> Future[None]:
             file_arrivals(transaction, [arrival(dataset(object_of(NEW)), NOW)], NOW)
             other = pool.submit(second)
-            began.wait(10)
+            began.wait(60)
             # Long enough that it has come to the versions that wait, where nothing keeps it from them.
             wait([other], timeout=0.5)
             return other
 
-        filled.write(first).result(10)
+        filled.write(first).result(60)
     assert (residences(filled), awaited(filled)) == (["derivable", "derivable"], [])
 
 

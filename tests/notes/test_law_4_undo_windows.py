@@ -337,7 +337,7 @@ def test_an_answer_that_is_lost_takes_nothing_back(filled: Catalog) -> None:
     assert stood(filled, [note]) == {(note, PACS): "owed"}
 
 
-LIMIT = 30
+LIMIT = 60
 
 _WAITING = text(
     "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

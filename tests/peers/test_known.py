@@ -16,7 +16,7 @@ from tests.peers.known import as_peer
 from tests.peers.wanted import added, archive, changed, dimse, removed
 
 #: Seconds that something which must happen may take on a busy machine.
-LIMIT = 30
+LIMIT = 60
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,17 @@ EMPTY = "# Nothing is needed.\n"
 UNKNOWN_DIGEST = "pip==1.0 --hash=sha256:" + "0" * 64 + "\n"
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def _checkout(beside: Path) -> Path:
     """A folder with nothing but the script, and a space in its name."""
-    folder = tmp_path / "a checkout"
+    folder = beside / "a checkout"
     (folder / "scripts").mkdir(parents=True)
     shutil.copy(ROOT / "scripts" / "environment.sh", folder / "scripts")
     return folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return _checkout(tmp_path)
 
 
 def _run(checkout: Path, commands: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -49,30 +54,65 @@ def _program(folder: Path, name: str, text: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def test_an_environment_works_where_it_ends_up_and_is_not_made_twice(checkout: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A checkout with an environment in which nothing is installed, and what was said while it was made."""
+
+    checkout: Path
+    said: str
+
+    def copying(self, programs: Path) -> Path:
+        """Put a Python into a folder that copies this environment instead of making one, which takes it seconds."""
+        environment = self.checkout / ".venv"
+        _program(
+            programs,
+            "python3",
+            f"""case "$*" in
+*_base_executable*) echo "$0" ;;
+"-m venv "*)
+    cp -a '{environment}/.' "$3"
+    grep -rlIF --null '{environment}' "$3/bin" "$3/pyvenv.cfg" | xargs -0 sed -i "s|{environment}|$3|g" ;;
+*) exec {sys.executable} "$@" ;;
+esac""",
+        )
+        return programs
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    checkout = _checkout(tmp_path_factory.mktemp("made"))
     (checkout / "some.txt").write_text(EMPTY)
-    first = _run(checkout, "make_environment .venv some.txt\n.venv/bin/pip --version")
-    assert first.returncode == 0, first.stderr
-    assert str(checkout / ".venv") in first.stdout
-    assert "Making the environment" in first.stderr
-    assert "making" not in "".join((checkout / ".venv" / "bin" / "activate").read_text().split("making sure"))
-    second = _run(checkout, "make_environment .venv some.txt")
+    done = _run(checkout, "make_environment .venv some.txt")
+    assert done.returncode == 0, done.stderr
+    return Made(checkout, done.stderr)
+
+
+def test_an_environment_works_where_it_ends_up_and_is_not_made_twice(made: Made) -> None:
+    works = _run(made.checkout, ".venv/bin/pip --version")
+    assert works.returncode == 0, works.stderr
+    assert str(made.checkout / ".venv") in works.stdout
+    assert "Making the environment" in made.said
+    activating = (made.checkout / ".venv" / "bin" / "activate").read_text()
+    assert "making" not in "".join(activating.split("making sure"))
+    second = _run(made.checkout, "make_environment .venv some.txt")
     assert (second.returncode, second.stderr) == (0, "")
 
 
-def test_a_failure_leaves_nothing_half_made(checkout: Path) -> None:
+def test_a_failure_leaves_nothing_half_made(made: Made, checkout: Path, tmp_path: Path) -> None:
     (checkout / "some.txt").write_text(UNKNOWN_DIGEST)
-    result = _run(checkout, "make_environment .venv some.txt")
+    result = _run(checkout, "make_environment .venv some.txt", made.copying(tmp_path / "programs"))
     assert result.returncode != 0
+    assert "No matching distribution found for pip==1.0" in result.stderr
     assert "pip could not install some.txt" in result.stderr
     assert sorted(path.name for path in checkout.iterdir()) == ["scripts", "some.txt"]
 
 
-def test_a_failure_leaves_the_environment_that_was_there(checkout: Path) -> None:
+def test_a_failure_leaves_the_environment_that_was_there(made: Made, checkout: Path, tmp_path: Path) -> None:
+    programs = made.copying(tmp_path / "programs")
     (checkout / "some.txt").write_text(EMPTY)
-    assert _run(checkout, "make_environment .venv some.txt").returncode == 0
+    assert _run(checkout, "make_environment .venv some.txt", programs).returncode == 0
     (checkout / "some.txt").write_text(UNKNOWN_DIGEST)
-    assert _run(checkout, "make_environment .venv some.txt").returncode != 0
+    assert _run(checkout, "make_environment .venv some.txt", programs).returncode != 0
     assert _run(checkout, ".venv/bin/python -c ''").returncode == 0
 
 

@@ -23,7 +23,7 @@ from kinote.retention.rules.unit import Part, Unit
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
 
-#: The archive whose word counts since a moment, and one whose does not.
+#: The archive whose commitments count since a time, and one whose do not.
 ARCHIVE, OTHER = 7, 8
 SINCE = timestamp(NOW - timedelta(days=180))
 USABLE = {ARCHIVE: SINCE}

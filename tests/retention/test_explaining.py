@@ -48,7 +48,7 @@ def test_it_is_said_whether_an_image_is_kept_or_evictable_and_by_which_rule(shel
             return " ".join(retention_sentences(connection, shelf.uids[name], clock()))
 
     assert said() == (
-        "Its bytes stay in the cache: no archive whose word counts has committed to them; no rule matches it."
+        "Its bytes stay in the cache: no archive that is relied upon has committed to them; no rule matches it."
     )
     commit(catalog)
     assert said() == (

@@ -33,6 +33,7 @@ from kinote.security.rights import Right
 from kinote.storage.local import local_stores
 from tests.actors import OPEN
 from tests.clock import clock
+from tests.databases import new_sqlite_index
 
 #: Options of a face for tests: a free port.
 OPTIONS = ScpOptions(port=0)
@@ -129,7 +130,10 @@ def _opened(
     record: list[Ledger] | None,
     commits: bool,
 ) -> Iterator[Face]:
-    catalog = Catalog(CatalogOptions(url=f"sqlite:///{folder / 'kinote.sqlite'}"))
+    index = folder / "kinote.sqlite"
+    # A later face may have the folder of an earlier one.
+    url = f"sqlite:///{index}" if index.exists() else new_sqlite_index(index)
+    catalog = Catalog(CatalogOptions(url))
     stores = local_stores(folder)
     receiver = Receiver(catalog, stores, clock=clock)
     known = PeersInUse.only(*peers)

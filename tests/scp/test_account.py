@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import select
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import study
-from kinote.demo.loading import load_demo
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.lifecycle.acts import QUALITY
@@ -20,13 +20,17 @@ from kinote.web.application import Rooms
 from tests.actors import ROE
 from tests.clock import clock
 from tests.scp.requests import decoded, encoded, request
-from tests.web.conftest import address, client, rooms
+from tests.web.conftest import address, client, demo_rooms
 
-__all__ = ["address", "client", "rooms"]
+__all__ = ["address", "client", "demo_rooms"]
+
+
+@pytest.fixture
+def rooms(demo_rooms: Rooms) -> Rooms:
+    return demo_rooms
 
 
 def test_law_1_the_account_is_the_same_on_every_interface(rooms: Rooms, client: httpx.Client) -> None:
-    load_demo(rooms.catalog, rooms.receiver, clock)
     studies = [item["study_instance_uid"] for item in client.get("/api/v1/studies").json()["items"]]
     assert studies
     _agree(rooms, client, studies)

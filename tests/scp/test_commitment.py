@@ -242,7 +242,7 @@ def test_pynetdicom_asks_and_is_told_on_its_association(tmp_path: Path) -> None:
         wanted.ReferencedSOPSequence = [item]
         status, _ = calling.send_n_action(wanted, 1, STORAGE_COMMITMENT, COMMITMENT_INSTANCE)
         assert status.Status == 0
-        assert modality.is_told.wait(20)
+        assert modality.is_told.wait(60)
         calling.release()
     ((event_type, told),) = modality.told
     assert (event_type, told.TransactionUID) == (1, "2.25.9")

@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from kinote.demo.loading import load_demo
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.scp.find import find
 from kinote.scp.query_options import QueryOptions
 from kinote.web.application import Rooms
-from tests.clock import clock
 from tests.scp.requests import decoded, encoded, request
-from tests.web.conftest import address, client, rooms
+from tests.web.conftest import address, client, demo_rooms
 
-__all__ = ["address", "client", "rooms"]
+__all__ = ["address", "client", "demo_rooms"]
+
+
+@pytest.fixture
+def rooms(demo_rooms: Rooms) -> Rooms:
+    return demo_rooms
+
 
 RESOURCES = {"STUDY": "studies", "SERIES": "series", "IMAGE": "instances"}
 UNIQUE = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
@@ -43,7 +48,6 @@ KEY_OBJECT = (
 
 
 def test_the_same_answers(rooms: Rooms, client: httpx.Client) -> None:
-    load_demo(rooms.catalog, rooms.receiver, clock)
     cases: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
         ("STUDY", {}, STUDY + COUNTS),
         ("STUDY", {"ModalitiesInStudy": "KO", "PatientName": "*a*"}, STUDY),

@@ -44,7 +44,7 @@ QUERY = data(1, (find(1), True, True), (ASKED, False, True))
 def caller(opened: Face) -> Iterator[socket.socket]:
     """An association for queries whose caller writes its PDUs by hand."""
     with socket.create_connection((opened.host, opened.port)) as sock:
-        sock.settimeout(20)
+        sock.settimeout(60)
         contexts = (ProposedContext(1, STUDY_ROOT.find, (IMPLICIT_VR_LITTLE_ENDIAN,)),)
         sock.sendall(encode(AssociateRequest("KINOTE", "BARE", contexts)))
         assert _received(sock)[0] == 2

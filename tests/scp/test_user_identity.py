@@ -174,7 +174,7 @@ def test_a_user_adds_its_rights_to_none_of_the_peer_and_a_name_alone_changes_not
 
 def test_rejections_are_the_same_for_all_and_are_recorded_without_the_passcode(house: Face) -> None:
     # Seen as PDUs: the association of pynetdicom may not know the answer yet when `associate` returns.
-    rejections: list[tuple[int, int, int]] = []
+    rejections: list[tuple[int | None, int | None, int | None]] = []
 
     def received(event: evt.Event) -> None:
         if isinstance(event.pdu, A_ASSOCIATE_RJ):

@@ -39,7 +39,7 @@ def test_only_addresses_of_peers_get_a_word_where_only_peers_may_call(
                 assert invoking.echo(association).status == 0
             return
         with socket.create_connection((house.host, house.port)) as sock:
-            sock.settimeout(20)
+            sock.settimeout(60)
             assert sock.recv(1) == b""
         with pytest.raises(DimseError), house.called(VERIFICATION):
             pass

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,8 @@ from kinote.web.connections.handshake import protocol_of
 from kinote.web.metrics import observe_outcome
 from tests.actors import OPEN
 from tests.clock import clock
+from tests.databases import new_sqlite_index
+from tests.demo_data import copied
 
 Result = TypeVar("Result")
 
@@ -33,15 +36,29 @@ Result = TypeVar("Result")
 @pytest.fixture
 def rooms(tmp_path: Path) -> Iterator[Rooms]:
     """The rooms of one Kinote, empty."""
-    stores = local_stores(tmp_path / "data")
-    catalog = Catalog(CatalogOptions(url=f"sqlite:///{tmp_path / 'index.db'}"))
+    with opened_rooms(tmp_path, new_sqlite_index(tmp_path / "index.db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def demo_rooms(demo_data: Path, tmp_path: Path) -> Iterator[Rooms]:
+    """The rooms of one Kinote that has the demo."""
+    data = copied(demo_data, tmp_path / "data")
+    with opened_rooms(tmp_path, f"sqlite:///{data / 'kinote.sqlite'}") as opened:
+        yield opened
+
+
+@contextmanager
+def opened_rooms(folder: Path, index: str) -> Iterator[Rooms]:
+    """The rooms of one Kinote, with its files in a folder and its index at an address."""
+    stores = local_stores(folder / "data")
+    catalog = Catalog(CatalogOptions(index))
     receiver = Receiver(catalog, stores, clock=clock, observe=observe_outcome)
-    viewer = tmp_path / "viewer"
     yield Rooms(
         catalog,
         receiver,
         Door(catalog, stores, clock=clock),
-        WebOptions(viewer=viewer),
+        WebOptions(viewer=folder / "viewer"),
         clock=clock,
         policy=OPEN,
     )
@@ -115,7 +132,7 @@ class running:  # noqa: N801 - read as a word: `with running(application) as add
             return work()
 
         loop = self._server.servers[0].get_loop()
-        return asyncio.run_coroutine_threadsafe(done(), loop).result(30)
+        return asyncio.run_coroutine_threadsafe(done(), loop).result(60)
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kinote.demo.loading import load_demo
 from kinote.web.rooms import Rooms
 from tests.project.pages import blocks
 from tests.project.sources import ROOT
@@ -29,28 +28,27 @@ curl() {
 
 
 @pytest.fixture
-def demo(rooms: Rooms, client: httpx.Client) -> httpx.Client:
-    load_demo(rooms.catalog, rooms.receiver, rooms.clock)
-    return client
+def rooms(demo_rooms: Rooms) -> Rooms:
+    return demo_rooms
 
 
-def test_the_examples_run_as_they_stand(demo: httpx.Client, tmp_path: Path) -> None:
-    known = _known(demo)
+def test_the_examples_run_as_they_stand(client: httpx.Client, tmp_path: Path) -> None:
+    known = _known(client)
     (tmp_path / "image.dcm").write_bytes(
-        demo.get(
+        client.get(
             "/dicomweb/studies/{study}/series/{series}/instances/{image}".format(**known),
             headers={"Accept": "application/dicom; transfer-syntax=*"},
         ).content
     )
     for example in EXAMPLES:
         # Each stands for itself: a note of version 1 is there whatever the ones before have done.
-        known["note"] = _note(demo, known)
+        known["note"] = _note(client, known)
         given = "".join(f"{name}={value}\n" for name, value in known.items())
         script = f"{SHELL}U=$SERVER\n{given}{example}"
         done = subprocess.run(
             ["bash", "-c", script],
             cwd=tmp_path,
-            env={"SERVER": str(demo.base_url).rstrip("/"), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+            env={"SERVER": str(client.base_url).rstrip("/"), "PATH": "/usr/local/bin:/usr/bin:/bin"},
             capture_output=True,
             text=True,
             check=False,

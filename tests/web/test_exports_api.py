@@ -286,7 +286,7 @@ def test_each_study_is_in_the_audit_trail_before_the_first_byte(
     application = create_application(signing.rooms)
     with (
         running(application) as server,
-        httpx.Client(base_url=server, headers=who, trust_env=False) as client,
+        httpx.Client(base_url=server, headers=who, trust_env=False, timeout=60) as client,
     ):
         other = image(2, StudyInstanceUID="1.2.9", SeriesInstanceUID="1.2.9.1", SOPInstanceUID="1.2.9.1.1")
         store(client, as_file(image(1)), as_file(other))
@@ -311,7 +311,7 @@ def test_nothing_leaves_where_the_audit_trail_cannot_be_written(
     application = create_application(replace(signing.rooms, record_for=told.record_for))
     with (
         running(application) as server,
-        httpx.Client(base_url=server, headers=who, trust_env=False) as client,
+        httpx.Client(base_url=server, headers=who, trust_env=False, timeout=60) as client,
     ):
         store(client, as_file(image(1)))
 

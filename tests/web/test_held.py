@@ -38,7 +38,7 @@ def receive(rooms: Rooms, number: int, **attributes: Any) -> None:
         "PixelRepresentation": 0,
     }
     upload.write(image(number, **described, BitsStored=16, HighBit=15, **attributes))
-    upload.finish().result(30)
+    upload.finish().result(60)
 
 
 def listed(client: httpx.Client, **parameters: str) -> list[str]:

@@ -199,7 +199,7 @@ def test_of_many_who_ask_at_once_one_makes_the_note(stored: httpx.Client, addres
 
     def ask() -> None:
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
-            together.wait(20)
+            together.wait(60)
             answers.append(client.post(NOTES, json=NOTE, headers=KEY))
 
     threads = [threading.Thread(target=ask) for _ in range(20)]

@@ -242,7 +242,7 @@ def test_who_is_let_in_by_address_needs_one(rooms: Rooms) -> None:
     guarded = replace(rooms, options=replace(rooms.options, hosts_needed=True))
     with (
         running(create_application(guarded)) as address,
-        httpx.Client(base_url=address, trust_env=False) as client,
+        httpx.Client(base_url=address, trust_env=False, timeout=60) as client,
     ):
         caller = {"name": "CT1", "ae_titles": ["CT1"]}
         assert problem(client.post("/api/v1/peers", json=caller)) == (422, "refused-content", {"hosts"})

@@ -23,10 +23,12 @@ def signed(rooms: Rooms) -> Iterator[Signing]:
 
 
 def every_request(signed: Signing) -> list[tuple[str, str, Right]]:
-    """Every method of every route, with its right."""
+    """Every method of every route, with its right; first those of the smaller interfaces: a breach shows early."""
     return [
         (method, path, rights.right_of_request(method, path))
-        for method, path in sorted(asked_for(signed.rooms))
+        for method, path in sorted(
+            asked_for(signed.rooms), key=lambda each: (each[1].startswith("/api/"), each)
+        )
     ]
 
 

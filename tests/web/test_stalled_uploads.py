@@ -59,7 +59,7 @@ def begin(server: running, form: str, content: bytes, length: int = 100_000_000)
 @pytest.mark.parametrize("form", FORMS)
 def test_others_come_in_while_uploads_stall(form: str, server: running) -> None:
     large = as_file(image(1, rows=512, columns=512))
-    with ExitStack() as stack, httpx.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+    with ExitStack() as stack, httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
         for _ in range(STALLED):
             stack.enter_context(begin(server, form, large[:100_000] if form != "metadata" else b"[" * 1000))
         for number in range(2, 5):
@@ -110,7 +110,7 @@ def test_an_upload_that_stalled_goes_on(server: running) -> None:
     with begin(server, "objects", b"", len(whole)) as sock, begin(server, "objects", b"\0" * 200):
         for at in range(0, len(whole), 300_000):
             sock.sendall(whole[at : at + 300_000])
-            with httpx.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+            with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
                 answer = client.post(
                     "/api/v1/objects",
                     content=as_file(image(at + 2, rows=256, columns=256)),
@@ -127,7 +127,7 @@ def test_nothing_is_left_of_uploads_that_break_off(server: running, rooms: Rooms
             for _ in range(5):
                 stack.enter_context(begin(server, form, as_file(image(1, rows=512, columns=512))[:200_000]))
     eventually(lambda: server.in_loop(lambda: not server.doorkeeper.connections), "a connection is left")
-    with httpx.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
         assert client.get("/dicomweb/instances").json() == []
         assert client.get("/healthz").status_code == 200
 

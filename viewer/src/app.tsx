@@ -3,14 +3,14 @@ import { AuditPage } from "./access/audit-page";
 import { TokensPage } from "./access/tokens-page";
 import { UsersPage } from "./access/users-page";
 import { currentSession } from "./api/client";
-import { may, setSession, useSession } from "./api/session";
+import { setSession, useSession } from "./api/session";
 import { AnnouncerProvider } from "./parts/announcer";
 import { Star } from "./parts/icons";
 import { useKeptFocus } from "./parts/use-kept-focus";
+import { GroupNavigation, Navigation } from "./navigation/navigation";
 import { NotesPage } from "./notes/notes-page";
 import { FindingsPage } from "./records/findings-page";
 import { HeldPage } from "./records/held-page";
-import { AlertsBadge } from "./operations/alerts-badge";
 import { AlertsPage } from "./operations/alerts-page";
 import { BackupsPage } from "./operations/backups-page";
 import { ExplainPage } from "./operations/explain-page";
@@ -28,26 +28,6 @@ import { SignInPage } from "./session/sign-in-page";
 import { UserBar } from "./session/user-bar";
 import { StudiesPage } from "./studies/studies-page";
 import { StudyPage } from "./study/study-page";
-
-const LINKS = [
-  { page: "studies", href: "/", text: "Studies", right: "read" },
-  { page: "notes", href: "/notes", text: "Notes", right: "read" },
-  { page: "findings", href: "/findings", text: "Findings", right: "examine" },
-  { page: "held", href: "/held", text: "Held copies", right: "examine" },
-  { page: "withdrawals", href: "/withdrawals", text: "Withdrawals", right: "examine" },
-  { page: "removed", href: "/removed", text: "Removed", right: "examine" },
-  { page: "rejections", href: "/rejections", text: "Rejections", right: "examine" },
-  { page: "purges", href: "/purges", text: "Purges", right: "examine" },
-  { page: "backups", href: "/backups", text: "Backups", right: "observe" },
-  { page: "deliveries", href: "/deliveries", text: "Deliveries", right: "deliver" },
-  { page: "routes", href: "/routes", text: "Routes", right: "observe" },
-  { page: "retention", href: "/retention", text: "Retention", right: "observe" },
-  { page: "jobs", href: "/jobs", text: "Jobs", right: "observe" },
-  { page: "alerts", href: "/alerts", text: "Alerts", right: "observe" },
-  { page: "explain", href: "/explain", text: "Explain", right: "examine" },
-  { page: "users", href: "/users", text: "Users", right: "administer" },
-  { page: "audit", href: "/audit", text: "Audit trail", right: "audit" },
-] as const;
 
 export function App() {
   const address = useAddress();
@@ -84,22 +64,10 @@ export function App() {
           <Star filled />
           <span>Kinote</span>
         </Link>
-        <nav aria-label="Pages">
-          {(closed ? [] : LINKS.filter(({ right }) => may(right))).map(({ page, href, text }) => (
-            <Link
-              key={page}
-              href={href}
-              className="nav-link"
-              aria-current={route.page === page ? "page" : undefined}
-              data-testid={`nav-${page}`}
-            >
-              {text}
-              {page === "alerts" && <AlertsBadge />}
-            </Link>
-          ))}
-        </nav>
+        {!closed && <Navigation page={route.page} />}
         {user && <UserBar user={user} />}
       </header>
+      {!closed && <GroupNavigation page={route.page} />}
       <main id="main" ref={main} tabIndex={-1} data-keeps-focus>
         {isKnown && closed && <SignInPage />}
         {isKnown && !closed && <Page route={route} address={address} />}

@@ -46,6 +46,9 @@ export type Route =
   | { page: Operation }
   | { page: "unknown" };
 
+/** A page by the name of its route. */
+export type PageName = Route["page"];
+
 /** The pages of those who look after a server. */
 const OPERATIONS = [
   "rejections",

@@ -57,6 +57,37 @@ test.each<[string, DraftAction[], unknown[]]>([
   expect(content(play(actions))).toEqual(expected);
 });
 
+const LUNG = { window: { center: -600, width: 1500 } };
+const seen = (sop: string, frame: number | null = null): DraftAction => ({
+  kind: "add",
+  target: { ...target(sop, frame), presentation: LUNG },
+});
+
+test("an image that is starred as it looks says so, until it is wanted as stored", () => {
+  const draft = play([seen("a"), toggle("b")]);
+  expect(draft.references.map(({ presentation }) => presentation)).toEqual([LUNG, null]);
+  const asked = requestOf({ ...draft, title: OF_INTEREST }).references;
+  expect(asked.map(({ presentation }) => presentation)).toEqual([LUNG, undefined]);
+  const stored = play([{ kind: "asStored", index: 0 }], draft);
+  expect(stored.references.map(({ presentation }) => presentation)).toEqual([null, null]);
+});
+
+test("frames that look alike are one reference, others are not", () => {
+  const draft = play([seen("m", 1), seen("m", 2), { kind: "add", target: target("m", 3) }]);
+  expect(content(draft)).toEqual([
+    ["m", 1, 2],
+    ["m", 3],
+  ]);
+});
+
+test("the state of a note that is revised stays, unless the image is wanted as stored", () => {
+  const before = note({ references: [reference("a", null, { presentation_state_uid: "1.77" })] });
+  const draft = play([{ kind: "revise", note: before, author: "Anna" }]);
+  expect(requestOf({ ...draft, title: OF_INTEREST }).references[0]?.presentation_state_uid).toBe("1.77");
+  const stored = play([{ kind: "asStored", index: 0 }], draft);
+  expect(requestOf({ ...stored, title: OF_INTEREST }).references[0]?.presentation_state_uid).toBeUndefined();
+});
+
 test("a draft holds frames one by one, or the whole image with all its frames", () => {
   const frames = play([toggle("m", 3)]);
   expect([holds(frames, "m", 3), holds(frames, "m", 4), holds(frames, "m", null)]).toEqual([

@@ -1,10 +1,13 @@
 // A viewport that draws nothing: it does at once what it is asked for, or what a test says.
+import type { Area } from "../src/api/contract";
 import { BLANK, type ImageStack, type Viewport, type ViewportState } from "../src/viewport/viewport";
 
 export class FakeViewport implements Viewport {
   element: HTMLElement | null = null;
   stack: ImageStack | null = null;
   index: number | null = null;
+  /** The part of the image that is seen. */
+  area: Area | null = null;
   private state: ViewportState = BLANK;
   private readonly listeners = new Set<() => void>();
 
@@ -37,6 +40,14 @@ export class FakeViewport implements Viewport {
 
   setOverlays(overlays: boolean): void {
     this.become({ overlays });
+  }
+
+  setPresented(presented: boolean): void {
+    this.become({ presented });
+  }
+
+  visibleArea(): Area | null {
+    return this.area;
   }
 
   getState(): ViewportState {

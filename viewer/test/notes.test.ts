@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { marksOf, notesAt, shownNotes, tilesOf, titlesPresent, worst } from "../src/model/notes";
+import { marksOf, notesAt, shownNotes, statesIn, tilesOf, titlesPresent, worst } from "../src/model/notes";
 import { titleGroups, titleOfKey } from "../src/model/titles";
 import { MANIFEST, note, OF_INTEREST, reference, TITLES } from "./examples";
 
@@ -52,6 +52,22 @@ test("a tile for each frame a note names", () => {
     ["m", 7],
     ["a", null],
   ]);
+});
+
+test("the chosen note says with which state an image, or a frame of it, is shown", () => {
+  const states = note({
+    id: 9,
+    references: [
+      reference("a", null, { presentation_state_uid: "1.77" }),
+      reference("m", [3], { presentation_state_uid: "1.78" }),
+      reference("b"),
+    ],
+  });
+  const stateOf = statesIn([states], "9");
+  expect(stateOf("a", null)).toBe("1.77");
+  expect([stateOf("m", 3), stateOf("m", 4)]).toEqual(["1.78", null]);
+  expect([stateOf("b", null), stateOf("c", null)]).toEqual([null, null]);
+  expect([statesIn([states], null)("a", null), statesIn([states], "8")("a", null)]).toEqual([null, null]);
 });
 
 test("titles present, the frequent first", () => {

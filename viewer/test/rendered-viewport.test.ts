@@ -35,6 +35,7 @@ function stackOf(series: string, count = 3): ImageStack {
     rows: 512,
     columns: 512,
     caption: `Image ${index}`,
+    presentationState: null,
   });
   return { series, images: Array.from({ length: count }, (_, index) => image(index)) };
 }
@@ -166,4 +167,33 @@ test("detached it asks for nothing more; attached again it shows what was asked 
   resize(500);
   await settled(viewport, "1.1.1");
   expect(place.querySelector("canvas")?.dataset.address).toContain("1.1.1/rendered");
+});
+
+test("an image is asked for with the state of its note, unless it is wanted as stored", async () => {
+  const viewport = attached();
+  const stack = stackOf("1.1", 1);
+  const [image] = stack.images;
+  if (!image) throw new Error("the stack has no image");
+  viewport.show({ ...stack, images: [{ ...image, presentationState: "1.77" }] }, 0);
+  await settled(viewport, "1.1.0");
+  expect(asked).toContain("1.1.0/rendered?presentationUID=1.77");
+  viewport.setPresented(false);
+  await vi.waitFor(() => expect(asked).toContain("1.1.0/rendered"));
+});
+
+test("the part that is seen is said in columns and rows of the image", () => {
+  const viewport = attached();
+  expect(viewport.visibleArea()).toBeNull();
+  viewport.show(stackOf("1.1"), 0);
+  // All of it, also if it is small.
+  expect(viewport.visibleArea()).toBeNull();
+  viewport.setView({ zoom: 0.5, x: 0, y: 0 });
+  expect(viewport.visibleArea()).toBeNull();
+  viewport.setView({ zoom: 2, x: 0, y: 0 });
+  expect(viewport.visibleArea()).toEqual({ left: 129, upper: 129, right: 384, lower: 384 });
+  viewport.setView({ zoom: 2, x: 500, y: 0 });
+  expect(viewport.visibleArea()).toEqual({ left: 1, upper: 129, right: 128, lower: 384 });
+  // Out of sight altogether.
+  viewport.setView({ zoom: 1, x: 5000, y: 0 });
+  expect(viewport.visibleArea()).toBeNull();
 });

@@ -206,3 +206,44 @@ test("a study without pictures says so, and can be read", async () => {
   await press("ArrowDown");
   expect(has("draft")).toBe(false);
 });
+
+test("an image is starred as it looks, where that differs from how it was stored", async () => {
+  const [viewport] = await desk();
+  await become(viewport, { windowFacts: FACTS });
+  await press("k");
+  expect(has("draft-look")).toBe(false);
+  await press("k");
+  await become(viewport, { window: { center: -600, width: 1500 }, inverted: true });
+  viewport.area = { left: 1, upper: 1, right: 9, lower: 9 };
+  await press("k");
+  expect(byTestId("draft-look").textContent).toContain("C -600 W 1500, inverted, enlarged");
+  await click(byTestId("draft-as-stored"));
+  expect(has("draft-look")).toBe(false);
+});
+
+test("who does not want it stars images as stored", async () => {
+  const [viewport] = await desk();
+  await press("k");
+  await click(byTestId("draft-keep-look"));
+  await press("ArrowDown");
+  await become(viewport, { window: { center: -600, width: 1500 } });
+  await press("k");
+  expect(has("draft-look")).toBe(false);
+});
+
+test("the key L shows an image as stored, and as the note wants it", async () => {
+  const [viewport] = await desk();
+  await press("l");
+  expect(viewport.getState().presented).toBe(false);
+  await press("l");
+  expect(viewport.getState().presented).toBe(true);
+});
+
+test("an image that is shown with the state of a note is starred with that state", async () => {
+  const [viewport] = await desk();
+  const image = viewport.stack?.images[0];
+  if (!image) throw new Error("the desk has handed over no image");
+  await become(viewport, { shown: { image: { ...image, presentationState: "1.77" }, failure: null }, inverted: true });
+  await press("k");
+  expect(byTestId("draft-look").textContent).toContain("as in the note");
+});

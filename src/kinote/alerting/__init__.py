@@ -1,5 +1,5 @@
-"""How alerts reach people: what is due to be told, messages, mail, webhooks, and the job that sends them.
+"""How alerts reach people: what is due, messages, mail, webhooks, and the job that sends them.
 
-Uses `holdings` (the rows of alerts) and `jobs`. Nothing that is sent comes from what was received: messages are made of
-fixed texts by code, moments and numbers, so that none can name a patient.
+Uses `holdings` (the rows of alerts) and `jobs`. Messages contain nothing that was received: only fixed texts by code,
+times and numbers, so that none can name a patient.
 """

@@ -1,4 +1,4 @@
-"""The channels by which alerts reach people, and what comes of sending."""
+"""The channels by which alerts reach people, and the outcomes of sending."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from kinote.alerting.messages import Message
 from kinote.holdings.alerts import Severity
 
-#: How a connection to a mail server is protected: TLS asked for after the greeting, TLS from the first byte, or not.
+#: How a connection to a mail server is protected: by TLS after the greeting, by TLS from the first byte, or not.
 MailSecurity = Literal["starttls", "tls", "none"]
 
 #: The channel of mails. That of a webhook is `webhook` and its name.
@@ -18,16 +18,16 @@ MAIL = "mail"
 
 
 class NotSentError(RuntimeError):
-    """A message was not taken now, but may be later. The message says why."""
+    """A message was not accepted now, but may be later. The message says why."""
 
 
 class RefusedError(RuntimeError):
-    """A message is not taken, and another attempt would not help before somebody changes something."""
+    """A message was refused, and another attempt would not help before somebody changes something."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailOptions:
-    """How mails are sent, and to whom. `authorities` is a file of certificates that are trusted, too."""
+    """How mails are sent, and to whom. `authorities` is a file of additional trusted certificates."""
 
     host: str
     port: int
@@ -41,7 +41,7 @@ class MailOptions:
 
 @dataclass(frozen=True, slots=True)
 class WebhookOptions:
-    """Where messages are posted, and the secret by which they are signed."""
+    """Where messages are posted, and the secret that signs them."""
 
     name: str
     url: str
@@ -51,11 +51,11 @@ class WebhookOptions:
 
 @dataclass(frozen=True, slots=True)
 class AlertOptions:
-    """By which channels alerts reach people, and how often.
+    """The channels of alerts, and how often they are used.
 
-    `pause` is the least time between two messages of a channel, in which what is new is gathered. A condition that
-    comes and goes is told of once in `repeat`. `digest_at` is the time of the day, in the server's time zone, of a mail
-    about all alerts. `address` is where the viewer is, for links; `server` is what messages call this server.
+    `pause` is the least time between two messages of a channel; new alerts are collected meanwhile. A condition that
+    comes and goes is reported once in `repeat`. `digest_at` is the time of the day, in the server's time zone, of a
+    mail about all alerts. `address` is that of the viewer, for links. `server` is the name of this server in messages.
     """
 
     mail: MailOptions | None = None
@@ -69,11 +69,11 @@ class AlertOptions:
 
 
 class Channel(Protocol):
-    """A way to people."""
+    """A way to reach people."""
 
     @property
     def name(self) -> str: ...
 
     def send(self, message: Message) -> str:
-        """Send a message, and return in a sentence what came of it. Raises `NotSentError` and `RefusedError`."""
+        """Send a message. Return the outcome as a sentence. Raises `NotSentError` and `RefusedError`."""
         ...

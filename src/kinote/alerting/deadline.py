@@ -1,4 +1,4 @@
-"""Connections that end: what calls a server of others must not wait for it for ever."""
+"""Connections with a deadline: a call to another server must not wait for ever."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Seconds for one answer, and for everything that is said on a connection.
+#: Seconds for one response, and for the whole conversation on a connection.
 _FOR_AN_ANSWER = 10.0
 IN_ALL = 30.0
 
 
 class Deadline:
-    """Connections that are shut once the time is over, however slowly the other side goes on talking."""
+    """Connections that are shut down at a deadline, even if the other side keeps sending."""
 
     def __init__(self) -> None:
         self._opened: list[socket.socket] = []
@@ -26,7 +26,7 @@ class Deadline:
         """Open a connection. Raises `OSError`."""
         opened = socket.create_connection((host, port), timeout=_FOR_AN_ANSWER)
         with self._lock:
-            # A second descriptor of the same connection: TLS takes the first one over.
+            # A second descriptor of the same connection: TLS takes over the first one.
             self._opened.append(opened.dup())
             is_over = self._is_over
         if is_over:
@@ -39,7 +39,7 @@ class Deadline:
         return self._is_over
 
     def shut(self) -> None:
-        """Shut all connections; whoever reads from them sees their end."""
+        """Shut down all connections. Readers see their end."""
         with self._lock:
             self._is_over = True
             for each in self._opened:
@@ -54,7 +54,7 @@ class Deadline:
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[Deadline]:
-    """Give connections that are shut after so many seconds, and closed at the end of the block."""
+    """Yield connections that are shut down after some seconds, and closed at the end of the block."""
     made = Deadline()
     timer = threading.Timer(seconds, made.shut)
     timer.daemon = True
@@ -68,7 +68,7 @@ def deadline(seconds: float) -> Iterator[Deadline]:
 
 
 def tls_context(authorities: Path | None) -> ssl.SSLContext:
-    """Return how servers prove who they are: by the authorities of the system, and those of a file beside them."""
+    """Return a TLS context that trusts the authorities of the system, and those of a file."""
     context = ssl.create_default_context()
     if authorities is not None:
         context.load_verify_locations(authorities)

@@ -1,7 +1,7 @@
-"""What a channel is to be told, and that it was told.
+"""What to tell a channel, and the record that it was told.
 
-What is due follows from the rows of alerts and of what was told; nothing has to be remembered in between. So a message
-that could not be sent is made anew: an alert that has been cleared, acknowledged or snoozed meanwhile is not told.
+What is due follows from the rows of alerts and of earlier messages. A message that could not be sent is therefore made
+again from the present state: an alert that has been cleared, acknowledged or snoozed meanwhile is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kinote.holdings.alerts import KEPT, Severity
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is new for a channel and what has ended, by what was told before; and since when the newest of it is due."""
+    """What is new for a channel and what has ended since it was told, and since when the newest of it is due."""
 
     new: tuple[Said, ...]
     cleared: tuple[Said, ...]
@@ -84,14 +84,14 @@ def _is_new(row: Any, told: Any, now: datetime, repeat: timedelta) -> bool:
         return False
     if told is None:
         return True
-    # An alert that was told of is told of again once it may wait no longer.
+    # A reported alert is reported again when its snooze ends.
     if told.alert == row.id and told.told_at >= row.snoozed_until:
         return False
     return bool(told.told_at <= timestamp(now - repeat))
 
 
 def _ended(connection: Connection, told: Any, open_codes: set[str]) -> Sequence[Any]:
-    """Return the alerts whose end is still to be told. One of more things under the same code is no end."""
+    """Return the alerts whose end has not been told. If more things have the same code now, it has not ended."""
     keys = [row.alert for row in told if not row.cleared_told_at and row.code not in open_codes]
     rows: list[Any] = []
     for start in range(0, len(keys), 500):
@@ -135,7 +135,7 @@ def record(transaction: Connection, channel: str, told: Due, now: datetime) -> N
             .where(alert_told.c.channel == channel, alert_told.c.alert.in_(keys[start : start + 500]))
             .values(cleared_told_at=moment)
         )
-    # Subjects name servers, of which there come ever more.
+    # Subjects name servers, and there are ever more of these.
     transaction.execute(
         alert_told.delete().where(
             alert_told.c.channel == channel,
@@ -176,7 +176,7 @@ def record_digest(transaction: Connection, channel: str, now: datetime) -> None:
 
 @dataclass(frozen=True, slots=True)
 class OfADay:
-    """All alerts that are open, and those that have ended in the last 24 hours: one of each code."""
+    """All open alerts, and those that ended in the last 24 hours: one for each code."""
 
     open: tuple[Said, ...]
     cleared: tuple[Said, ...]

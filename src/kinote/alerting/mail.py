@@ -62,7 +62,7 @@ class Mail:
             refused = session.send_message(
                 self._mail(message), self._options.sender, list(self._options.receivers)
             )
-            # The mail is taken: whatever is said to this changes nothing.
+            # The mail is accepted, whatever the answer to this.
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 session.quit()
             return refused
@@ -78,7 +78,7 @@ class Mail:
         made["Message-ID"] = (
             f"<{message.delivery.replace(':', '.')}@{self._options.sender.rsplit('@', 1)[-1]}>"
         )
-        # Nobody's absence note answers it (RFC 3834).
+        # No absence notes in response (RFC 3834).
         made["Auto-Submitted"] = "auto-generated"
         made.set_content(message.text)
         return made
@@ -92,7 +92,7 @@ class _Session(smtplib.SMTP):
     """A session with a mail server that is ready for a mail."""
 
     def __init__(self, options: MailOptions, limit: Deadline) -> None:
-        # The full name of this host, which is the default, is asked of DNS.
+        # The default, the full name of this host, would need DNS.
         super().__init__(local_hostname=socket.gethostname() or "localhost")
         self._options = options
         self._limit = limit
@@ -103,7 +103,7 @@ class _Session(smtplib.SMTP):
         code, said = self.connect(self._options.host, self._options.port)
         if code != _READY:
             raise smtplib.SMTPConnectError(code, said)
-        # What STARTTLS compares certificates with.
+        # The name that STARTTLS compares with the certificate.
         self._host = self._options.host
         if self._options.security == "starttls":
             self.starttls(context=self._context)

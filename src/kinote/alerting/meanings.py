@@ -1,4 +1,4 @@
-"""What each alert means and what to do, in words that are the same for all: nothing of a store is in them."""
+"""The meaning of each alert and what to do, in fixed texts: nothing of a store is in them."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ MEANINGS = {
     ),
 }
 
-#: Of an alert that only another version of Kinote knows.
+#: For an alert that only another version of Kinote knows.
 UNKNOWN = Meaning("Something needs a person.", _SEE_KINOTE)
 
 

@@ -1,4 +1,4 @@
-"""What is said of alerts. A message is made of fixed texts, moments, numbers and names of staff; never of objects."""
+"""Messages about alerts: fixed texts, times, numbers and names of staff; never of objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from kinote.alerting.meanings import meaning_of
 from kinote.catalog.schema.timestamps import timestamp
 
-#: How many alerts a message lists. More are only counted.
+#: The most alerts listed in a message. Others are only counted.
 MOST_LISTED = 100
 
 _OR_MORE = " or more"
@@ -20,7 +20,7 @@ _OR_MORE = " or more"
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is said of one alert. `times` is how often it has come since it was last told of."""
+    """An alert in a message. `times` is how often it has come since it was last reported."""
 
     alert: int
     code: str
@@ -33,13 +33,13 @@ class Said:
 
     @property
     def line(self) -> str:
-        """It in a sentence."""
+        """A sentence for people."""
         meaning = meaning_of(self.code)
         number = f" There are {self.number}." if self.number else ""
         return f"{meaning.sentence}{number}"
 
     def as_json(self) -> dict[str, Any]:
-        """It for programs."""
+        """Return it for programs."""
         meaning = meaning_of(self.code)
         return {
             "id": self.alert,
@@ -55,7 +55,7 @@ class Said:
 
 
 def said_of(row: Any, *, state: str = "", times: int = 1) -> Said:
-    """Return what is said of a row of the table of alerts: not its sentence, which may name objects."""
+    """Return the message's part about a row of the table of alerts, without its sentence, which may name objects."""
     return Said(
         row.id,
         row.code,
@@ -70,7 +70,7 @@ def said_of(row: Any, *, state: str = "", times: int = 1) -> Said:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message. `delivery` is the same whenever the same is sent again, so that receivers can tell."""
+    """A message. `delivery` is the same if it is sent again, so that receivers can recognize it."""
 
     event: Literal["alerts", "digest", "test"]
     delivery: str
@@ -80,11 +80,11 @@ class Message:
 
     @property
     def text(self) -> str:
-        """It for people."""
+        """The text for people."""
         return "\n".join((*self.lines, ""))
 
     def body(self, server: str, now: datetime) -> bytes:
-        """It for programs, in JSON."""
+        """Return the body for programs, in JSON."""
         said = {
             "event": self.event,
             "delivery": self.delivery,
@@ -135,7 +135,7 @@ def news(
 def digest(
     open_now: Sequence[Said], cleared: Sequence[Said], *, delivery: str, server: str, address: str
 ) -> Message:
-    """Return the message of each day: all alerts that are open, and those that have ended since yesterday."""
+    """Return the daily message: all open alerts, and those that have ended since yesterday."""
     title = _alerts(len(open_now), "open") if open_now else "no alert is open"
     lines = []
     if open_now:
@@ -160,7 +160,7 @@ def digest(
 
 
 def trial(server: str, now: datetime) -> Message:
-    """Return a message that only shows that messages come."""
+    """Return a test message."""
     lines = (
         "This is a test message of Kinote. Somebody has asked for it to see that alerts come by this way.",
         "Nothing is wrong.",
@@ -169,7 +169,7 @@ def trial(server: str, now: datetime) -> Message:
 
 
 def delivery_id(channel: str, parts: Sequence[str]) -> str:
-    """Return what identifies a message by what it tells."""
+    """Return an identifier of a message that depends on its content."""
     return hashlib.sha256("\n".join((channel, *parts)).encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""The job that tells a channel of alerts, and what makes these jobs."""
+"""The job that tells a channel about alerts, and the scheduling of these jobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kinote.jobs.lists import last_death
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock
 
-#: A mail server may be away over a night. One at a time: one that hangs takes no more than one worker.
+#: A mail server may be down over a night. One at a time, so that a stuck one occupies a single worker.
 TELL_ALERTS = JobKind(
     "tell-alerts",
     "tells people of alerts, by mail or webhook",
@@ -32,12 +32,12 @@ TELL_ALERTS = JobKind(
     priority=URGENT,
 )
 
-#: Seconds between two looks for what is to be told.
+#: Seconds between two looks for messages that are due.
 _LOOK_EVERY = 15.0
 
 
 def channels_of(options: AlertOptions, clock: Clock) -> dict[str, Channel]:
-    """Return the channels that are set, by their names."""
+    """Return the configured channels by name."""
     found: list[Channel] = []
     if options.mail is not None:
         found.append(Mail(options.mail, clock))
@@ -46,7 +46,7 @@ def channels_of(options: AlertOptions, clock: Clock) -> dict[str, Channel]:
 
 
 class AlertMessenger:
-    """Makes the jobs that tell channels of alerts. Several servers may do this at once: a job is made once."""
+    """Schedules the jobs that tell channels about alerts. Several servers may do this at once: a job is made once."""
 
     def __init__(self, catalog: Catalog, clock: Clock, options: AlertOptions) -> None:
         self._catalog = catalog
@@ -55,7 +55,7 @@ class AlertMessenger:
         self._channels = channels_of(options, clock)
 
     def step(self) -> float:
-        """Make the jobs that are due. Returns the seconds until the next look."""
+        """Schedule the jobs that are due. Return the seconds until the next look."""
         with self._catalog.read() as connection:
             wanted = [*self._due(connection), *self._due_digest(connection)]
         if wanted:
@@ -76,7 +76,7 @@ class AlertMessenger:
                 repeat=self._options.repeat,
             )
             died_at = last_death(connection, TELL_ALERTS, name) if what else None
-            # A channel that could not be told is called again when there is something new to tell.
+            # A channel whose job failed gets another when there is something new to tell.
             if what and (died_at is None or died_at < what.since):
                 found.append((name, {"channel": name}))
         return found
@@ -114,7 +114,7 @@ def _last_digest_moment(options: AlertOptions, now: datetime) -> str | None:
 
 
 class TellAlerts:
-    """Does the job: one message about everything that is due at that moment."""
+    """Performs the job: one message about everything that is due then."""
 
     def __init__(self, catalog: Catalog, clock: Clock, options: AlertOptions) -> None:
         self._catalog = catalog
@@ -125,7 +125,7 @@ class TellAlerts:
     def __call__(self, job: LeasedJob) -> Outcome:
         channel = self._channels.get(job.payload["channel"])
         if channel is None:
-            # What is due stays so: a server that has the channel calls again.
+            # What is due stays due: a server that has the channel schedules another job.
             return Done("The settings of this server no longer have this channel.")
         if job.is_ending():
             return LeftOff()
@@ -174,7 +174,7 @@ class TellAlerts:
 
 
 def send_test(options: AlertOptions, clock: Clock) -> list[dict[str, object]]:
-    """Send a test message by every channel, and return what came of each."""
+    """Send a test message by every channel. Return the outcome of each."""
     message = trial(options.server, clock())
     found: list[dict[str, object]] = []
     for name, channel in channels_of(options, clock).items():

@@ -1,4 +1,4 @@
-"""Messages by webhook: a POST of JSON, signed by HMAC-SHA256 (RFC 2104) with a secret that both sides have."""
+"""Messages by webhook: a POST of JSON, signed by HMAC-SHA256 (RFC 2104) with a shared secret."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from kinote.alerting.channels import NotSentError, RefusedError, WebhookOptions
 from kinote.alerting.deadline import IN_ALL, Deadline, deadline, tls_context
 from kinote.alerting.messages import Message
 
-#: Failures that may pass (RFC 9110 15.5.9, RFC 8470, RFC 6585), beside those of 500 and more.
+#: Temporary failures (RFC 9110 15.5.9, RFC 8470, RFC 6585), besides 500 and above.
 _MAY_PASS = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
-#: Of an answer, so many bytes are read: nothing in it matters.
+#: The most bytes read of a response: its content does not matter.
 _READ = 1024
 
 SIGNATURE, DELIVERY, EVENT = "Kinote-Signature", "Kinote-Delivery", "Kinote-Event"
 
 
 def signature(secret: str, moment: int, body: bytes) -> str:
-    """Return the signature of a body that is sent at a moment, in seconds since 1970."""
+    """Return the signature of a body sent at a time, in seconds since 1970."""
     digest = hmac.new(secret.encode(), b"%d." % moment + body, hashlib.sha256).hexdigest()
     return f"t={moment},v1={digest}"
 
@@ -81,7 +81,7 @@ class Webhook:
         parts = urlsplit(self._options.url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        # Opened here, and not by the library, so that it ends in time.
+        # Opened here and not by the library, so that the deadline applies.
         connection = http.client.HTTPConnection(parts.netloc)
         opened = limit.connect(host, port)
         try:

@@ -1,8 +1,8 @@
-"""Puts the house together: opens all rooms in order, and hands each its options.
+"""Assembles the application: opens all packages in order, and gives each its options.
 
-`opening` opens and closes them, `house` is what is open, `background` what a server does by itself, `interfaces` its
-HTTP and DICOM, `health` what is wrong, `restoring` brings a backup back. May use everything but `kinote.command`;
-reads the settings.
+`opening` opens and closes them, `house` is the open application, `background` is what a server does by itself,
+`interfaces` are HTTP and DICOM, `health` reports what is wrong, `restoring` restores a backup. May use everything but
+`kinote.command`; reads the settings.
 """
 
 from __future__ import annotations

@@ -55,16 +55,16 @@ from kinote.storage.volume import room_of
 
 log = logging.getLogger(__name__)
 
-#: Seconds after the start before the first look whether a backup is due.
+#: Seconds after the start before the first check whether a backup is due.
 _FIRST_BACKUP = 60.0
 
-#: Seconds for which the pages of one table of the index may be checked.
+#: Seconds for checking the pages of one table of the index.
 _CHECK_BESIDE = 60.0
 
-#: Seconds between two looks at whether the data directory is in its place.
+#: Seconds between two checks that the data directory is in its place.
 _LOOK_AT_PLACE = 15.0
 
-#: Seconds between two looks for jobs that follow from a new version or a setting.
+#: Seconds between two checks for jobs required by a new version or a setting.
 _LOOK_FOR_JOBS = 3600.0
 
 
@@ -72,7 +72,7 @@ _LOOK_FOR_JOBS = 3600.0
 def at_work(
     house: House, uses: LastUse, refusals: RefusedArrivals, node: Node | None, settings: Settings
 ) -> Iterator[None]:
-    """Do what a server does by itself while the block lasts. Commands, which are no node, do nothing."""
+    """Do what a server does by itself while the block lasts. Commands are not nodes, and do nothing."""
     with ExitStack() as closing:
         if node is not None:
             # Commands have the index for themselves, or ask a server.
@@ -91,7 +91,7 @@ def _keep_the_index_current(
     closing.callback(Repeatedly("last-use", uses.step, Event()).close)
     closing.callback(Repeatedly("ledger", house.ledger.step, Event(), first=1.0).close)
     windows = UndoWindows(house.catalog, house.clock)
-    # What fell due while no server ran is told before anybody can ask.
+    # What became due while no server ran is told before anybody can ask.
     windows.step()
     closing.callback(Repeatedly("undo-windows", windows.step, Event(), first=1.0).close)
     closing.callback(Repeatedly("refused-arrivals", refusals.step, Event(), first=1.0).close)
@@ -199,23 +199,23 @@ def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -
 
 
 def _living(house: House) -> set[str]:
-    """The marks of the processes that may have bytes on their way."""
+    """Return the marks of the processes that may be writing bytes."""
     own = {house.presence.mark} if house.presence is not None else set()
     return own | set(house.others())
 
 
 def _make_jobs(house: House, settings: Settings) -> float:
-    """Make the jobs that follow from a new version or a setting; gives the seconds until it is looked again."""
+    """Make the jobs required by a new version or a setting. Return the seconds until the next check."""
     register_outdated(house.catalog, house.clock)
     if settings.make_key_objects:
         make_in_background(house.catalog, house.clock)
     return _LOOK_FOR_JOBS
 
 
-#: Kinds of jobs that wait for other systems for long: they have workers of their own.
+#: Kinds of jobs that may wait long for other systems: they have their own workers.
 DELIVERY_KINDS = (DELIVER, CHECK_DELIVERY)
 
-#: The kinds of jobs that there are.
+#: The kinds of jobs.
 JOB_KINDS = (
     REGISTER_AGAIN,
     MAKE_KEY_OBJECTS,
@@ -230,7 +230,7 @@ JOB_KINDS = (
 
 
 def _workers(house: House, node: Node, settings: Settings) -> Workers:
-    """Begin to do jobs."""
+    """Start the workers for jobs."""
     scp = settings.scp_options()
     handlers: dict[JobKind, Handler] = {
         REGISTER_AGAIN: RegisterAgain(house.catalog, house.door, house.clock),
@@ -256,7 +256,7 @@ def _workers(house: House, node: Node, settings: Settings) -> Workers:
 
 
 def _delivery_workers(house: House, node: Node, settings: Settings) -> Workers:
-    """Begin to carry out deliveries: beside other jobs, which no slow destination keeps waiting."""
+    """Start the workers for deliveries, separate from other jobs, which a slow destination must not delay."""
     scp = settings.scp_options()
     calling = Calling(scp.titles[0], scp.tls, settings.authorization_folder)
     handlers: dict[JobKind, Handler] = {
@@ -276,14 +276,14 @@ def _delivery_workers(house: House, node: Node, settings: Settings) -> Workers:
 
 
 def _see_to_place(house: House) -> float:
-    """See that the data directory is where it was and locked; gives the seconds until it is looked again."""
+    """Check that the data directory is in its place and locked. Return the seconds until the next check."""
     if not house.directory.is_in_place():
         log.error("%s", MOVED_AWAY.text)
     return _LOOK_AT_PLACE
 
 
 def _check_pages(house: House) -> float:
-    """Check one more table of the index; gives the seconds until the next."""
+    """Check another table of the index. Return the seconds until the next."""
     before = len(house.soundness.faults)
     house.soundness.step(_CHECK_BESIDE, passes_over=True)
     if len(house.soundness.faults) > before:

@@ -1,4 +1,4 @@
-"""What fetches from other systems, with our title and what we show them."""
+"""Fetching from other systems, with our AE title and credentials."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from kinote.settings.model import Settings
 
 
 def fetching(house: House, settings: Settings) -> tuple[NamedSources, Fetches]:
-    """Return the systems from which this server may fetch, and what fetches."""
+    """Return the systems from which this server may fetch, and the object that fetches."""
     options = settings.scp_options()
     title = options.titles[0]
-    # A command listens nowhere: nothing can be moved to it.
+    # A command does not listen: nothing can be moved to it.
     moves_to = title if house.node else ""
     shown = Calling(title, options.tls, settings.authorization_folder).authorization
     named = NamedSources(house.catalog, house.peers, title, options.tls, moves_to, shown)

@@ -1,4 +1,4 @@
-"""What is wrong with an open house, as alerts."""
+"""What is wrong with an open application, as alerts."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from kinote.settings.model import Settings
 from kinote.storage.store import StorageError
 from kinote.storage.volume import NoRoomError
 
-#: Seconds until the first look for alerts.
+#: Seconds until the first check of the conditions.
 _FIRST_LOOK = 2.0
 
-#: Waiting rejections for patient safety of which each has an alert of its own, the last ones.
+#: The number of waiting rejections for patient safety, the latest ones, that have an alert each.
 _TOLD_ONE_BY_ONE = 20
 
 
@@ -63,7 +63,7 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         purges = number_of_dead_purges(connection)
         routes = failing(connection, _TOLD_ONE_BY_ONE)
         deliveries = failed_deliveries(connection)
-        # Where nothing is purged, nobody looks at the clock.
+        # If nothing is purged, nobody checks the clock.
         suspended = [each for each in archives_in_use(connection) if each.suspended_at]
         lacks = shortfall(connection)
         untold = senders_not_told(connection, _TOLD_ONE_BY_ONE)
@@ -113,7 +113,7 @@ def _is_full(house: House) -> bool:
     except NoRoomError:
         return True
     except StorageError:
-        # That the folder is not in its place is told otherwise.
+        # There is another alert if the folder is not in its place.
         return False
     return False
 
@@ -169,7 +169,7 @@ def _untold_commitments(sender: str, number: int, fault: str) -> Alert:
 
 
 def _safety_rejections(keys: Sequence[int], number: int) -> list[Alert]:
-    """Return an alert for each of these rejections: one that comes is new, whatever is known of others."""
+    """Return an alert for each of these rejections: a new one is a new alert."""
     found = [
         Alert(
             "SAFETY_REJECTIONS_WAITING",
@@ -208,7 +208,7 @@ def _waiting_rejections(number: int) -> Alert:
 
 
 def watch_alerts(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> Repeatedly:
-    """Keep the alerts of the index in step with what is wrong, until it is closed."""
+    """Update the alerts of the index until it is closed."""
     watch = AlertWatch(
         house.catalog, house.clock, house.node, lambda: health_of(house, settings, alerts).alerts
     )
@@ -219,7 +219,7 @@ def _space_left(house: House) -> Iterator[Alert]:
     try:
         little = house.room.little()
     except OSError:
-        # That the directory is not in its place is told otherwise.
+        # There is another alert if the directory is not in its place.
         return
     if little is not None:
         yield Alert(

@@ -1,4 +1,4 @@
-"""An open house, and why one cannot be opened."""
+"""An open application, and why one cannot be opened."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ from kinote.telemetry.clock import Clock
 
 
 class HouseError(RuntimeError):
-    """The house cannot be opened; the message says what is in the way and what to do."""
+    """The application cannot be opened. The message says what is in the way and what to do."""
 
 
-#: What a house is opened for. To `serve`: recovery sets aside what the last server left half-done. To `work` in it, as
-#: commands do that change something. To `look`: nothing is written.
+#: The purposes of opening. `serve`: recovery sets aside what the last server left unfinished. `work`: commands that
+#: make changes. `look`: nothing is written.
 Purpose = Literal["serve", "work", "look"]
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The open rooms of one Kinote."""
+    """The open packages of one Kinote."""
 
     directory: DataDirectory
     catalog: Catalog
@@ -57,36 +57,36 @@ class House:
     receiver: Receiver
     door: Door
     clock: Clock
-    #: Whether a store can be reached, by its id.
+    #: Returns whether a store can be reached, by its id.
     store_is_there: Callable[[int], bool]
-    #: This process among those that have the data directory open; None for one that only looks.
+    #: This process among those that have the data directory open; None for one that only reads.
     presence: Presence | None
-    #: The systems that are known.
+    #: The known systems.
     peers: PeersInUse
-    #: What other systems are given.
+    #: What other systems are sent.
     ledger: Ledger
-    #: What start-up recovery did; nothing where the house was not opened to serve.
+    #: The result of start-up recovery; empty unless opened to serve.
     recovered: Recovered
-    #: What is known of the pages of the index.
+    #: The state of the pages of the index.
     soundness: Soundness
-    #: What the reconciler of this server has found without a row.
+    #: The bytes without a row that the reconciler of this server has found.
     unowned: Unowned
     #: Whether the volume of the data directory has room.
     room: RoomLeft
     #: Makes the backups.
     backups: Backups
-    #: The audit trail; None where none is written.
+    #: The audit trail; None if there is none.
     trail: AuditTrail | None = None
-    #: Sends the audit trail as audit messages; None where nobody gets them.
+    #: Sends the audit trail as audit messages; None if there is no receiver.
     audit_sending: AuditSending | None = None
-    #: Brings bytes back from archives; None where nothing is recalled.
+    #: Recalls bytes from archives; None if nothing is recalled.
     recaller: Recaller | None = None
     #: The id of this server among the nodes; empty for a command.
     node: str = ""
 
     @property
     def others(self) -> Others:
-        """Who else has the data directory open, for recovery."""
+        """The other processes that have the data directory open, for recovery."""
         return self.presence.others if self.presence is not None else dict
 
 
@@ -135,7 +135,7 @@ def telling_of_index(url: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What the database or its driver says, as one sentence: without SQL, and without hints of the driver's."""
+    """Return the message of a database or its driver as one sentence, without SQL and the driver's hints."""
     said = error.orig if isinstance(error, DBAPIError) and error.orig else error
     first_line, *_ = str(said).splitlines() or [type(said).__name__]
     return first_line.rstrip(".") + "."

@@ -1,4 +1,4 @@
-"""The interfaces of an open house: HTTP and DICOM, and who may do what by them."""
+"""The interfaces of an open application, HTTP and DICOM, and the rights on them."""
 
 from __future__ import annotations
 
@@ -56,18 +56,20 @@ from kinote.web.application import Rooms, WebOptions, create_application
 
 
 def policy(house: House) -> Policy:
-    """Who may do what, with what peers are named for."""
+    """Return the rights of actors, including those that peers are named for."""
     return Policy(rights_of=partial(_rights_of, house.peers))
 
 
 def rejection_rules(settings: Settings, peers: PeersInUse) -> RejectionRules:
-    """What rejection notes of others may do: by the settings, and by the right that their sender has at that time."""
+    """Return what rejection notes of others may do: by the settings, and by the right of their sender at that time."""
     allowed = Policy(rights_of=partial(_rights_of, peers)).allowed
     return settings.rejection_rules(lambda actor: allowed(actor, Right.REJECT))
 
 
 def _rights_of(peers: PeersInUse, caller: Actor) -> frozenset[Right]:
-    """What a peer is named for, by its AE title; that it calls from its host is seen when its association is taken."""
+    """Return the rights that a peer is named for, by its AE title. Its host is checked when its association is
+    accepted.
+    """
     peer = peers.known.callers.get(caller.name)
     if peer is None and (named := peers.known.by_name.get(caller.name)) is not None:
         # We have fetched from it, by DICOMweb.
@@ -78,7 +80,7 @@ def _rights_of(peers: PeersInUse, caller: Actor) -> frozenset[Right]:
 
 
 def sign_in(house: House, settings: Settings) -> SignIn | None:
-    """How people sign in at a server; None where nobody does."""
+    """Return how people sign in at a server; None if nobody needs to."""
     if settings.authentication == "none":
         return None
     return SignIn(house.catalog, house.clock, session_lasts=timedelta(hours=settings.session_hours))
@@ -99,9 +101,9 @@ def web_application(
     *,
     sign_in: SignIn | None = None,
 ) -> FastAPI:
-    """The HTTP face of an open house; it tells the `alerts` of others beside its own.
+    """Return the HTTP application. Its alerts include `alerts` of other parts.
 
-    Without `sign_in` everybody may do everything, as whoever runs a command on the data directory may.
+    Without `sign_in`, everybody has all rights, as anybody who can run commands on the data directory has.
     """
     rooms = Rooms(
         catalog=house.catalog,
@@ -121,7 +123,7 @@ def web_application(
         check_laws=lambda position: check_after(house.catalog, house.stores, position, house.store_is_there),
         compare_journal=lambda: compare(house.catalog, journal_folder(house.directory.path)),
         backups=house.backups,
-        # Commands, which may only look, leave that to servers.
+        # Commands, which may only read, leave that to servers.
         study_opened=(partial(_opened, house) if house.node else lambda study: None),
         fetching=fetching(house, settings),
         scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock, house.directory.path),
@@ -170,13 +172,13 @@ def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:
             house.stores.large, limits.largest_object, limits.largest_pdu, settings.memory_of_each_process()
         ),
         house.clock,
-        # What they write has the mark of this process: it is protected as long as one of them lives.
+        # What they write has the mark of this process, so it is protected as long as one of them lives.
         inherited=[house.presence.descriptor] if house.presence is not None else [],
     )
 
 
 def _opened(house: House, study_instance_uid: str) -> None:
-    """See to a study that somebody opens: what is known of it, and what followed peers know."""
+    """Prepare a study that somebody opens: load what is known, and ask followed peers."""
     read_first(house.catalog, house.door, study_instance_uid, clock=house.clock)
     note_opened(house.catalog, study_instance_uid, house.clock)
 
@@ -203,9 +205,9 @@ def normalized_services(catalog: Catalog, clock: Clock, peers: PeersInUse) -> Of
 
 
 def dicom_server(house: House, settings: Settings, associations: int, unassociated: int) -> DicomServer:
-    """The DICOM face of an open house, which listens from then on. Raises `HouseError` where it cannot.
+    """Start the DICOM server. Raises `HouseError` if it cannot listen.
 
-    There are file descriptors for so many associations, and connections that are none yet.
+    There are file descriptors for `associations`, and for `unassociated` connections.
     """
     options = settings.scp_options()
     limits = options.limits.within(associations, unassociated)

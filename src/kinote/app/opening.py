@@ -1,4 +1,4 @@
-"""Opens the rooms in order, and closes them in reverse."""
+"""Opens the packages in order, and closes them in reverse."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ from kinote.web.metrics import observe_background, observe_decoding, observe_out
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a start may take to check the pages of the index. What is left is checked beside the server.
+#: Seconds that a start may spend on checking the pages of the index. The rest is checked while the server runs.
 _CHECK_AT_START = 3.0
 
 
@@ -87,11 +87,11 @@ def open_house(
     makes_new: bool = True,
     unless_served: bool = False,
 ) -> Iterator[House]:
-    """Open the data directory and all rooms on it, once it is proved that they belong together.
+    """Open the data directory and all packages, once it is proved that they belong together.
 
-    A folder that is no data directory becomes one if it `makes_new` ones, and never for who looks only.
-    Raises `DataDirectoryInUseError` if another has it, or, `unless_served`, if a server does with which it could be
-    shared; `HouseError` if it or the index cannot be used.
+    A folder that is not a data directory becomes one only with `makes_new`, and never for reading. Raises
+    `DataDirectoryInUseError` if another process has it, or, with `unless_served`, if a server has it with which it
+    could be shared; and `HouseError` if it or the index cannot be used.
     """
     if purpose == "look" or not makes_new:
         _see_that_it_is_one(settings.data)
@@ -103,7 +103,7 @@ def open_house(
             prove_together(marks, places)
             presence = None if purpose == "look" else Presence(directory.path)
             if presence is not None:
-                # Closed last: until then something of this process may be half-done.
+                # Closed last: until then this process may have unfinished work.
                 closing.callback(presence.close)
             soundness = _sound(url) if purpose == "serve" else Soundness(url)
             journal = None if purpose == "look" else _journal(directory.path, clock)
@@ -216,7 +216,7 @@ def open_house(
 
 
 def _recall(recalling: Sequence[Recaller], stored: Stored) -> None:
-    """Bring bytes back, once there is what does; who only looks at a data directory does not."""
+    """Recall bytes, once the recaller exists. A process that only reads has none."""
     if not recalling:
         raise BytesElsewhereError(stored.sop_instance_uid)
     recalling[0](stored)
@@ -247,7 +247,7 @@ def _installation(directory: Path) -> str:
 
 
 def _begin_journal(directory: Path, catalog: Catalog, now: datetime, *, is_right: bool) -> None:
-    """See that the journal has what the index has. `is_right` says that the index is surely the newest one."""
+    """Make sure that the journal has what the index has. `is_right` says that the index is certainly the newest one."""
     folder = journal_folder(directory)
     if is_right:
         end_left(folder, catalog, _installation(directory))
@@ -264,7 +264,7 @@ def _sound(url: str) -> Soundness:
 
 
 def _catalog_options(url: str, settings: Settings) -> CatalogOptions:
-    # SQLite's connections are its own: they cost nobody else anything.
+    # SQLite connections are our own and cost nobody else anything.
     return (
         CatalogOptions.within(url, settings.database_connections)
         if settings.database
@@ -274,7 +274,9 @@ def _catalog_options(url: str, settings: Settings) -> CatalogOptions:
 
 @contextmanager
 def _among_nodes(catalog: Catalog, url: str, purpose: Purpose, clock: Clock) -> Iterator[Node | None]:
-    """A server is a node while the block lasts; commands are none: they do nothing on behalf of others."""
+    """Register a server as a node while the block lasts. Commands are not nodes: they do nothing on behalf of
+    others.
+    """
     if purpose != "serve":
         yield None
         return
@@ -300,13 +302,13 @@ def _mirror_settings(catalog: Catalog, settings: Settings, node: Node, now: date
 
 
 def _observe(refusals: RefusedArrivals, outcome: Outcome) -> None:
-    """Count what became of a received object, and remember what was not taken."""
+    """Count the outcome of a received object, and remember refused ones."""
     observe_outcome(outcome)
     refusals.note(outcome)
 
 
 def _no_use(_instance: int, _by: Actor) -> None:
-    """Nothing is written."""
+    """Record nothing."""
 
 
 def _trail(catalog: Catalog, clock: Clock, settings: Settings) -> AuditTrail | None:
@@ -357,7 +359,7 @@ def _is_there(roots: Mapping[int, Path], stores: Stores, store: int) -> bool:
 def _recover(
     presence: Presence, catalog: Catalog, stores: Stores, places: Places, now: datetime
 ) -> Recovered:
-    """Set aside what processes left that have ended, whoever else is up."""
+    """Set aside what processes that have ended left behind, whatever else is running."""
     with presence.recovering() as may_recover:
         if may_recover:
             left = left_arriving(places.directory)
@@ -369,7 +371,7 @@ def _recover(
 def _take_over(
     recovered: Recovered, purpose: Purpose, marks: Marks, places: Places, catalog: Catalog, now: datetime
 ) -> bool:
-    """Mark, where nobody else has the directory; gives whether the end is to be marked, too."""
+    """Write the marks, unless another process has the directory. Return whether the end must be marked too."""
     unknown = recovered.unknown
     made_before_marks = marks.directory is None and marks.index is not None and marks.index.has_instances
     if made_before_marks and unknown:
@@ -378,7 +380,7 @@ def _take_over(
             "leave. It is not the newest index of this data directory, or it is that of another one. Bring back the "
             "right one. If this is what is left, run `kinote doctor --adopt` first."
         )
-    # Where recovery has doubts, the right index may still be brought back: it must not come to be an older one.
+    # If recovery has doubts, the right index may still be brought back, and must not become an older one.
     if unknown or (made_before_marks and purpose != "serve"):
         return False
     open_anew(marks, places, catalog, now)
@@ -386,7 +388,7 @@ def _take_over(
 
 
 def _end(places: Places, url: str, catalog: Catalog, now: datetime) -> None:
-    """A copy of the index taken until now is an older one from here on."""
+    """Mark the end, so that a copy of the index taken before is recognized as older."""
     try:
         open_anew(found_marks(places, url), places, catalog, now)
     except (OSError, SQLAlchemyError, UnreadableMarkError):
@@ -394,10 +396,10 @@ def _end(places: Places, url: str, catalog: Catalog, now: datetime) -> None:
 
 
 def adopt(settings: Settings) -> Replayed:
-    """Let the index be the one of this data directory and store, whatever they say of themselves.
+    """Make the index that of this data directory and store, whatever their marks are.
 
-    For an administrator who has seen that it is the newest there is. What it lacks of the journal is done again first:
-    if that fails, the index is still not taken for the right one. Raises as `open_house`.
+    For an administrator who has checked that it is the newest one. Acts that it lacks are replayed from the journal
+    first; if that fails, the index is still not accepted. Raises as `open_house`.
     """
     with _open_directory(settings) as directory:
         url = settings.database or directory.index_url
@@ -417,7 +419,7 @@ def adopt(settings: Settings) -> Replayed:
             writer = Journal(journal_folder(directory.path), system_clock, lambda: installation)
             catalog = Catalog(_catalog_options(url, settings), journal_writer=writer)
             try:
-                # What an older index lacks is out of use again.
+                # The acts that an older index lacked are in force again.
                 found = replay(catalog, journal.entries, system_clock())
                 give_marks(marks, places, catalog, system_clock())
             finally:
@@ -428,7 +430,7 @@ def adopt(settings: Settings) -> Replayed:
 
 
 def _installation_to_be(marks: Marks, of_journal: set[str]) -> str:
-    """Return the id that an installation gets by its marks, in the order of `give_marks`; or that of its journal."""
+    """Return the id that an installation gets from its marks, in the order of `give_marks`; or from its journal."""
     by_marks = (marks.index and marks.index.installation) or (
         marks.directory and marks.directory.installation
     )

@@ -1,4 +1,4 @@
-"""Restoring a backup into the data directory of the settings, and trying that in a folder that is thrown away."""
+"""Restores a backup into the data directory of the settings, and tests a restore in a temporary folder."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from kinote.telemetry.clock import system_clock
 
 
 def restore_backup(settings: Settings, path: Path, tell: Tell) -> Restored:
-    """Restore the newest backup below a folder, or this one, into the data directory, which nobody else may have open.
+    """Restore a backup, or the newest below a folder, into the data directory, which nobody else may have open.
 
     Raises `BackupError`, `HouseError` and `DataDirectoryInUseError`.
     """
     backup = chosen_backup(path)
-    # What is refused by its manifest is refused before anything is made.
+    # A backup refused because of its manifest is refused before anything is created.
     read_manifest(backup)
     with telling_of_folder(settings.data):
         directory = DataDirectory(settings.data)
@@ -56,9 +56,9 @@ def rebuild_index(settings: Settings, tell: Tell) -> Restored:
 
 
 def drill(path: Path, scratch: Path | None, tell: Tell) -> dict[str, Any]:
-    """Restore a backup into a new folder, look at everything in it, and remove the folder; returns a report.
+    """Restore a backup into a new folder, check everything in it, and remove the folder. Return a report.
 
-    The folder lies below `scratch`, which must have room for it. Raises `BackupError`.
+    The folder is created below `scratch`, which must have room for it. Raises `BackupError`.
     """
     begun = time.monotonic()
     backup = chosen_backup(path)

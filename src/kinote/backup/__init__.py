@@ -1,5 +1,5 @@
-"""Backup of an installation while it runs, restore into either database, and what the journal says beyond a backup.
+"""Backups of a running installation, restoring into either database, and replaying the journal.
 
-It copies all tables, and so knows those of instances. It reads and writes stores, journal and index, and knows neither
-interfaces nor settings.
+It copies all tables, and therefore knows those of instances. It reads and writes stores, journal and index, and knows
+neither interfaces nor settings.
 """

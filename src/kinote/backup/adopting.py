@@ -1,8 +1,8 @@
-"""Adopting objects whose bytes are in the stores while the index does not know them: newer than the backup, or all.
+"""Adopts objects whose bytes are in the stores but not in the index: those newer than the backup, or all.
 
-Each is filed as an object that arrives, from the file that it is in. What the index does not know as live is
-withdrawn before it is filed, with the act `after restore`, one withdrawal for each sender and hour: a person accepts it
-by undoing that. What the index says of a UID stays as it is.
+Each is filed as an arriving object, from its file. Objects that are not live in the index are withdrawn before they are
+filed, with the act `after restore`: one withdrawal for each sender and hour, which a person accepts by undoing it. What
+the index says about a UID is not changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from kinote.telemetry.clock import Clock
 
 _CHUNK = 1024 * 1024
 
-#: How many objects are filed together.
+#: The number of objects filed together.
 _TOGETHER = 1000
 
 #: Source Application Entity Title in the file meta information (PS3.10 7.1), explicit VR little endian.
@@ -44,13 +44,13 @@ _SENDER = re.compile(rb"\x02\x00\x16\x00AE(..)", re.DOTALL)
 #: The hour in the key of a file (`kinote.storage.files`).
 _HOUR = re.compile(r"(\d{4})/(\d\d)/(\d\d)/(\d\d)/")
 
-#: How many that could not be adopted are named.
+#: The most objects named that could not be adopted.
 _NAMED = 1000
 
 
 @dataclass(slots=True)
 class Adopted:
-    """How many objects were adopted, those of them that the index knew, and those that could not be read."""
+    """The number of adopted objects, of those that the index knew, and of unreadable ones."""
 
     adopted: int = 0
     known: int = 0
@@ -62,7 +62,7 @@ class Adopted:
 
 
 class _InPlace:
-    """The bytes of an object that are in a store already, as what has been received. Nothing is written or removed."""
+    """The bytes of an object that are already in a store. Nothing is written or removed."""
 
     waits_for_disk = False
 
@@ -72,10 +72,10 @@ class _InPlace:
         self.key: str | None = key
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Do nothing: it is there."""
+        """Do nothing: the bytes are there."""
 
     def finish(self) -> None:
-        """Do nothing: it is durable."""
+        """Do nothing: the bytes are durable."""
 
     def read_back(self, offset: int, limit: int) -> bytes:
         assert self.key is not None
@@ -88,7 +88,7 @@ class _InPlace:
 
 
 class _Adopting:
-    """What an upload needs of its receiver: takes the object from where it is, and keeps it for its group."""
+    """The receiver for an upload: takes the object from where it is, and keeps it for its group."""
 
     def __init__(self, store: Store, key: str, moment: datetime) -> None:
         self._in_place = _InPlace(store, key)
@@ -106,7 +106,7 @@ class _Adopting:
         self.arrival = arrival
 
     def observe(self, refusal: Outcome) -> None:
-        """Do nothing: whoever adopts says what could not be."""
+        """Do nothing: the caller reports what could not be adopted."""
 
 
 def adopt_unknown(
@@ -149,7 +149,7 @@ def _unknown(catalog: Catalog, stores: Stores) -> Iterator[tuple[Store, str]]:
 def _take(
     store: Store, key: str, clock: Callable[[], datetime], found: Adopted
 ) -> tuple[Arrival, str, str] | None:
-    """Read an object where it is; returns it with its sender and its hour. Remembers why it cannot be read."""
+    """Read an object in place. Return it with its sender and hour. If it is unreadable, remember why."""
     reason = ""
     try:
         with store.open(key) as file:
@@ -157,7 +157,7 @@ def _take(
             sender = _sender(beginning)
             hour = _hour(key)
             moment = hour or clock()
-            # Small objects have no image beside them, and large ones no end in memory: the upload decides by size.
+            # Small and large objects are treated alike here; the upload decides by size.
             destination = _Adopting(store, key, moment)
             origin = Origin(Interface.IMPORT, Actor(ActorKind.PEER, sender, ""))
             upload = Upload(destination, origin, InStudy())
@@ -194,9 +194,10 @@ def _file(
         made = []
         lock_many_uids(transaction, sorted(set().union(*by_source.values())))
         for (sender, hour), uids in sorted(by_source.items()):
-            # A later copy must not end a withdrawal by itself: of what is withdrawn or purged, too, a person decides.
+            # A later copy must not end a withdrawal by itself: a person decides about withdrawn and purged instances
+            # too.
             new = uids - {row.sop_instance_uid for row in _live(transaction, sorted(uids))}
-            # A restore before this one may have found them; the journal knows.
+            # An earlier restore may have found them; the journal knows.
             new -= {row.sop_instance_uid for row in _waiting(transaction, sorted(new))}
             if new:
                 text = f"Found after a restore: sent by {sender or 'somebody unknown'}, {hour}."

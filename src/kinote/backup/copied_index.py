@@ -1,7 +1,7 @@
 """The index in one file: a SQLite database with all tables, whichever database the index is in.
 
-Both databases have the same tables. So one form serves for both, and moving from one to the other is a restore. On
-SQLite the pages are copied in one held read. On PostgreSQL all tables are read in one transaction (REPEATABLE READ),
+Both databases have the same tables, so one form serves for both, and moving from one to the other is a restore. On
+SQLite, the pages are copied from one snapshot. On PostgreSQL, all tables are read in one transaction (REPEATABLE READ),
 which sees one state, as pg_dump does.
 """
 
@@ -29,26 +29,26 @@ from kinote.catalog.sql.text_grams import grams
 from kinote.catalog.sql.text_index import NOTE_TEXT, STUDY_TEXT, TextIndex
 from kinote.catalog.transactions.catalog import Catalog
 
-#: Called with how much is done and how much there is, in units of its own.
+#: Called with how much is done and how much there is, in any unit.
 Report = Callable[[int, int], None]
 
-#: Pages of SQLite that are copied in one step, and for how many times its duration it is paused after that, so that
-#: those who write have the disk meanwhile.
+#: The number of SQLite pages copied in one step. The pause after it is this many times as long, so that writers get the
+#: disk.
 _PAGES, _PAUSE = 1024, 0.5
 
-#: How many rows are read or written together.
+#: The number of rows read or written together.
 _ROWS = 2000
 
-#: How large the write-ahead log of SQLite may become while the index is read, in bytes.
+#: The largest write-ahead log of SQLite while the index is read, in bytes.
 LOG_LIMIT = 4 * 1024**3
 
-#: Rows that are about the place and not about what it holds. They are not restored.
+#: Rows about the installation's place, not its content. They are not restored.
 _OF_THE_PLACE = frozenset({"commit_mark", "node"})
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """How large the copy is, and how large the write-ahead log of SQLite became meanwhile, in bytes."""
+    """The size of the copy, and the largest size of SQLite's write-ahead log meanwhile, in bytes."""
 
     bytes: int
     log_bytes: int = 0
@@ -96,7 +96,7 @@ def _copy_pages(source: Path, target: Path, report: Report, log_limit: int) -> i
         ) as reading,
         closing(sqlite3.connect(target, isolation_level=None)) as writing,
     ):
-        # What is read is one state, from here on until the end.
+        # All reads from here to the end see one state.
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM house").fetchone()
         writing.execute("PRAGMA synchronous = OFF")
@@ -186,10 +186,10 @@ def pour(file: Path, url: str, report: Report) -> None:
                 _continue_keys(writing, table)
             for index in (STUDY_TEXT, NOTE_TEXT):
                 _copy_text(reading, writing, index)
-            # Without it the first queries would be planned as for empty tables.
+            # Without this, the first queries would be planned as for empty tables.
             writing.execute(text("ANALYZE"))
     except target.dialect.loaded_dbapi.Error as error:
-        # COPY goes by the driver itself.
+        # COPY is executed by the driver directly.
         raise BackupError(f"The database could not be filled: {str(error).splitlines()[0]}.") from error
     finally:
         source.dispose()
@@ -207,7 +207,7 @@ def refuse_if_used(connection: Connection) -> None:
 
 
 def _has_rows(connection: Connection, table: Table) -> bool:
-    # An index of an earlier version may lack it.
+    # An index of an earlier version may lack the table.
     name = connection.execute(text("SELECT to_regclass(:name)"), {"name": f'"{table.name}"'}).scalar_one()
     return (
         name is not None
@@ -222,7 +222,7 @@ def _remember_keys(reading: Connection, writing: Connection, table: Table) -> No
         return
     last, was_used = reading.execute(text(f"SELECT last_value, is_called FROM {sequence}")).one()  # noqa: S608 - its own name
     if was_used:
-        # It may be there from an earlier restore. The sequence has gone on from that.
+        # It may exist from an earlier restore, and the sequence has gone on since.
         write_fact(writing, f"keys gone from {table.name}", str(last))
 
 
@@ -248,7 +248,7 @@ def _values(row: dict[str, Any], columns: Iterable[Any], are_boolean: Iterable[b
 
 
 def _continue_keys(writing: Connection, table: Table) -> None:
-    """Let the keys of a table go on after the greatest that was ever given."""
+    """Make the keys of a table continue after the greatest that was ever given."""
     sequence = _sequence_of(writing, table)
     if sequence is None:
         return

@@ -1,7 +1,7 @@
-"""Making a backup while the server runs, and keeping the newest ones.
+"""Makes a backup while the server runs, and keeps the newest ones.
 
-First the index is copied, then what it refers to: objects of a later moment are in the stores as well, but none that
-the copy knows is missing. The journal is copied after the index, so it says everything that the copy knows, and more.
+The index is copied first, then what it refers to. The stores may have later objects as well, but no object that the
+copy knows is missing. The journal is copied after the index, so it contains at least everything that the copy knows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from kinote.backup.manifest import (
     Manifest,
     forget_copied_pack,
     part_of,
-    read_manifest,
     verify,
     write_manifest,
 )
@@ -40,13 +39,13 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.storage.folders import make_folder, sync_folder
 from kinote.storage.journal_files import journal_files
 
-#: Called with what is done now, how much of it is done, and how much there is.
+#: Called with the current step, how much of it is done, and how much there is.
 Tell = Callable[[str, int, int], None]
 
 #: The tables whose rows a manifest counts.
 _COUNTED = ("patient", "study", "series", "instance", "note", "note_version", "withdrawal", "purge", "change")
 
-#: The name of the folder of a backup. Whatever else lies beside is left alone.
+#: The name of a backup's folder. Anything else beside it is left alone.
 _NAME = "%Y%m%dT%H%M%S.%f"
 #: The file beside all backups that names them in the order in which they were made.
 _ORDER = "order"
@@ -56,7 +55,7 @@ _IS_ONE = re.compile(r"\d{8}T\d{6}\.\d{6}")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a backup is made of: an open index, and the folders of its data directory."""
+    """The source of a backup: an open index, and the folders of its data directory."""
 
     catalog: Catalog
     url: str
@@ -68,7 +67,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A backup that was made: its folder, and the images that are not in it, with the reason."""
+    """A completed backup: its folder, and the images that are missing in it, with the reason."""
 
     folder: Path
     manifest: Manifest
@@ -164,7 +163,7 @@ def _make(
     try:
         verify(folder, manifest, told("reading back"))
     except DamagedPartError as error:
-        # A pack that is not what was written is copied again by the next backup.
+        # A pack that differs from what was written is copied again by the next backup.
         forget_copied_pack(error.path)
         raise
     sync_folder(folder / JOURNAL)
@@ -197,9 +196,9 @@ def _look_into(index: Path) -> tuple[str, dict[str, int]]:
 
 
 def copy_journal(source: Source, location: Path) -> None:
-    """Copy the journal beside all backups, so that it is there if the data directory is lost. Raises OSError.
+    """Copy the journal beside all backups, so that it survives the loss of the data directory. Raises OSError.
 
-    Files only grow, so those that have the same size are the same.
+    Files only grow, so files of the same size are equal.
     """
     target = location / JOURNAL
     for file in journal_files(source.journal):
@@ -214,16 +213,16 @@ def copy_journal(source: Source, location: Path) -> None:
 
 
 def _make_private(folder: Path) -> None:
-    """Make a folder that nobody else can read: a backup has all that Kinote has.
+    """Create a folder that nobody else can read: a backup contains all data.
 
-    A server has many threads, so what it writes there is protected by the folder, and not by its umask.
+    A server has many threads, so the folder protects what is written there, and not the umask.
     """
     make_folder(folder)
     folder.chmod(0o700)
 
 
 def _claim(location: Path, installation: str) -> None:
-    """Mark a folder as the place of the backups of an installation. Raises `BackupError` if it is another's."""
+    """Mark a folder as the place of an installation's backups. Raises `BackupError` if it belongs to another."""
     if not location.is_dir():
         _make_private(location)
     mark = location / "installation"
@@ -268,9 +267,9 @@ def _append_to_order(folder: Path) -> None:
 
 
 def keep_newest(location: Path, number: int) -> list[Path]:
-    """Remove all backups but the newest ones, what was never completed, and images that none has any more.
+    """Remove all but the newest backups, incomplete ones, and images that no backup needs.
 
-    Returns the folders that were removed. Raises OSError.
+    Returns the removed folders. Raises OSError.
     """
     there = backups_in(location)
     kept = there[-number:]
@@ -297,9 +296,3 @@ def keep_newest(location: Path, number: int) -> list[Path]:
         if gone:
             forget_images(location / OBJECTS / "files", is_wanted)
     return gone
-
-
-def last_in(location: Path) -> tuple[Path, Manifest] | None:
-    """Return the newest complete backup below a location; None if there is none. Raises `BackupError`."""
-    there = backups_in(location)
-    return (there[-1], read_manifest(there[-1])) if there else None

@@ -1,4 +1,6 @@
-"""Packs and image files of a backup: copied once for all backups of an installation, compared as they are copied."""
+"""Packs and image files of a backup: copied once for all backups of an installation, and compared while they are
+copied.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,16 @@ from kinote.storage.local import FILES
 
 _CHUNK = 1024 * 1024
 
-#: Why an image is left out that has no file.
+#: The reason for leaving out an image without a file.
 MISSING = "its file is missing"
 
-#: Called with how much is done and how much there is, in units of its own.
+#: Called with how much is done and how much there is, in any unit.
 Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image file that an index knows, with what its bytes must be."""
+    """An image file that an index knows, with its size and digest."""
 
     sop_instance_uid: str
     store: int
@@ -45,7 +47,7 @@ class Image:
 
 @dataclass(slots=True)
 class CopiedImages:
-    """How many image files there are now, their bytes, and the UIDs of those that were not copied, with the reason."""
+    """The number of image files now, their size, and the UIDs of those that were not copied, with the reason."""
 
     files: int = 0
     bytes: int = 0
@@ -65,7 +67,7 @@ def images_of(index: Path) -> Iterator[Image]:
 
 
 def write_image_list(index: Path, target: Path) -> int:
-    """Write key, size and digest of each image of an index, one JSON object a line; returns how many there are."""
+    """Write key, size and digest of each image of an index, one JSON object a line. Return their number."""
     number = 0
     with gzip.open(target, "wt", encoding="utf-8", compresslevel=3) as file:
         for image in images_of(index):
@@ -84,7 +86,7 @@ def write_image_list(index: Path, target: Path) -> int:
 
 
 def copy_packs(source: Path, target: Path, report: Report) -> dict[str, Part]:
-    """Copy those packs that have changed since they were copied last. Raises `BackupError` and OSError.
+    """Copy the packs that have changed since they were last copied. Raises `BackupError` and OSError.
 
     A pack only grows. What is removed from it becomes a hole, in the copy as well.
     """
@@ -109,7 +111,7 @@ def copy_packs(source: Path, target: Path, report: Report) -> dict[str, Part]:
 
 
 def _copy_pack(pack: Path, copy: Path, before: Sequence[Part]) -> Part:
-    """Copy a pack without its holes, and read it back. `before` is what the copy may be that it takes the place of."""
+    """Copy a pack without its holes, and read it back. `before` is the possible state of the copy that it replaces."""
     temporary = copy.with_suffix(".part")
     if pack.open("rb").read(16) == b"SQLite format 3\0":
         temporary.unlink(missing_ok=True)
@@ -127,7 +129,7 @@ def _copy_pack(pack: Path, copy: Path, before: Sequence[Part]) -> Part:
         raise BackupError(
             f"{temporary} does not read back as it was written. See to the disk of the backups."
         )
-    # A kill here leaves the old copy or the new one: backups of before can be restored with either.
+    # A kill here leaves the old copy or the new one: earlier backups can be restored with either.
     write_copied_pack(copy, [], [*before, part])
     temporary.replace(copy)
     return part
@@ -198,7 +200,7 @@ def copy_image(source: Path, copy: Path, image: Image) -> str | None:
         try:
             with temporary.open("wb", buffering=0) as writing:
                 while True:
-                    # One that cannot be read stops no other.
+                    # An unreadable one does not stop the others.
                     try:
                         chunk = reading.read(_CHUNK)
                     except OSError as error:
@@ -247,7 +249,7 @@ def _sync(path: Path) -> None:
 
 
 def forget_images(target: Path, is_wanted: Callable[[str], bool]) -> int:
-    """Remove the copies of image files that no backup has any more; returns how many there were. Raises OSError."""
+    """Remove the copies of image files that no backup needs any more. Return their number. Raises OSError."""
     number = 0
     for file in sorted(target.rglob("*.dcm")) if target.is_dir() else []:
         if not is_wanted(str(file.relative_to(target))):

@@ -1,8 +1,8 @@
-"""Doing again what only the journal knows, in the safe direction: what it took out of use is out of use again.
+"""Replays acts that only the journal knows, in the safe direction: what they took out of use is taken out of use again.
 
-Whatever it brought into use after the backup (an undone withdrawal, a later copy that ended one) is left to a person:
-the withdrawal stays in force, and can be undone like any other. An entry whose transaction may not have been committed
-counts as done. One of a later version, which this one does not understand, hides what it names.
+What they brought into use after the backup (an undone withdrawal, a later copy that ended one) is left to a person: the
+withdrawal stays in force, and can be undone like any other. An entry whose transaction may not have been committed
+counts as done. An entry of a later version, which this one does not understand, hides what it names.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ DAYS_TO_DECIDE = timedelta(days=14)
 
 @dataclass(slots=True)
 class Replayed:
-    """What the journal knew beyond the index: `applied` counts by kind; `left` is for a person to decide.
+    """What the journal knew beyond the index. `applied` counts by kind; `left` is for a person to decide.
 
-    `faults` are sentences about what of the journal cannot be read.
+    `faults` are sentences about unreadable parts of the journal.
     """
 
     applied: dict[str, int] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Replayed:
         self.applied[kind] = self.applied.get(kind, 0) + 1
 
     def leave(self, entry: Mapping[str, Any], key: int | None, why: str = "") -> None:
-        """Leave an entry to a person. `key` is the number of its withdrawal here; `why` says what there is to know."""
+        """Leave an entry to a person. `key` is the number of its withdrawal here; `why` is an explanation."""
         self.left.append(
             {
                 "kind": entry.get("kind"),
@@ -64,10 +64,10 @@ class Replayed:
 
 
 def replay(catalog: Catalog, entries: Sequence[Mapping[str, Any]], now: datetime) -> Replayed:
-    """Apply those entries that the index does not know, each withdrawal or act in a transaction of its own.
+    """Apply the entries that the index does not know, each withdrawal or act in its own transaction.
 
-    All withdrawals come first, then all else in the given order: a clock that was set back cannot bring the acceptance
-    of a rejection before the rejection. What was applied is known from then on, so a replay that was cut off goes on.
+    All withdrawals come first, then all else in the given order, so that a clock that was set back cannot put the
+    acceptance of a rejection before the rejection. Applied entries are recorded, so an interrupted replay continues.
     """
     with catalog.read() as connection:
         known = {
@@ -77,7 +77,7 @@ def replay(catalog: Catalog, entries: Sequence[Mapping[str, Any]], now: datetime
     unknown = [each for each in entries if each["id"] not in known]
     replaying = _Replaying(
         now,
-        # Withdrawals whose number somebody else has here, those of a replay that was cut off included.
+        # Withdrawals whose number is taken here, including those of an interrupted replay.
         renamed={
             each["withdrawal"]: known[each["id"]]
             for each in entries
@@ -114,7 +114,7 @@ class _Replaying:
     found: Replayed = field(default_factory=Replayed)
 
     def withdraw_again(self, transaction: Connection, *, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Insert a withdrawal with its number and all its entries, and owe its notice again (law 4)."""
+        """Insert a withdrawal with its number and all its entries, and record its notice as owed (law 4)."""
         first = entries[0]
         number = first["withdrawal"]
         key = self.renamed.get(number, number)
@@ -122,7 +122,7 @@ class _Replaying:
             select(withdrawal.c.made_at, withdrawal.c.act).where(withdrawal.c.id == key)
         ).one_or_none()
         if there is not None and (there.made_at, there.act) != (first["at"], first["act"]):
-            # Another has its number. It gets one of its own.
+            # Another one has its number. It gets a new one.
             (key,) = statements.reserve_ids(transaction, withdrawal, 1)
             self.renamed[number] = key
             there = None
@@ -140,9 +140,9 @@ class _Replaying:
             self._owe_notice(transaction, first, key)
 
     def _owe_notice(self, transaction: Connection, entry: Mapping[str, Any], key: int) -> None:
-        """Prepare the rejection notes of a withdrawal again: those that were made are lost.
+        """Prepare the rejection notes of a withdrawal again: those made before are lost.
 
-        If others were told, they are told again at once, so that it stays a withdrawal that others were told of.
+        If others were told, they are told again at once, so that it remains a withdrawal that others were told of.
         """
         act = stored_act(entry["act"])
         has_notice = act is not None and act.rejection_title is not None and not entry["received"]
@@ -154,7 +154,7 @@ class _Replaying:
             return
         if number in self.undone and not entry["is_closed"]:
             return
-        # There is nothing to tell when the window closes: nothing that it names is known here.
+        # There is nothing to tell when the window closes: none of its instances is known here.
         transaction.execute(
             withdrawal.update()
             .where(withdrawal.c.id == key)
@@ -173,7 +173,7 @@ class _Replaying:
         return self.told.get(entry["withdrawal"], "")
 
     def apply(self, transaction: Connection, *, entry: Mapping[str, Any]) -> None:
-        """Apply an act that is no withdrawal."""
+        """Apply an act that is not a withdrawal."""
         kind = str(entry.get("kind", ""))
         uids = [str(uid) for uid in entry.get("uids", [])]
         number = entry.get("withdrawal")
@@ -210,8 +210,8 @@ class _Replaying:
             if left := evict_again(transaction, entry, self.now):
                 self.found.leave({**entry, "uids": left}, None, _EVICTED.format(_archives(entry, left)))
         elif kind in (Kind.COPY_CHOSEN, Kind.ISSUED_AGAIN):
-            # The held copies are held again, and what is issued again stays withdrawn: whoever decides does so again.
-            # What comes back from others under the new UIDs waits, too.
+            # The held copies are held again, and what was issued again stays withdrawn, until a person decides again.
+            # Instances that return from others under the new UIDs wait too.
             new_uids = [new for became in entry.get("became", {}).values() for _, new in became if new]
             why = f"The journal says that it was issued on {entry.get('at')}: {kind}."
             _hide(transaction, new_uids, why, self.now)
@@ -239,7 +239,7 @@ class _Replaying:
     def _leave_committed(
         self, transaction: Connection, entry: Mapping[str, Any], uids: Sequence[str]
     ) -> None:
-        """Tell of instances that are not here although Kinote has committed to them: the sender may have no copy."""
+        """Report instances that are missing although Kinote has committed to them: the sender may have no copy."""
         here = {row.sop_instance_uid for row in _current(transaction, uids)}
         missing = [uid for uid in uids if uid not in here]
         if missing:
@@ -253,7 +253,7 @@ class _Replaying:
     def _leave_in_force(
         self, transaction: Connection, entry: Mapping[str, Any], uids: Sequence[str], row: Any
     ) -> None:
-        """Leave a withdrawal to a person that was undone, or that a later copy ended."""
+        """Leave a withdrawal to a person that was undone, or ended by a later copy."""
         if row is None or row.undone_at is not None:
             self.found.note(str(entry["kind"]))
             return
@@ -333,7 +333,7 @@ def _insert(transaction: Connection, entry: Mapping[str, Any], key: int) -> None
 
 
 def _copies_here(transaction: Connection, copies: Mapping[str, int]) -> dict[str, int]:
-    """Return the single copies that are meant, as far as they are here. Otherwise all copies are hidden."""
+    """Return the single copies that the entry names and that are here. Otherwise all copies are hidden."""
     found = {}
     for uid, key in copies.items():
         is_here = select(instance.c.id).where(instance.c.id == key, instance.c.sop_instance_uid == uid)

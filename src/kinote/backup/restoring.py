@@ -1,9 +1,9 @@
-"""Restoring a backup into a data directory, with the index in either database.
+"""Restores a backup into a data directory, with the index in either database.
 
-Everything is prepared beside: the copy of the index lies in the folder `restoring`, is brought to this version, and
-learns from the journal what was done after it was made. Last it gets its place, at once. Until then nothing of what
-is there has changed but that packs, images and journal files have been added. A restore that was cut off is begun
-again, and takes what it has copied. The backup itself is only read.
+Everything is prepared first: the copy of the index is in the folder `restoring`, is migrated to this version, and gets
+the later acts from the journal. Finally it is put in its place, atomically. Until then nothing existing has changed,
+except that packs, images and journal files have been added. An interrupted restore is started again, and reuses what it
+has copied. The backup itself is only read.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from kinote.storage.local import FILES, local_stores, store_roots
 from kinote.storage.marks import DirectoryMark, UnreadableMarkError, directory_mark, store_mark
 from kinote.storage.stores import Stores
 
-#: Called with what is done now, how much of it is done, and how much there is.
+#: Called with the current step, how much of it is done, and how much there is.
 Tell = Callable[[str, int, int], None]
 
 Clock = Callable[[], datetime]
@@ -64,16 +64,17 @@ _OVER = (
     "DELETE FROM node",
     "DELETE FROM commit_mark",
     "DELETE FROM backup WHERE state = 'running'",
-    # Who was signed in then, or has had a token, may have lost the right to since.
+    # Users who were signed in then, or had a token, may have lost the right since.
     "DELETE FROM sign_in_session",
 )
 
 
 @dataclass(slots=True)
 class Restored:
-    """What a restore did. `missing` are instances whose bytes are not there, `left` acts that a person has to decide
-    about, `hidden` how many acts only the journal knew, by kind. `users` can sign in with the passwords that they had
-    then; `tokens` is how many API tokens were revoked."""
+    """The result of a restore. `missing` are instances without bytes, `left` acts that a person has to decide about,
+    `hidden` the number of acts that only the journal knew, by kind. `users` can sign in with their former passwords.
+    `tokens` is the number of revoked API tokens.
+    """
 
     backup: str
     installation: str
@@ -106,11 +107,11 @@ def restore(backup: Path, data: Path, database: str, clock: Clock, tell: Tell) -
     """Restore a backup into a data directory that nobody has open. `database` is the address of a PostgreSQL database,
     empty for SQLite in the directory.
 
-    Raises `BackupError`; then what was there is as it was.
+    Raises `BackupError`; then nothing has changed.
     """
     manifest = read_manifest(backup)
     url = database or f"sqlite:///{data.absolute() / 'kinote.sqlite'}"
-    # What is restored is nobody else's to read.
+    # Only the user may read what is restored.
     umask = os.umask(0o077)
     try:
         _refuse_other(data, url, manifest.installation)
@@ -139,9 +140,9 @@ def restore(backup: Path, data: Path, database: str, clock: Clock, tell: Tell) -
 
 
 def rebuild(data: Path, database: str, clock: Clock, tell: Tell) -> Restored:
-    """Build an index from the files of a data directory and from its journal, where index and backups are lost.
+    """Build an index from the files of a data directory and from its journal, if index and backups are lost.
 
-    Everything waits for a person. Raises `BackupError`; then what was there is as it was.
+    Everything waits for a person. Raises `BackupError`; then nothing has changed.
     """
     url = database or f"sqlite:///{data.absolute() / 'kinote.sqlite'}"
     umask = os.umask(0o077)
@@ -194,7 +195,7 @@ def _installation_of(data: Path) -> str:
 
 
 def _new_stage(data: Path) -> Path:
-    """Return where the index is prepared, with nothing left there."""
+    """Return the empty folder in which the index is prepared."""
     stage = data.absolute() / _STAGE
     shutil.rmtree(stage, ignore_errors=True)
     make_folder(stage)
@@ -250,7 +251,7 @@ def _bring_up_to_date(index: Path, backup: Path) -> None:
 def _bring_objects(
     backup: Path, data: Path, index: Path, manifest: Manifest, found: Restored, tell: Tell
 ) -> None:
-    """Copy packs and images that are not there, or are cut off. All else that is there stays: it is no older."""
+    """Copy packs and images that are missing or truncated. Everything else stays: it is not older."""
     roots = store_roots(data.absolute())
     objects = backup.parent / OBJECTS
     make_folder(roots["packs"])
@@ -281,7 +282,7 @@ def _bring_objects(
 
 
 def _is_cut_off(pack: Path, copy: Path) -> bool:
-    """Return whether a pack ends before bytes of its copy: a pack only grows, but for room that it had reserved."""
+    """Return whether a pack ends before bytes of its copy: a pack only grows, apart from reserved space."""
     size = pack.stat().st_size
     if pack.with_name(f"{pack.name}-wal").exists() or size >= copy.stat().st_size:
         return False
@@ -291,7 +292,7 @@ def _is_cut_off(pack: Path, copy: Path) -> bool:
 
 
 def _bring_journal(source: Path, target: Path) -> None:
-    """Bring a copy of the journal beside what is left of the installation's own, which is newer."""
+    """Copy a journal beside what is left of the installation's own, which is newer."""
     make_folder(target)
     for file in journal_files(source):
         there = target / file.name
@@ -327,7 +328,7 @@ def _opened(index: Path, kept: _Kept) -> Iterator[Catalog]:
 def _prepare(
     index: Path, data: Path, installation: str, found: Restored, clock: Clock, url: str, tell: Tell
 ) -> list[Entry]:
-    """Let the prepared index know what was done after the backup, and what is there of its bytes; and mark it.
+    """Apply what was done after the backup to the prepared index, check its bytes, and mark it.
 
     Returns the entries that the journal needs once the index is in its place.
     """
@@ -352,7 +353,7 @@ def _prepare(
         )
         found.adopted = adopted.as_json()
         if not found.backup:
-            # All that a new index has comes from the journal, or is in `kept`.
+            # Everything in a new index comes from the journal, or is in `kept`.
             catalog.write(partial(note_begun, now=clock()))
         marks = Marks(
             directory_mark(data.absolute()) or DirectoryMark(installation, places.index),
@@ -370,7 +371,7 @@ def _prepare(
 
 
 def _revoke(transaction: Connection, *, found: Restored, now: datetime) -> None:
-    """Revoke all API tokens, since those that were revoked after the backup are not known, and name who can sign in."""
+    """Revoke all API tokens, since those revoked after the backup are unknown, and list who can sign in."""
     found.tokens = transaction.execute(
         api_token.update().where(api_token.c.revoked_at == "").values(revoked_at=timestamp(now))
     ).rowcount
@@ -379,7 +380,7 @@ def _revoke(transaction: Connection, *, found: Restored, now: datetime) -> None:
 
 
 def _mark_missing(catalog: Catalog, stores: Stores, clock: Clock, total: int, tell: Tell) -> list[str]:
-    """Mark what has no bytes, or too few: it is not sent, and is healed when the same object comes again."""
+    """Mark instances whose bytes are missing or too short: they are not sent, and are healed when they arrive again."""
     missing = []
     position, done = 0, 0
     with catalog.read() as connection:
@@ -404,7 +405,7 @@ def _journal_of(data: Path, installation: str, clock: Clock) -> Journal:
 def _put_in_place(
     index: Path, data: Path, database: str, journal: Journal, entries: Sequence[Entry], tell: Tell
 ) -> None:
-    """Give the prepared index its place, at once, with its entries in the journal; or take these back."""
+    """Put the prepared index in its place, atomically, with its entries in the journal; or take these back."""
     is_in_place = False
     try:
         if entries:

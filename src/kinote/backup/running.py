@@ -1,4 +1,4 @@
-"""Backups as a server makes them: one at a time, on request or on time, each with a row that says what became of it."""
+"""Backups made by a server: one at a time, on request or on schedule, each with a row that has its outcome."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from kinote.security.actors import KINOTE, Actor
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two reports of how far it has come.
+#: Seconds between two reports of the progress.
 _SAID_EVERY = 1.0
 
-#: Seconds between two looks whether it is time.
+#: Seconds between two checks whether a backup is due.
 _LOOK_EVERY = 60.0
 
-#: A backup is too old after so many times the time between two.
+#: A backup is too old after this many times the interval.
 _LATE = 2
 
 _ENDED = "The server that made it has ended. The next backup goes on from there."
@@ -45,14 +45,14 @@ class BackupNotFoundError(LookupError):
 
 
 class NoBackupNowError(RuntimeError):
-    """A backup cannot be begun now. The message says why, and what to do."""
+    """A backup cannot be started now. The message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupOptions:
-    """Where backups go, how often they are made, how many are kept, and whether image files are in them.
+    """Where backups go, how often they are made, how many are kept, and whether they include image files.
 
-    Without a `folder` none are made; `every` is None if none are made by themselves.
+    Without a `folder` none are made. `every` is None if none are made automatically.
     """
 
     folder: Path | None = None
@@ -77,9 +77,9 @@ class Backups:
         self._in_hand: int | None = None
 
     def ask(self, transaction: Connection, by: Actor, *, images: bool | None = None) -> dict[str, Any]:
-        """Note that a backup is to be made, and return its row. `begin` begins it, once that is committed.
+        """Record that a backup has been requested, and return its row. `begin` starts it after the commit.
 
-        Raises `NoBackupNowError` if one is being made, or nobody has said where they go.
+        Raises `NoBackupNowError` if one is being made, or no folder is set.
         """
         if self._options.folder is None:
             raise NoBackupNowError(
@@ -115,7 +115,7 @@ class Backups:
         return one_backup(transaction, int(key))
 
     def begin(self, key: int, *, images: bool | None = None) -> None:
-        """Begin a backup that was asked for, unless it has begun."""
+        """Start a requested backup, unless it has started."""
         with self._lock:
             if self._in_hand == key or self._ending.is_set():
                 return
@@ -128,7 +128,7 @@ class Backups:
             self._thread.start()
 
     def step(self) -> float:
-        """Copy the journal, and make a backup if it is time; returns the seconds until it is to be looked again."""
+        """Copy the journal, and make a backup if it is due. Return the seconds until the next check."""
         if self._options.folder is None:
             return _LOOK_EVERY
         try:
@@ -143,9 +143,9 @@ class Backups:
             last = connection.execute(
                 select(backup.c.begun_at, backup.c.state).order_by(backup.c.id.desc()).limit(1)
             ).one_or_none()
-        # One that has failed is tried again sooner.
+        # A failed one is tried again sooner.
         pause = self._options.every if last is None or last.state == "good" else self._options.every / 8
-        # One that seems to be of the future was made by a clock that was ahead.
+        # One that seems to be in the future was made with a clock that was ahead.
         if (
             last is not None
             and now < (begun := datetime.fromisoformat(last.begun_at)) + pause
@@ -160,7 +160,7 @@ class Backups:
         return _LOOK_EVERY
 
     def close(self) -> None:
-        """End the backup that is being made; what it has copied is used by the next."""
+        """Stop the backup that is being made. The next one reuses what it has copied."""
         self._ending.set()
         with self._lock:
             thread = self._thread
@@ -168,7 +168,7 @@ class Backups:
             thread.join()
 
     def alerts(self) -> Sequence[Alert]:
-        """Return what is wrong with the backups, if they are made by themselves."""
+        """Return what is wrong with the backups, if they are made automatically."""
         every = self._options.every
         if self._options.folder is None or every is None:
             return ()
@@ -253,7 +253,7 @@ class Backups:
         )
 
     def _set(self, key: int, values: dict[str, Any]) -> None:
-        """Write what is known of a backup. What cannot be written says itself that it is not made any more."""
+        """Write the state of a backup. If that fails, the row later shows that it is not being made any more."""
         try:
             self._source.catalog.submit(
                 lambda transaction: transaction.execute(
@@ -265,7 +265,7 @@ class Backups:
             log.warning("It could not be written down how a backup goes", exc_info=True)
 
     def _look_for_left(self, now: datetime) -> None:
-        """End a row of ours of which nobody could write down what became of it. One that was just asked for begins."""
+        """End a row of ours whose outcome could not be written. One that was just requested starts."""
         with self._source.catalog.read() as connection:
             left = connection.execute(
                 select(backup.c.id, backup.c.begun_at).where(
@@ -292,7 +292,7 @@ class Backups:
 
 
 def backups(connection: Connection, *, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
-    """Return backups, the last first, beginning before a number."""
+    """Return backups, the latest first, with numbers below `before`."""
     query = select(backup).order_by(backup.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(backup.c.id < before)

@@ -8,7 +8,8 @@ rejection note behind it does not appear as a note that somebody made.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -124,9 +125,40 @@ def record(transaction: Connection, happened: Sequence[Change], *, now: datetime
     """Write changes into the feed, in the transaction of the changes themselves. Its commit wakes readers."""
     if not happened:
         return
+    gathered: list[tuple[Change, datetime]] | None = transaction.info.get(_GATHERED)
+    if gathered is not None:
+        gathered += [(each, now) for each in happened]
+        return
+    _write(transaction, [(each, now) for each in happened])
+
+
+@contextmanager
+def recorded_together(transaction: Connection) -> Iterator[None]:
+    """Write all changes that are recorded in the block at its end, in their order, in one statement.
+
+    Nobody reads the feed in the block. If it fails, its transaction, or its savepoint, does so too.
+    """
+    if _GATHERED in transaction.info:
+        yield
+        return
+    gathered: list[tuple[Change, datetime]] = []
+    transaction.info[_GATHERED] = gathered
+    try:
+        yield
+    finally:
+        del transaction.info[_GATHERED]
+    if gathered:
+        _write(transaction, gathered)
+
+
+#: In `Connection.info`: the changes of a block of `recorded_together`.
+_GATHERED = "kinote changes gathered"
+
+
+def _write(transaction: Connection, happened: Sequence[tuple[Change, datetime]]) -> None:
     note_changes(transaction)
     writer = dialects.current_transaction(transaction)
-    made_at = timestamp(now)
+    made_at = {now: timestamp(now) for now in {now for _, now in happened}}
     statements.insert_rows(
         transaction,
         change,
@@ -136,10 +168,10 @@ def record(transaction: Connection, happened: Sequence[Change], *, now: datetime
                 "study_instance_uid": item.study_instance_uid,
                 "sop_instance_uid": item.sop_instance_uid,
                 "note": item.note,
-                "made_at": made_at,
+                "made_at": made_at[now],
                 "transaction": writer,
             }
-            for item in happened
+            for item, now in happened
         ],
     )
 

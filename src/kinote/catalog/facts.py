@@ -1,4 +1,4 @@
-"""Facts about the index itself, each a name and a value: the table `house`."""
+"""Facts about the index itself, each a name and a value (table `house`)."""
 
 from __future__ import annotations
 

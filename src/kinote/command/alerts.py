@@ -13,7 +13,7 @@ from kinote.command.output import out
 
 
 def list_alerts(begun: Begun, *, state: str, as_json: bool) -> None:
-    """Print alerts, the last first."""
+    """Print alerts, the latest first."""
     items: list[dict[str, Any]] = []
     with begun.store("look") as store:
         cursor = ""
@@ -43,7 +43,7 @@ def acknowledge(begun: Begun, alert: int) -> None:
 
 
 def snooze(begun: Begun, alert: int, hours: float) -> None:
-    """Let an alert wait."""
+    """Snooze an alert."""
     with begun.store("work") as store:
         said = store.post(f"/api/v1/alerts/{alert}/snooze", {"hours": hours})
     _say(
@@ -54,14 +54,14 @@ def snooze(begun: Begun, alert: int, hours: float) -> None:
 
 
 def own(begun: Begun, alert: int, owner: str) -> None:
-    """Say who is to see to an alert."""
+    """Record who deals with an alert."""
     with begun.store("work") as store:
         store.post(f"/api/v1/alerts/{alert}/own", {"owner": owner})
     _say(f"{owner} sees to the alert {alert}." if owner else f"Nobody sees to the alert {alert}.")
 
 
 def send_test(begun: Begun) -> None:
-    """Send a test message by each channel, and say what came of it. The exit code is 1 if one was not sent."""
+    """Send a test message by each channel, and print the outcome. The exit status is 1 if one was not sent."""
     with begun.store("work") as store:
         found = store.post("/api/v1/alerts/test")["items"]
     for each in found:

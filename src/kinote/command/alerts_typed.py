@@ -1,4 +1,4 @@
-"""What can be typed of `kinote alerts`; `command.alerts` does it."""
+"""The syntax of `kinote alerts`; `command.alerts` has the actions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def list_alerts(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List alerts, the last first, with what is wrong and what to do."""
+    """List alerts, the latest first, with the problem and what to do."""
     with begin(data=data) as begun:
         from kinote.command import alerts as acting
 
@@ -34,7 +34,7 @@ def list_alerts(
 
 @alerts.command("acknowledge")
 def acknowledge_alert(alert: AlertArgument, data: DataOption = None) -> None:
-    """Say that you have seen an alert and see to it. It stays until its condition ends."""
+    """Acknowledge an alert: you have seen it and deal with it. It stays until its condition ends."""
     with begin(data=data) as begun:
         from kinote.command import alerts as acting
 
@@ -49,7 +49,7 @@ def snooze_alert(
     ] = 8,
     data: DataOption = None,
 ) -> None:
-    """Let an alert wait for some hours."""
+    """Snooze an alert for some hours."""
     with begin(data=data) as begun:
         from kinote.command import alerts as acting
 
@@ -62,7 +62,7 @@ def own_alert(
     owner: Annotated[str, typer.Argument(help="Who sees to it; left out, nobody does.")] = "",
     data: DataOption = None,
 ) -> None:
-    """Say who sees to an alert."""
+    """Set who deals with an alert."""
     with begin(data=data) as begun:
         from kinote.command import alerts as acting
 
@@ -71,7 +71,7 @@ def own_alert(
 
 @alerts.command("test")
 def test_alerts(data: DataOption = None) -> None:
-    """Send a test message by mail and to each webhook that is set, and say what came of it."""
+    """Send a test message by mail and to each configured webhook, and print the outcome."""
     with begin(data=data) as begun:
         from kinote.command import alerts as acting
 

@@ -21,19 +21,19 @@ from kinote.command.begun import Begun
 from kinote.command.client import Client
 from kinote.command.output import FAILED, fail, out, progress
 
-#: Seconds between two looks at how far a backup has come.
+#: Seconds between two looks at the progress of a backup.
 _LOOK_EVERY = 0.3
 
-#: What a restore writes of the objects that it finds (`kinote.backup.adopting`).
+#: The remark of a restore on the objects that it finds (`kinote.backup.adopting`).
 _FOUND = re.compile(r"Found after a restore: sent by (?P<sender>.*), (?P<hour>[^,]*)\.")
 
-#: How many of what is missing or left to a person are printed.
+#: The most lines printed about what is missing or left to a person.
 _PRINTED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which adopted objects are meant: of a sender, and of hours (`YYYY-MM-DD HH`); empty for all."""
+    """Selects adopted objects by sender and hours (`YYYY-MM-DD HH`); empty for all."""
 
     sender: str = ""
     since: str = ""
@@ -47,7 +47,7 @@ class Wanted:
 
 
 def make(begun: Begun, *, images: bool | None, as_json: bool) -> None:
-    """Make a backup, and wait until it has ended; exit status 1 where it fails."""
+    """Make a backup, and wait for its end; exit status 1 if it fails."""
     with begun.store("work") as store, _telling() as tell:
         row = store.post("/api/v1/backups", {"images": images})
         while row["state"] == "running":
@@ -65,7 +65,7 @@ def make(begun: Begun, *, images: bool | None, as_json: bool) -> None:
 
 
 def list_backups(begun: Begun, *, as_json: bool) -> None:
-    """Print the backups that were made, the last first."""
+    """Print the backups, the latest first."""
     with begun.store("look") as store:
         page = store.get("/api/v1/backups")
     if as_json:
@@ -81,7 +81,7 @@ def list_backups(begun: Begun, *, as_json: bool) -> None:
 
 
 def restore(begun: Begun, path: Path, *, as_json: bool) -> None:
-    """Restore a backup, and print what is not as it was."""
+    """Restore a backup, and print what differs from before."""
     with _telling() as tell:
         found = restore_backup(begun.settings, path, tell).as_json()
     if as_json:
@@ -91,7 +91,7 @@ def restore(begun: Begun, path: Path, *, as_json: bool) -> None:
 
 
 def rebuild(begun: Begun, *, as_json: bool) -> None:
-    """Build an index from files, and print what waits for a person and what nobody can know."""
+    """Build an index from files, and print what waits for a person and what cannot be known."""
     with _telling() as tell:
         found = rebuild_index(begun.settings, tell).as_json()
     if as_json:
@@ -139,7 +139,7 @@ def _waiting(store: Client) -> Iterator[dict[str, Any]]:
 
 
 def drill_restore(path: Path, scratch: Path | None, *, as_json: bool) -> None:
-    """Try a restore, and print the report; exit status 1 where something is wrong."""
+    """Test a restore, and print the report; exit status 1 if something is wrong."""
     with _telling() as tell:
         report = drill(path, scratch, tell)
     if as_json:
@@ -157,7 +157,7 @@ def drill_restore(path: Path, scratch: Path | None, *, as_json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-#: What to do about acts that a restore leaves to a person and that undoing a withdrawal does not settle, by their kind.
+#: What to do about acts that a restore leaves to a person, by kind; for others, undo the withdrawal.
 _REMEDIES = {
     str(Kind.COPY_CHOSEN): "decide about the held copies of its instances again",
     str(Kind.ISSUED_AGAIN): "issue what withdrawal {withdrawal} names again if it is to be",
@@ -200,7 +200,7 @@ def _print(found: dict[str, Any]) -> None:
 def print_replayed(
     applied: Mapping[str, int], left: Sequence[Mapping[str, Any]], faults: Iterable[str]
 ) -> None:
-    """Print what only the journal knew: what was done again by kind, and what is left to a person."""
+    """Print what only the journal knew: the acts repeated by kind, and those left to a person."""
     for kind, number in applied.items():
         _say(f"  {number} acts that only the journal knew were done again: {kind}.")
     for each in left[:_PRINTED]:

@@ -1,4 +1,4 @@
-"""What can be typed of `kinote backup` and `kinote restore`; `command.backups` does it."""
+"""The syntax of `kinote backup` and `kinote restore`; `command.backups` has the actions."""
 
 from __future__ import annotations
 

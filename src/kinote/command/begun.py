@@ -1,7 +1,7 @@
-"""Where every command begins that needs settings or the store, and what it works with from then on.
+"""The start of every command that needs settings or the store, and what it then works with.
 
-What a command asks of the store it asks by REST, once for all cases: of the server that has the data directory open, or
-else of the application, which it starts in its own process. The lock of the data directory decides which of the two.
+A command uses the store through the REST API in all cases: of the server that has the data directory open, or of the
+application, started in its own process. The lock of the data directory decides which of the two.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
     from kinote.app import House, Purpose
     from kinote.intake.importing import Sink
 
-#: What a command cannot do anything about, and says to the user.
+#: Errors that a command cannot prevent and reports to the user.
 _TOLD = (BackupError, DataDirectoryInUseError, NoAnnouncementError, NotProvedError, ServerError)
 
-#: Where the application in this process is: a name that it answers for.
+#: The host name of the application in this process: one that it accepts.
 _HERE = "http://localhost"
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A command that has begun: its settings, and the way to the store."""
+    """A command that has begun: its settings, and access to the store."""
 
     settings: Settings
 
     @contextmanager
     def store(self, purpose: Purpose, *, makes_new: bool = False) -> Iterator[Client]:
-        """The store by its REST API; a folder that is no data directory is not made one, unless it `makes_new` ones."""
+        """Open the store by its REST API. A folder that is not a data directory becomes one only with `makes_new`."""
         with ExitStack() as closing:
             found = self._opened(closing, purpose, makes_new=makes_new)
             if isinstance(found, Announcement):
@@ -64,10 +64,11 @@ class Begun:
 
     @contextmanager
     def sink(self) -> Iterator[Sink]:
-        """Takes objects into the store, which is made where there is none.
+        """Open a sink that takes objects into the store, which is created if necessary.
 
-        In this process they go to the receiver itself. By REST, with 16 requests at once, CT images of 20 KB take four
-        to six times as long, and those of 512 KB two to four times: one interpreter does the work of both ends.
+        In this process, objects go directly to the receiver. By REST, with 16 requests at once, CT images of 20 KB take
+        four to six times as long, and those of 512 KB two to four times, because one interpreter does the work of both
+        ends.
         """
         with ExitStack() as closing:
             found = self._opened(closing, "work", makes_new=True)
@@ -81,9 +82,9 @@ class Begun:
             yield client.store
 
     def _opened(self, closing: ExitStack, purpose: Purpose, *, makes_new: bool) -> House | Announcement:
-        """The open data directory; or, where a server has it open, that server.
+        """Open the data directory; or, if a server has it open, return that server.
 
-        The application is loaded only where it is needed: that takes longer than most commands do.
+        The application is imported only if needed: that takes longer than most commands.
         """
         if (at_work := _server_at_work(self.settings)) is not None:
             return at_work
@@ -102,9 +103,9 @@ class Begun:
 
 
 def _server_at_work(settings: Settings) -> Announcement | None:
-    """The server that has the data directory open, if it proves to be that one.
+    """Return the server that has the data directory open, if it proves its identity.
 
-    None says nothing: the lock of the directory decides then.
+    None proves nothing: then the lock of the directory decides.
     """
     try:
         found = announced(settings.data)
@@ -122,13 +123,13 @@ def _is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        # Another user's.
+        # The process of another user.
         return True
     return True
 
 
 def _told_of_application() -> tuple[type[Exception], ...]:
-    """What the application tells, and a command says to the user."""
+    """Return the errors of the application that a command reports to the user."""
     from kinote.app import HouseError
     from kinote.command.serve import PortTakenError
     from kinote.demo.loading import DemoError
@@ -138,14 +139,14 @@ def _told_of_application() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def begun(config: Path | None = None, /, **given: Any) -> Iterator[Begun]:
-    """Begin a command with these settings of its command line, where they are not None; end it where it fails."""
+    """Start a command with the settings of its command line (those not None). End it if it fails."""
     try:
         settings = read_settings(
             config, **{name: value for name, value in given.items() if value is not None}
         )
     except SettingsError as error:
         fail(str(error), USAGE)
-    # The application in this process logs its requests, as a server does: they are not what was asked for.
+    # The application in this process logs requests, as a server does. The user did not ask for that.
     set_up_logs(as_json=settings.log_json, level=logging.WARNING)
     try:
         yield Begun(settings)
@@ -154,7 +155,7 @@ def begun(config: Path | None = None, /, **given: Any) -> Iterator[Begun]:
     except typer.Exit:
         raise
     except Exception as error:
-        # Asked for here only, because naming what the application tells loads it.
+        # Called here only, because naming the application's errors imports it.
         if isinstance(error, _told_of_application()):
             fail(str(error))
         raise

@@ -1,4 +1,6 @@
-"""Whom `echo`, `find` and `send` call: an entity of the settings, `TITLE@host:port`, or a peer of the store."""
+"""Resolves the peer of `echo`, `find` and `send`: an entity of the settings, `TITLE@host:port`, or a peer of the
+store.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from kinote.storage.data_directory import is_data_directory
 
 
 def whom(begun: Begun, peer: str, *, by_tls: bool) -> ApplicationEntity:
-    """The application entity that `peer` means; `TITLE@host:port` is called `by_tls` or not. Raises `PeerError`."""
+    """Return the application entity that `peer` names. `TITLE@host:port` is called with TLS if `by_tls`. Raises
+    `PeerError`.
+    """
     for entity in begun.settings.entities:
         if entity.title == peer:
             return ApplicationEntity(peer, entity.host, entity.port, entity.tls, entity.check_name)
@@ -36,7 +40,7 @@ def _found(begun: Begun, peer: str) -> Any:
 
 
 def _entity(found: Any, asked: str) -> ApplicationEntity:
-    """Where a peer is called by DICOM: at the endpoint with the AE title that was asked for, else the first."""
+    """Return the DICOM address of a peer: the endpoint with the given AE title, else the first."""
     if not found["enabled"]:
         raise PeerError(f"The peer {found['name']!r} is disabled.")
     endpoints = [endpoint for endpoint in found["endpoints"] if endpoint["kind"] == "dimse"]

@@ -1,4 +1,4 @@
-"""The command that checks key objects in files, without a server: `check`. It needs the base package only."""
+"""The command `check`: checks key objects in files, without a server. It needs the base package only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from kinote.keyobject.reader import MAX_BYTES
 from kinote.keyobject.reading import Registration
 from kinote.telemetry.clock import system_clock
 
-#: The SOP class stands in the file meta information or near the beginning of the data set, in bytes.
+#: The SOP class is in the file meta information or near the beginning of the data set, within this many bytes.
 _BEGINNING = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A file and what was found in it."""
+    """A file and its findings."""
 
     file: str
     registration: str
@@ -34,7 +34,7 @@ class Checked:
 
 
 def check(paths: Sequence[Path], *, as_json: bool) -> None:
-    """Print what was found in key objects; exit status 1 where one has errors."""
+    """Print the findings in key objects; exit status 1 if one has errors."""
     checked: list[Checked] = []
     for item in check_files(paths):
         checked.append(item)
@@ -49,7 +49,7 @@ def check(paths: Sequence[Path], *, as_json: bool) -> None:
 
 
 def check_files(paths: Iterable[Path]) -> Iterator[Checked]:
-    """Check files; of folders, every key object in them. A folder without any is told as such."""
+    """Check files; in folders, every key object. A folder without any is reported."""
     for path in paths:
         if path.is_dir():
             yield from _check_folder(path)
@@ -67,7 +67,7 @@ def _check_folder(path: Path) -> Iterator[Checked]:
 
 
 def _may_be_key_object(path: Path) -> bool:
-    """Whether a file of a folder is worth a check; one that cannot be opened is, so that it is told."""
+    """Return whether a file of a folder should be checked. An unreadable file should, so that it is reported."""
     try:
         with path.open("rb") as file:
             return KEY_OBJECT_SELECTION.encode() in file.read(_BEGINNING)
@@ -78,7 +78,7 @@ def _may_be_key_object(path: Path) -> bool:
 def _check(path: Path) -> Checked:
     try:
         with path.open("rb") as file:
-            # One byte more than is read: the check then says that it is too large.
+            # One byte more than is read, so that the check reports a file that is too large.
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         return Checked(str(path), "unreadable", (found("NOT_READABLE", detail=error.strerror),))
@@ -98,7 +98,7 @@ def _print_checked(item: Checked) -> None:
 
 
 def _print_summary(checked: list[Checked]) -> None:
-    """How many there are of each kind, and which findings are the most frequent."""
+    """Print the number of files by result, and the most frequent findings."""
     kinds = Counter(item.registration for item in checked)
     said = ", ".join(f"{kinds[kind]} {kind}" for kind in get_args(Registration) if kinds[kind])
     out.print(f"\n[bold]{len(checked)} files[/bold]: {said}.", highlight=False)
@@ -108,7 +108,7 @@ def _print_summary(checked: list[Checked]) -> None:
 
 
 def _severity(item: Checked) -> Severity:
-    """The worst of what was found."""
+    """Return the worst severity found."""
     severities = {finding.severity for finding in item.findings}
     return "error" if "error" in severities else "warning" if "warning" in severities else "info"
 

@@ -1,4 +1,4 @@
-"""Kinote by its REST API, as commands use it: that of a running server, or of the application in this process."""
+"""The REST API as commands use it: of a running server, or of the application in this process."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from kinote.security.actors import ACTOR_HEADER, COMMAND, OWNER_SCHEME
 
 _CHUNK = 256 * 1024
 
-#: Bytes of a download that are kept in memory; a larger one becomes a file.
+#: The bytes of a download kept in memory. A larger one becomes a file.
 _IN_MEMORY = 16 * 1024 * 1024
 
-#: What happens to a connection that has been there.
+#: Errors of a connection after it was established.
 _BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 
 class ServerError(RuntimeError):
-    """The server refused, or could not be reached; the message is for the user."""
+    """The server refused, or could not be reached. The message is for the user."""
 
 
 class Client:
-    """One Kinote, at an address by way of a transport.
+    """A Kinote server, at an address through a transport.
 
-    `owner_proof` shows a server, which has proved itself before, that the command is its owner's.
+    `owner_proof` shows the server, which has proved itself before, that the command is run by its owner.
     """
 
     def __init__(self, url: str, transport: httpx.BaseTransport, owner_proof: str = "") -> None:
@@ -50,7 +50,7 @@ class Client:
         )
 
     def get(self, path: str) -> Any:
-        """The JSON of an API resource, None if there is no such thing."""
+        """Return the JSON of an API resource; None if it does not exist."""
         response = self._request("GET", path)
         if response.status_code == 404:
             return None
@@ -59,7 +59,7 @@ class Client:
         return response.json()
 
     def download(self, path: str, media_type: str) -> BinaryIO | None:
-        """What lies there, as a temporary file from its beginning; None if there is no such thing."""
+        """Download a resource to a temporary file, positioned at its beginning; None if it does not exist."""
         file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - whoever asked for it closes it
         try:
             with self._http.stream("GET", path, headers={"Accept": media_type}) as response:
@@ -78,18 +78,18 @@ class Client:
         return cast(BinaryIO, file)
 
     def post(self, path: str, body: object = None) -> Any:
-        """Do what an API resource does, with a body as JSON where one is given; gives the JSON of its answer."""
+        """Post to an API resource, with a JSON body if given. Return the JSON of the response."""
         return self.act("POST", path, body)
 
     def put(self, path: str, body: object) -> Any:
-        """Set what an API resource is; gives the JSON of its answer."""
+        """Put an API resource. Return the JSON of the response."""
         return self.act("PUT", path, body)
 
     def act(self, method: str, path: str, body: object = None, *, version: int | None = None) -> Any:
-        """Change an API resource, of which that version was seen; gives the JSON of the answer.
+        """Change an API resource, of which `version` was seen. Return the JSON of the response.
 
-        If the connection breaks, nobody knows whether it was done. It is then asked for once more under the same
-        key, under which the server does it once.
+        If the connection breaks, the outcome is unknown. The request is then repeated once with the same key, under
+        which the server performs it only once.
         """
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         if version is not None:
@@ -106,7 +106,7 @@ class Client:
         return response.json()
 
     def lines(self, path: str, body: Iterator[bytes], media_type: str) -> Iterator[Any]:
-        """Send a body as it is made, and give the answer, JSON Lines, while it comes in."""
+        """Send a body while it is produced. Yield the JSON Lines of the response while they arrive."""
         try:
             with self._http.stream(
                 "POST", path, content=body, headers={"Content-Type": media_type}
@@ -121,9 +121,9 @@ class Client:
 
     @contextmanager
     def made(self, path: str, body: object, media_type: str) -> Iterator[BinaryIO]:
-        """What an API resource makes of a body, as a file that is read once while it comes.
+        """Send a body and open the response as a file that is read once, while it arrives.
 
-        Reading raises `OSError` where the answer ends early.
+        Reading raises `OSError` if the response ends early.
         """
         try:
             with self._http.stream("POST", path, json=body, headers={"Accept": media_type}) as response:
@@ -135,7 +135,7 @@ class Client:
             raise ServerError(f"The server at {self.url} cannot be reached: {error}") from error
 
     def store(self, file: BinaryIO) -> Future[Outcome]:
-        """Send one object; the future is done already, since the caller closes its file."""
+        """Send one object. The returned future is already done, because the caller closes its file."""
         response = self._request(
             "POST", "/api/v1/objects", content=_chunks(file), headers={"Content-Type": "application/dicom"}
         )
@@ -159,7 +159,7 @@ class Client:
 
 
 class _Streamed(io.RawIOBase):
-    """What an answer brings, as a file that is read once."""
+    """A response as a file that is read once."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

@@ -1,4 +1,4 @@
-"""What can be typed about the conformance statement."""
+"""The syntax of `kinote conformance`."""
 
 from __future__ import annotations
 

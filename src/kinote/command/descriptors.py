@@ -1,6 +1,7 @@
-"""File descriptors: how many this process may have, and who gets how many of them.
+"""File descriptors: how many this process may open, and how they are shared out.
 
-Where they are too few, fewer connections are taken from the beginning: none is taken for which there would be no file.
+If there are too few, fewer connections are accepted, so that a connection is never accepted without a descriptor for
+its file.
 """
 
 from __future__ import annotations
@@ -12,24 +13,23 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-#: What a DICOM association may have at once: its socket, its channel to a receiver process or a file, and the socket
-#: of an association to a third system (C-MOVE).
+#: The descriptors of a DICOM association: its socket, its channel to a receiver process or a file, and the socket of an
+#: association to a third system (C-MOVE).
 PER_ASSOCIATION = 3
 
-#: What an HTTP connection may have at once: its socket, and a file that comes or goes.
+#: The descriptors of an HTTP connection: its socket, and a file that is received or sent.
 PER_HTTP_CONNECTION = 2
 
-#: Kept back: log, sockets that are listened on, receiver processes, the reserve of the acceptors, what is opened for a
-#: moment.
+#: Reserved for the log, listening sockets, receiver processes, the acceptors, and files opened for a moment.
 SPARE = 64
 
-#: At least so many are let in, however few descriptors there are: fewer would be no server.
+#: The least number of connections, however few descriptors there are: fewer would be useless.
 _FEWEST = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How many connections are to be let in, and what database and storage keep open."""
+    """The connections to admit, and the descriptors that database and storage keep open."""
 
     associations: int
     unassociated: int
@@ -40,7 +40,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Who gets how many; `is_short` where that is less than was wanted."""
+    """The shares. `is_short` if they are less than wanted."""
 
     limit: int
     kept: int
@@ -51,7 +51,7 @@ class Budget:
 
 
 def budget(limit: int, in_use: int, wanted: Wanted) -> Budget:
-    """What there is, shared out: what is in use, database and storage first, then DICOM up to a half, then HTTP."""
+    """Share out the limit: what is in use, database and storage first, then DICOM up to a half, then HTTP."""
     kept = in_use + SPARE + wanted.database + wanted.storage
     left = max(limit - kept, 0)
     dicom = wanted.associations * PER_ASSOCIATION + wanted.unassociated
@@ -67,24 +67,24 @@ def budget(limit: int, in_use: int, wanted: Wanted) -> Budget:
 
 
 def raise_limit() -> int:
-    """Let this process, and those it begins, have as many as it may; gives how many that is."""
+    """Raise the limit of this process and its children to the maximum. Return that."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError):
-            # Some systems say that there is no limit, and have one.
+            # Some systems report no limit, and have one.
             return soft
     return hard if hard != resource.RLIM_INFINITY else 2**31
 
 
 def in_use() -> int:
-    """How many are open now."""
+    """Return how many are open now."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def tell(found: Budget) -> None:
-    """Log who gets how many."""
+    """Log the shares."""
     told = {
         "limit": found.limit,
         "kept": found.kept,

@@ -16,16 +16,16 @@ from kinote.command.client import Client
 from kinote.command.output import FAILED, fail, out
 from kinote.command.peers import all_of, endpoint_called, peer_called, print_json, state_of, taken
 
-#: What the API takes of a destination.
+#: The fields of a destination that the API accepts.
 _TAKEN = ("name", "description", "enabled", "endpoint", "policy")
 
-#: Kinds of endpoints to which objects can be sent, the first first.
+#: Kinds of endpoints that objects can be sent to, the preferred first.
 _SENDABLE = ("dimse", "dicomweb", "folder")
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What was typed of a destination; None where nothing was."""
+    """The options given for a destination; None for those not given."""
 
     peer: str | None
     endpoint: str | None
@@ -33,11 +33,11 @@ class Given:
     values: Mapping[str, Any]
 
     def fields(self) -> dict[str, Any]:
-        """What was given, as the API takes it, but for endpoint and policy."""
+        """Return the given fields in the form of the API, without endpoint and policy."""
         return _given(self.values)
 
     def wanted_policy(self, current: Mapping[str, Any]) -> dict[str, Any]:
-        """A policy with what was given of it."""
+        """Return a policy with the given changes."""
         return {**current, **_given(self.policy)}
 
 
@@ -105,7 +105,7 @@ def remove_destination(begun: Begun, name: str, *, as_json: bool) -> None:
 
 
 def test_destination(begun: Begun, name: str, *, as_json: bool) -> None:
-    """Print whether a destination answers and what it accepts; exit status 1 where it does not answer."""
+    """Print whether a destination responds and what it accepts; exit status 1 if it does not respond."""
     with begun.store("work") as store:
         current = _destination(store, name)
         found = store.post(f"/api/v1/destinations/{current['id']}/test")

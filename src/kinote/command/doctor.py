@@ -1,7 +1,7 @@
-"""The command that looks after a store: `doctor`.
+"""The command `doctor`: checks and repairs a store.
 
-It reads everything again that another reader may understand better. When told to, it does what only a person can
-decide: take an index for the right one, set files aside.
+It reads again what a newer reader may understand better. On request it does what only a person can decide: accept an
+index as the right one, or set files aside.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from kinote.command.client import Client, ServerError
 from kinote.command.output import FAILED, out, progress
 from kinote.holdings.scrubbing.scrub import Scrubbed
 
-#: Key objects that are looked up at once.
+#: The number of key objects looked up at once.
 _PAGE = 1000
 
 
 def read_again(begun: Begun, *, as_json: bool) -> None:
-    """Read key objects again, and print what is understood otherwise; exit status 1 if one cannot be read."""
+    """Read key objects again, and print what is now understood differently; exit status 1 if one cannot be read."""
     count = 0
     changed: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
@@ -46,7 +46,7 @@ def read_again(begun: Begun, *, as_json: bool) -> None:
 
 
 def adopt_index(begun: Begun) -> None:
-    """Take the index for the one of the data directory, which nobody else may have open."""
+    """Accept the index as that of the data directory, which nobody else may have open."""
     from kinote.app import adopt
     from kinote.command.backups import print_replayed
 
@@ -56,7 +56,7 @@ def adopt_index(begun: Begun) -> None:
 
 
 def set_aside(begun: Begun) -> None:
-    """Set files aside that the index does not know, in a data directory that nobody else may have open."""
+    """Set aside files that the index does not know, in a data directory that nobody else may have open."""
     from kinote.app import open_house
     from kinote.holdings.recovery import recover
 
@@ -66,7 +66,7 @@ def set_aside(begun: Begun) -> None:
 
 
 def scrub(begun: Begun, *, as_json: bool) -> None:
-    """Compare everything; exit status 1 where an object is damaged, or could not be read."""
+    """Compare all bytes; exit status 1 if an object is damaged, or could not be read."""
     found = Scrubbed()
     with begun.store("work") as store, progress() as bars:
         bar = bars.add_task("Reading", total=None)
@@ -90,7 +90,7 @@ def scrub(begun: Begun, *, as_json: bool) -> None:
 
 
 def check_laws(begun: Begun, *, as_json: bool) -> None:
-    """Look at the whole store against the laws, and change nothing; exit status 1 where one is broken."""
+    """Check the whole store against the laws, without changes; exit status 1 if one is broken."""
     breaches: list[dict[str, Any]] = []
     count = 0
     with begun.store("look") as store, progress() as bars:
@@ -115,7 +115,7 @@ def check_laws(begun: Begun, *, as_json: bool) -> None:
 
 
 def compare_journal(begun: Begun, *, as_json: bool) -> None:
-    """Compare the journal of rare acts with the index; exit status 1 where they disagree."""
+    """Compare the journal of rare acts with the index; exit status 1 if they disagree."""
     with begun.store("look") as store:
         found = store.get("/api/v1/journal")["items"]
     if as_json:

@@ -1,4 +1,4 @@
-"""Tells the store what a command has sent, while it sends: the receiver is owed the news of a withdrawal."""
+"""Reports to the store what a command sends, while it sends: the receiver is owed notice of a withdrawal."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from kinote.command.output import errors
 from kinote.dimse.entity import ApplicationEntity
 from kinote.lifecycle.deliveries import State
 
-#: Seconds between two reports while something is sent.
+#: Seconds between two reports while objects are sent.
 _EVERY = 1.0
 
-#: Objects of one report.
+#: The number of objects in a report.
 _TOGETHER = 5000
 
-#: Characters of an answer that are told.
+#: The most characters reported of an answer.
 _LONGEST = 1000
 
 
 class HandedOut:
-    """Reports what was sent to an entity, each second and at the end. `record` may be called from any thread."""
+    """Reports what was sent to an entity, each second and at the end. `record` is thread-safe."""
 
     def __init__(self, store: Client, to: ApplicationEntity) -> None:
         self._store = store
@@ -34,7 +34,7 @@ class HandedOut:
         self._thread = threading.Thread(target=self._run, name="handed-out", daemon=True)
 
     def record(self, uid: str, state: State, answer: str) -> None:
-        """Note how an object stands with the receiver."""
+        """Note the state of an object at the receiver."""
         with self._lock:
             self._waiting.append({"sop_instance_uid": uid, "state": str(state), "answer": answer[:_LONGEST]})
 
@@ -60,7 +60,7 @@ class HandedOut:
             try:
                 self._report()
             except ServerError:
-                # What is left is reported the next time, or at the end, where it is said why that fails.
+                # What is left is reported the next time, or at the end, where a failure is raised.
                 continue
 
     def _report(self) -> None:

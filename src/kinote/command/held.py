@@ -8,7 +8,7 @@ from typing import Any
 from kinote.command.begun import Begun
 from kinote.command.output import out
 
-#: Copies that a page of the list has.
+#: The number of copies on a page.
 _PAGE = 500
 
 
@@ -33,7 +33,7 @@ def list_held(begun: Begun, *, study: str, series: str, as_json: bool) -> None:
 
 
 def compare(begun: Begun, key: int, *, as_json: bool) -> None:
-    """Print what differs between a held copy and the first one, and what each choice would do."""
+    """Print the differences between a held copy and the first one, and the effect of each choice."""
     with begun.store("look") as store:
         found = store.get(f"/api/v1/held/{key}/comparison")
     if as_json:
@@ -58,7 +58,7 @@ def compare(begun: Begun, key: int, *, as_json: bool) -> None:
 def decide(
     begun: Begun, decision: str, asked: dict[str, Any], *, text: str, preview: bool, as_json: bool
 ) -> None:
-    """Decide about held copies, or say what a decision would do."""
+    """Decide about held copies, or print what a decision would do."""
     body = {"decision": decision, "text": text, **asked}
     with begun.store("look" if preview else "work") as store:
         found = (

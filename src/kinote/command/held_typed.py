@@ -1,4 +1,4 @@
-"""What can be typed of `kinote held`; `command.held` does it."""
+"""The syntax of `kinote held`; `command.held` has the actions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def list_held(
 
 @held.command("compare")
 def compare_held(held: HeldArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Say what differs between a held copy and the first one, and what each choice would do."""
+    """Show the differences between a held copy and the first one, and the effect of each choice."""
     with begin(data=data) as begun:
         from kinote.command import held as acting
 

@@ -1,4 +1,4 @@
-"""The command that brings files in: `import`."""
+"""The command `import`, for files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kinote.media import sources as importable
 
 
 def import_files(begun: Begun, paths: Sequence[Path], *, as_json: bool) -> None:
-    """Bring files in, and print what became of them; exit status 1 if an object, or everything, was refused."""
+    """Import files, and print the outcome; exit status 1 if an object, or everything, was refused."""
     for path in paths:
         if not path.exists():
             fail(f"{path} does not exist.", USAGE)
@@ -26,7 +26,8 @@ def import_files(begun: Begun, paths: Sequence[Path], *, as_json: bool) -> None:
             report.add(imported)
             bars.advance(bar)
     _print(report, as_json=as_json)
-    # A text file on a medium is passed over and listed; an object that was refused is a failure, or nothing else.
+    # Files that are not DICOM, such as text files on media, are only listed. A refused object is a failure, and so is
+    # an import of nothing.
     counts = report.counts
     is_all_refused = counts["refused"] and not (counts["stored"] or counts["known"] or counts["held"])
     if is_all_refused or any(item.outcome.status for item in report.refused):

@@ -1,4 +1,4 @@
-"""The application in the command's own process: what commands ask where no server runs."""
+"""The application in the command's own process, for commands when no server is running."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-#: Seconds that answers under way may take when the command has ended.
+#: Seconds for responses under way when the command has ended.
 _GRACE = 5
 
 
 @contextmanager
 def answered_here(application: FastAPI) -> Iterator[httpx.BaseTransport]:
-    """HTTP to an application that a thread of this process serves until the block ends.
+    """Serve an application in a thread of this process until the block ends. Yield an HTTP transport to it.
 
-    By a socket in a folder that only this user can enter. Bodies are streamed both ways, as with any server.
+    The socket is in a folder that only this user can enter. Bodies are streamed both ways, as with any server.
     """
     config = uvicorn.Config(
         application,
@@ -48,11 +48,11 @@ def answered_here(application: FastAPI) -> Iterator[httpx.BaseTransport]:
 
 @contextmanager
 def _private_address() -> Iterator[str]:
-    """An address in a folder that only this user can enter."""
+    """Yield an address in a folder that only this user can enter."""
     with tempfile.TemporaryDirectory(prefix="kinote-") as folder:
         descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            # Short, however long the path is: an address has 107 bytes at most (unix(7)).
+            # A short path: an address has at most 107 bytes (unix(7)).
             yield f"/proc/self/fd/{descriptor}/http"
         finally:
             os.close(descriptor)

@@ -12,18 +12,18 @@ from kinote.command.begun import Begun
 from kinote.command.client import Client
 from kinote.command.output import FAILED, fail, out
 
-#: Jobs that a page of the list has.
+#: The number of jobs on a page.
 _PAGE = 500
 
 
 def list_jobs(begun: Begun, *, state: str, kind: str, as_json: bool) -> None:
-    """Print jobs, the last made first, and how many there are."""
+    """Print jobs, the latest first, and their number."""
     items: list[dict[str, Any]] = []
     with begun.store("look") as store:
         cursor = ""
         while True:
             asked = urlencode({"state": state, "kind": kind, "limit": _PAGE, "cursor": cursor})
-            # An empty state is none that there is.
+            # No job has an empty state.
             page = store.get(f"/api/v1/jobs?{asked.replace('state=&', '')}")
             items += page["items"]
             cursor = page["next"] or ""
@@ -62,7 +62,7 @@ def show(begun: Begun, key: int, *, as_json: bool) -> None:
 
 
 def act(begun: Begun, name: str, keys: list[int], reason: str) -> None:
-    """Run jobs again or cancel them; exit status 1 if one of them is not in a state for it."""
+    """Run jobs again or cancel them; exit status 1 if the state of one does not allow it."""
     with begun.store("work") as store:
         done: dict[str, Any] = {"count": 0}
         if may := _able(store, name, keys):
@@ -90,7 +90,7 @@ def set_queue(begun: Begun, kind: str, state: str, reason: str) -> None:
 
 
 def _able(store: Client, name: str, keys: list[int]) -> list[int]:
-    """Those of the jobs to which it can be done, asked one by one: the others are told apart."""
+    """Return the jobs whose state allows the act, checked one by one. The others are reported."""
     return [
         key
         for key in dict.fromkeys(keys)

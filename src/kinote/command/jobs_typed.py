@@ -1,4 +1,4 @@
-"""What can be typed of `kinote jobs`; `command.jobs` does it."""
+"""The syntax of `kinote jobs`; `command.jobs` has the actions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def list_jobs(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List jobs, the last made first, each with why it stands where it is."""
+    """List jobs, the latest first, with the reason for their state."""
     with begin(data=data) as begun:
         from kinote.command import jobs as acting
 
@@ -42,7 +42,7 @@ def show_job(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a job with its history, and the objects that it could not do."""
+    """Show a job with its history, and the objects on which it failed."""
     with begin(data=data) as begun:
         from kinote.command import jobs as acting
 
@@ -77,7 +77,7 @@ def pause_queue(
     ] = "accepting",
     data: DataOption = None,
 ) -> None:
-    """Let no job of a kind be begun, until its queue is resumed."""
+    """Start no more jobs of a kind, until its queue is resumed."""
     with begin(data=data) as begun:
         from kinote.command import jobs as acting
 
@@ -86,7 +86,7 @@ def pause_queue(
 
 @jobs.command("resume")
 def resume_queue(kind: QueueArgument, reason: ReasonOption = "asked for", data: DataOption = None) -> None:
-    """Let the queue of a kind of job run again."""
+    """Resume the queue of a kind of job."""
     with begin(data=data) as begun:
         from kinote.command import jobs as acting
 

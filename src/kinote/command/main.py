@@ -1,6 +1,6 @@
-"""The command line: what can be typed. What a command does is in a file of its own, which is imported when it begins.
+"""The syntax of the command line. The action of a command is in its own file, which is imported when it runs.
 
-So `--help`, `--version` and `check` need the base package only, and begin at once.
+`--help`, `--version` and `check` therefore need the base package only, and start immediately.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def import_files(
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Bring files into the store, and report what was taken, known already, held and refused."""
+    """Import files into the store, and report what was stored, already known, held and refused."""
     with _begun(data=data) as begun:
         from kinote.command import importing
 
@@ -160,7 +160,7 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="Key objects, or folders of them.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Check key objects without a server; exit status 1 where one has errors."""
+    """Check key objects without a server; exit status 1 if one has errors."""
     from kinote.command import check as checking
 
     checking.check(files, as_json=as_json)
@@ -170,7 +170,7 @@ def check(
 def echo(
     peer: PeerArgument, data: DataOption = None, tls: TlsOption = False, ae_title: TitleOption = None
 ) -> None:
-    """See whether another application entity answers (C-ECHO)."""
+    """Test whether another application entity responds (C-ECHO)."""
     with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
         from kinote.command import network
 
@@ -228,7 +228,7 @@ def send(
     tls: TlsOption = False,
     ae_title: TitleOption = None,
 ) -> None:
-    """Send files, or objects of the store, to another application entity (C-STORE); report what it did not take."""
+    """Send files, or objects of the store, to another application entity (C-STORE); report what it did not accept."""
     with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
         from kinote.command import network
         from kinote.command.named_objects import Named
@@ -320,8 +320,9 @@ def doctor(
         typer.Option("--audit", help="Check the hash chain of the audit trail, and nothing else."),
     ] = False,
 ) -> None:
-    """Read key objects again after an update: those with findings, and those that an older reader read. Say what
-    is understood otherwise now."""
+    """Read key objects again after an update: those with findings, and those read by an older version. Report what is
+    now understood differently.
+    """
     with _begun(data=data) as begun:
         from kinote.command import doctor as examining
 

@@ -1,4 +1,4 @@
-"""Objects of the store that a command names, to be sent. Each is asked of the store at the moment it is sent."""
+"""Objects of the store that a command names, to be sent. Each is downloaded when its turn comes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import find_dataset
 from kinote.holdings.unavailable import NotLiveError
 
-#: As it is stored, by itself.
+#: The stored bytes, as a single part.
 _AS_STORED = "application/dicom; transfer-syntax=*"
 
-#: UIDs of one question: they stand in its address.
+#: The number of UIDs in a query: they are part of its address.
 _TOGETHER = 50
 
 _AVAILABLE_TRANSFER_SYNTAX_UID = "00083002"
 
 
 class NothingLiveError(ValueError):
-    """There is nothing live of what was named; the message says of which."""
+    """Nothing of what was named is live. The message says which."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """All that is live of any of these goes out once; of a note its documents and what they refer to."""
+    """What is live of any of these is sent, each object once; for a note, its documents and what they refer to."""
 
     studies: tuple[str, ...] = ()
     series: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Named:
 
 
 def named_objects(store: Client, named: Named) -> list[Sendable]:
-    """All of them; they can be opened while the store is there. Raises `NothingLiveError`."""
+    """Return all objects; they can be opened while `store` is open. Raises `NothingLiveError`."""
     found: dict[str, Sendable] = {}
     for key, uids in (
         ("StudyInstanceUID", named.studies),
@@ -63,7 +63,7 @@ def named_objects(store: Client, named: Named) -> list[Sendable]:
 
 
 def _instances_of(note: Any) -> list[str]:
-    """The UIDs of a note's documents, and of all that they refer to; what is not here will not be found."""
+    """Return the UIDs of a note's documents, and of all that they refer to. Missing instances will not be found."""
     flagged = [each for each in note["references"] if each["status"] != "foreign"]
     uids = [each["sop_instance_uid"] for each in (*note["key_objects"], *flagged)]
     uids += [each["presentation_state_uid"] for each in flagged if each["presentation_state_uid"]]
@@ -71,7 +71,7 @@ def _instances_of(note: Any) -> list[str]:
 
 
 def _live(store: Client, key: str, uids: Sequence[str]) -> Iterator[Sendable]:
-    """What is live with one of these as Study, Series or SOP Instance UID, whose keyword is `key`."""
+    """Yield what is live with one of these as Study, Series or SOP Instance UID; `key` is the keyword."""
     for start in range(0, len(uids), _TOGETHER):
         together = ",".join(uids[start : start + _TOGETHER])
         asked = urlencode({key: together, "includefield": _AVAILABLE_TRANSFER_SYNTAX_UID})

@@ -27,14 +27,14 @@ from kinote.media import sources as importable
 from kinote.peers import calling, querying
 from kinote.settings.reading import SettingsError
 
-#: Files that are listed for one reason.
+#: The most files listed for one reason.
 _NAMES = 10
 
 Result = TypeVar("Result")
 
 
 def echo(begun: Begun, peer: str, *, tls: bool) -> None:
-    """Print whether another application entity answers (C-ECHO)."""
+    """Print whether another application entity responds (C-ECHO)."""
     call = _caller(begun, peer, tls=tls)
     started = time.perf_counter()
     status = _done(lambda: calling.echo(call))
@@ -45,7 +45,7 @@ def echo(begun: Begun, peer: str, *, tls: bool) -> None:
 
 
 def find(begun: Begun, peer: str, keys: Sequence[str], level: str, *, as_json: bool, tls: bool) -> None:
-    """Print what another application entity has (C-FIND)."""
+    """Print the matches of another application entity (C-FIND)."""
     call = _caller(begun, peer, tls=tls)
     try:
         asked = querying.identifier(level, keys)
@@ -73,7 +73,7 @@ def send(
     as_json: bool,
     tls: bool,
 ) -> None:
-    """Send files and objects of the store to another application entity (C-STORE); print what it did not take."""
+    """Send files and objects of the store to another application entity (C-STORE). Print what it did not accept."""
     if not paths and not named:
         fail("Say what to send: files, or --study, --series, --instance or --note.", USAGE)
     for path in paths:
@@ -107,7 +107,7 @@ def send(
 
 
 def _print_reasons(said: Sequence[transmit.SentObject]) -> None:
-    """Each reason once, with the files it is for: a peer that is not there has one for all of them."""
+    """Print each reason once, with its files: an unreachable peer has the same reason for all."""
     by_reason: dict[str, list[str]] = {}
     for file in said:
         by_reason.setdefault(file.reason, []).append(file.name)
@@ -121,7 +121,7 @@ def _print_reasons(said: Sequence[transmit.SentObject]) -> None:
 
 @contextmanager
 def _named(begun: Begun, named: Named, call: calling.Caller) -> Iterator[tuple[list[Sendable], Record]]:
-    """The objects of the store that are named, and what records that they were sent."""
+    """Yield the objects of the store that are named, and the function that records their sending."""
     if not named:
         yield [], unrecorded
         return

@@ -21,7 +21,7 @@ from kinote.migration.reading import Format, FormatError, TableReader
 
 _PIECE = 256 * 1024
 
-#: Lines of a kind that are printed, and that are in the printed JSON; `--report` has all.
+#: The lines of a kind that are printed, and that are in the printed JSON. `--report` has all.
 _SHOWN, _LISTED = 20, 1000
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
@@ -39,7 +39,7 @@ def import_notes(
     report: Path | None,
     as_json: bool,
 ) -> None:
-    """Import a table, and print what became of its notes."""
+    """Import a table, and print the outcome for its notes."""
     translated = _mapping(mapping)
     if issuer is not None:
         translated["issuer"] = issuer
@@ -107,7 +107,7 @@ def list_waiting(begun: Begun, *, as_json: bool) -> None:
 
 
 def list_duplicates(begun: Begun, *, as_json: bool) -> None:
-    """Print the notes that were here already."""
+    """Print the imported notes that already existed."""
     with begun.store("look") as store:
         items = _all(store, "/api/v1/migrations/duplicates")
     if as_json:
@@ -141,7 +141,7 @@ def materialise(begun: Begun, *, study: str, everything: bool) -> None:
 
 
 def _mapping(file: Path | None) -> dict[str, Any]:
-    """Return what a mapping file says, once it is seen to be a mapping."""
+    """Return the content of a mapping file. Raises if it is not a mapping."""
     if file is None:
         return {}
     try:
@@ -156,7 +156,7 @@ def _mapping(file: Path | None) -> dict[str, Any]:
 
 
 def _as_json_lines(opened: BinaryIO, written: Format, mapping: dict[str, Any]) -> Iterator[bytes]:
-    """The table as the server takes it, with the mapping before its rows. Raises `FormatError`."""
+    """Yield the table in the form of the server, with the mapping before its rows. Raises `FormatError`."""
     yield _line({"mapping": mapping})
     table = TableReader(iter(lambda: opened.read(_PIECE), b""), written)
     lines: list[bytes] = []

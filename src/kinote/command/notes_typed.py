@@ -1,4 +1,4 @@
-"""What is typed after `kinote notes`: notes of other systems, and their key objects."""
+"""The syntax of `kinote notes`: notes of other systems, and their key objects."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def import_notes(
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Import notes of another system; exit status 1 where a row was refused."""
+    """Import notes of another system; exit status 1 if a row was refused."""
     with _begun(data=data) as begun:
         from kinote.command import notes as migrating
 
@@ -80,7 +80,7 @@ def list_duplicates(
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List notes of other systems that were here already, with the note that stands for each."""
+    """List notes of other systems that already existed, each with its equal."""
     with _begun(data=data) as begun:
         from kinote.command import notes as migrating
 
@@ -95,7 +95,7 @@ def materialise(
     everything: Annotated[bool, typer.Option("--all", help="Those of all studies.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Make the key objects of imported notes now, ahead of their first use; exit status 1 where one cannot be made."""
+    """Make the key objects of imported notes now, before their first use; exit status 1 if one cannot be made."""
     with _begun(data=data) as begun:
         from kinote.command import notes as migrating
 

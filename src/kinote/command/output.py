@@ -1,4 +1,4 @@
-"""What commands print, and how they end."""
+"""The output of commands, and their exit status."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-# A terminal breaks lines by itself; in a pipe or a file they are whole, for whoever reads them by lines.
+# A terminal wraps lines. In a pipe or a file they stay whole, for programs that read lines.
 out = Console(soft_wrap=True)
 errors = Console(stderr=True)
 
-#: Exit statuses: a command could not be done, or not all of it; it was typed wrongly, or a setting is wrong.
+#: Exit statuses: not done, or not completely; wrong usage or a wrong setting.
 FAILED, USAGE = 1, 2
 
 
 def progress() -> Progress:
-    """A bar for what takes long, on standard error, gone when it is done."""
+    """Return a progress bar on standard error, removed at the end."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -29,7 +29,7 @@ def progress() -> Progress:
 
 
 def fail(message: str, status: int = FAILED) -> NoReturn:
-    """End the command: what could not be done and why, a line each."""
+    """End the command. Print what could not be done and why, a line each."""
     for line in message.splitlines():
         errors.print(f"kinote: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
     sys.exit(status)

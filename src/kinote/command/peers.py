@@ -17,7 +17,7 @@ from kinote.command.begun import Begun
 from kinote.command.client import Client
 from kinote.command.output import FAILED, USAGE, fail, out
 
-#: `host:port`, an IPv6 address in brackets; with a title before it for DICOM.
+#: `host:port`, an IPv6 address in brackets; for DICOM with an AE title before it.
 _PLACE = r"(\[(?P<address>[^\]]+)\]|(?P<host>[^:@]+)):(?P<port>[0-9]{1,5})"
 _DIMSE = re.compile(rf"(?P<title>.+)@{_PLACE}")
 _MLLP = re.compile(_PLACE)
@@ -25,16 +25,16 @@ _MLLP = re.compile(_PLACE)
 #: Words that stand for an empty list.
 _EMPTY = {"ae_titles": "none", "hosts": "any", "certificates": "none", "services": "none", "rights": "none"}
 
-#: What the API takes of a peer; the rest of its answer it gives only.
+#: The fields of a peer that the API accepts. The rest of its answer is read-only.
 _TAKEN = ("name", "description", "enabled", "ae_titles", "hosts", "certificates", "services", "rights")
 
-#: What it takes of an endpoint.
+#: The fields of an endpoint that it accepts.
 _TAKEN_OF_ENDPOINT = ("id", "kind", "ae_title", "host", "port", "tls", "check_name", "url", "path")
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What was typed of a peer; None where nothing was. `addresses` are those of endpoints by kind."""
+    """The options given for a peer; None for those not given. `addresses` are those of endpoints by kind."""
 
     addresses: Mapping[str, list[str] | None]
     tls: bool
@@ -43,7 +43,7 @@ class Given:
     values: Mapping[str, Any]
 
     def fields(self) -> dict[str, Any]:
-        """What was given, as the API takes it, but for endpoints."""
+        """Return the given fields in the form of the API, without endpoints."""
         found = {name: value for name, value in self.values.items() if value is not None}
         for name, items in self.lists.items():
             if items is not None:
@@ -51,7 +51,7 @@ class Given:
         return found
 
     def endpoints(self, kind: str) -> list[dict[str, Any]] | None:
-        """The endpoints of a kind that were given, None if nothing was said of it."""
+        """Return the given endpoints of a kind; None if the option was not given."""
         addresses = self.addresses[kind]
         if addresses is None:
             return None
@@ -135,7 +135,7 @@ def change_peer(begun: Begun, name: str, given: Given, *, as_json: bool) -> None
 
 
 def _following(current: Any, given: Given) -> dict[str, Any]:
-    """Titles and hosts that were those of its endpoints, and follow them when these are changed."""
+    """Return the AE titles and hosts that equal those of the endpoints, so that they change with them."""
     if given.addresses["dimse"] is None:
         return {}
     dimse = [endpoint for endpoint in current["endpoints"] if endpoint["kind"] == "dimse"]
@@ -155,7 +155,7 @@ def remove_peer(begun: Begun, name: str, *, as_json: bool) -> None:
 
 
 def echo_peer(begun: Begun, name: str, endpoint: str | None, *, as_json: bool) -> None:
-    """Print whether a peer answers; exit status 1 where it does not."""
+    """Print whether a peer responds; exit status 1 if it does not."""
     with begun.store("work") as store:
         peer = peer_called(store, name)
         asked = "" if endpoint is None else f"?endpoint={endpoint_called(peer, endpoint)}"
@@ -169,7 +169,7 @@ def echo_peer(begun: Begun, name: str, endpoint: str | None, *, as_json: bool) -
 
 
 def peer_called(store: Client, name: str) -> Any:
-    """The peer of a name, an AE title or a number; ends the command where there is none."""
+    """Return the peer with a name, AE title or number. End the command if there is none."""
     found = store.get(f"/api/v1/peers?known_as={quote(name, safe='')}")["items"]
     if found:
         return found[0]
@@ -180,7 +180,7 @@ def peer_called(store: Client, name: str) -> Any:
 
 
 def endpoint_called(peer: Any, endpoint: str) -> int:
-    """The number of an endpoint of a peer that was named by its address or number."""
+    """Return the number of a peer's endpoint given by its address or number."""
     found = [each for each in peer["endpoints"] if endpoint in (each["address"], str(each["id"]))]
     if not found:
         addresses = ", ".join(each["address"] for each in peer["endpoints"]) or "none"
@@ -189,7 +189,7 @@ def endpoint_called(peer: Any, endpoint: str) -> int:
 
 
 def all_of(store: Client, collection: str, *, ended: bool) -> Iterator[Any]:
-    """All items of a collection, page after page."""
+    """Yield all items of a collection, page after page."""
     asked = {"limit": "1000", **({"ended": "true"} if ended else {})}
     following: str | None = ""
     while following is not None:
@@ -199,19 +199,19 @@ def all_of(store: Client, collection: str, *, ended: bool) -> Iterator[Any]:
 
 
 def taken(answer: Any, names: Sequence[str]) -> dict[str, Any]:
-    """What the API takes of what it has answered."""
+    """Return those fields of an answer that the API accepts."""
     return {name: answer[name] for name in names if name in answer}
 
 
 def state_of(item: Any) -> str:
-    """In a word what is out of the ordinary with a peer or destination."""
+    """Return a word about an unusual state of a peer or destination; empty if there is none."""
     if item["ended"]:
         return "removed"
     return "" if item["enabled"] else "disabled"
 
 
 def print_json(found: object) -> None:
-    """Print JSON, as it is."""
+    """Print JSON unchanged."""
     print(json.dumps(found, ensure_ascii=False, indent=1))
 
 

@@ -1,4 +1,6 @@
-"""What can be typed of `kinote peers` and `kinote destinations`; `command.peers` and `command.destinations` do it."""
+"""The syntax of `kinote peers` and `kinote destinations`; `command.peers` and `command.destinations` have the
+actions.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +112,7 @@ def add_peer(
     enabled: EnabledOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a peer; a running server knows it at once."""
+    """Add a peer. A running server knows it immediately."""
     with begin(data=data) as begun:
         from kinote.command import peers as peer_commands
 
@@ -150,7 +152,7 @@ def change_peer(
     enabled: EnabledOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given of a peer; endpoints of a kind that is given are those given, and no others."""
+    """Change the given fields of a peer. The given endpoints replace all others of the same kind."""
     with begin(data=data) as begun:
         from kinote.command import peers as peer_commands
 
@@ -172,7 +174,7 @@ def change_peer(
 
 @peers.command("remove")
 def remove_peer(peer: PeerName, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Remove a peer: it is not called any more, and no longer let in by name."""
+    """Remove a peer: it is not called any more, and not recognized by name."""
     with begin(data=data) as begun:
         from kinote.command import peers as peer_commands
 
@@ -188,7 +190,7 @@ def echo_peer(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """See whether a peer answers: C-ECHO, a search by DICOMweb, a connection, or a look at the folder."""
+    """Test whether a peer responds: C-ECHO, a search by DICOMweb, a connection, or a look at the folder."""
     with begin(data=data) as begun:
         from kinote.command import peers as peer_commands
 
@@ -346,7 +348,7 @@ def change_destination(
     enabled: SentOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given of a destination."""
+    """Change the given fields of a destination."""
     with begin(data=data) as begun:
         from kinote.command import destinations as destination_commands
 
@@ -376,7 +378,7 @@ def change_destination(
 def test_destination(
     destination: DestinationName, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """Test whether a destination answers, and see what it accepts."""
+    """Test whether a destination responds, and show what it accepts."""
     with begin(data=data) as begun:
         from kinote.command import destinations as destination_commands
 

@@ -1,6 +1,6 @@
-"""Where a command begins: its right is looked at before anything of it is done.
+"""The start of a command: its right is checked before it does anything.
 
-Every command is of the class of this file; `Commands` sees to that. Needs the base package only, for `kinote check`.
+Every command is of this file's class, which `Commands` ensures. Needs the base package only, for `kinote check`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from kinote.security.rights import UnlistedError, right_of_command
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-#: Whoever can run a command on the files of a store may do everything with them.
+#: A user who can run commands on the files of a store has full access to them.
 _POLICY = Policy(rights_of=lambda actor: frozenset())
 
 
 def begin(command: str, policy: Policy = _POLICY) -> None:
-    """See whether the user may run this command, by what is typed after `kinote`; end the program where not."""
+    """Check that the user may run this command, given as typed after `kinote`. Otherwise end the program."""
     try:
         policy.require(command_actor(user()), right_of_command(command))
     except (NotAllowedError, UnlistedError) as error:
@@ -32,7 +32,7 @@ def begin(command: str, policy: Policy = _POLICY) -> None:
 
 
 class PermittedCommand(TyperCommand):
-    """A command that begins here."""
+    """A command whose right is checked before it runs."""
 
     def invoke(self, ctx: Any) -> Any:
         begin(typed(ctx))
@@ -40,14 +40,14 @@ class PermittedCommand(TyperCommand):
 
 
 class Commands(typer.Typer):
-    """A group of commands, each of which begins here."""
+    """A group of commands of this class."""
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
         return super().command(name, cls=PermittedCommand, **options)
 
 
 def typed(context: Any) -> str:
-    """What was typed after `kinote`, groups included, e.g. `jobs list`."""
+    """Return the command as typed after `kinote`, with its groups, e.g. `jobs list`."""
     words: list[str] = []
     while context.parent is not None:
         words.insert(0, context.info_name)

@@ -1,4 +1,4 @@
-"""Connections to the server that has a data directory open, each proved before anything goes over it."""
+"""Connections to the server that has a data directory open. Each must prove this before anything is sent on it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from kinote.storage.announcement import Announcement, new_challenge
 #: Seconds that the server may take for its proof.
 _PATIENCE = 30
 
-#: Seconds within which a server of this machine takes a connection.
+#: Seconds in which a server on this machine accepts a connection.
 _SOON = 2
 
-#: A proof is shorter, in bytes.
+#: The longest proof, in bytes.
 _MOST = 4096
 
 
 class NotProvedError(RuntimeError):
-    """Who listens at the server's address has not proved to be that server; the message is for the user."""
+    """The process that listens at the server's address has not proved to be that server. The message is for the
+    user.
+    """
 
 
 class ProvenTransport(httpx.HTTPTransport):
     """HTTP to an announced server.
 
-    Each new connection begins with a challenge. Raises `NotProvedError`, before anything else is sent, where the other
-    end does not answer it with the proof.
+    Each new connection begins with a challenge. Raises `NotProvedError`, before anything else is sent, if the other end
+    does not answer it with the proof.
     """
 
     def __init__(self, announcement: Announcement) -> None:
@@ -40,7 +42,7 @@ class ProvenTransport(httpx.HTTPTransport):
 
 
 def is_proved(announcement: Announcement) -> bool:
-    """Return whether the announced server can be reached, and proves to be that one. Nothing else is sent."""
+    """Return whether the announced server is reachable and proves its identity. Nothing else is sent."""
     url = httpcore.URL(announcement.url)
     assert url.port is not None
     try:
@@ -75,7 +77,7 @@ class _ProvenConnections(httpcore.SyncBackend):
 
 
 class _InTls(httpcore.NetworkStream):
-    """A stream that is in TLS already when the client wants to begin it."""
+    """A stream that already uses TLS when the client wants to start it."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
@@ -102,7 +104,9 @@ class _InTls(httpcore.NetworkStream):
 
 
 def _any_certificate() -> ssl.SSLContext:
-    """TLS with the server of this machine, whose certificate is for its name elsewhere: the proof says which it is."""
+    """Return a TLS context for the server on this machine. Its certificate has another name; the proof identifies
+    it.
+    """
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -124,7 +128,7 @@ def _prove(stream: httpcore.NetworkStream, announcement: Announcement) -> None:
         extensions={"timeout": {"read": _PATIENCE, "write": _PATIENCE}},
     )
     try:
-        # The connection of this one exchange is not closed: the stream goes on to carry what was meant for it.
+        # The connection object of this exchange is not closed: its stream goes on to carry the actual requests.
         said = _body(httpcore.HTTP11Connection(url.origin, stream).handle_request(request))
         proof = json.loads(said)["proof"]
         is_proved = announcement.is_proved_by(proof, challenge)
@@ -141,7 +145,7 @@ def _prove(stream: httpcore.NetworkStream, announcement: Announcement) -> None:
 
 
 def _body(response: httpcore.Response) -> bytes:
-    """The body of an answer, of which more than a proof needs is refused."""
+    """Read the body of a response. More than a proof needs is refused."""
     said = b""
     for piece in response.iter_stream():
         said += piece

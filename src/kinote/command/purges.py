@@ -10,12 +10,12 @@ from kinote.command.begun import Begun
 from kinote.command.client import Client
 from kinote.command.output import out
 
-#: Items of a page.
+#: The number of items on a page.
 _PAGE = 500
 
 
 def plan(begun: Begun, *, days: float, as_json: bool) -> None:
-    """Print what would be purged within so many days; nothing is changed."""
+    """Print what would be purged within some days. Nothing is changed."""
     with begun.store("look") as store:
         items, page = _all(store, f"/api/v1/purges/plan?days={days}&")
     if as_json:
@@ -33,7 +33,7 @@ def plan(begun: Begun, *, days: float, as_json: bool) -> None:
 
 
 def list_purges(begun: Begun, *, since: str, as_json: bool) -> None:
-    """Print what was purged, the last first."""
+    """Print what was purged, the latest first."""
     with begun.store("look") as store:
         items, page = _all(store, f"/api/v1/purges?since={quote(since)}&")
     if as_json:

@@ -1,4 +1,4 @@
-"""What can be typed of `kinote purges`; `command.purges` does it."""
+"""The syntax of `kinote purges`; `command.purges` has the actions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def list_purges(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what was purged, the last first, with when and why."""
+    """List what was purged, the latest first, with time and reason."""
     with begin(data=data) as begun:
         from kinote.command import purges as acting
 

@@ -8,12 +8,12 @@ from typing import Any
 from kinote.command.begun import Begun
 from kinote.command.output import out
 
-#: Rejections that a page of the list has.
+#: The number of rejections on a page.
 _PAGE = 500
 
 
 def list_rejections(begun: Begun, *, everything: bool, as_json: bool) -> None:
-    """Print the rejections that wait for a person, or all, the oldest first."""
+    """Print the rejections that wait for a decision, or all, the oldest first."""
     items: list[dict[str, Any]] = []
     state, cursor = "all" if everything else "waiting", ""
     with begun.store("look") as store:

@@ -1,4 +1,4 @@
-"""What can be typed of `kinote rejections`; `command.rejections` does it."""
+"""The syntax of `kinote rejections`; `command.rejections` has the actions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def list_rejections(
 def accept_rejections(
     rejections: RejectionsArgument, reason: DecisionReason, data: DataOption = None
 ) -> None:
-    """Let rejections that wait take effect."""
+    """Accept rejections that wait: they take effect."""
     with begin(data=data) as begun:
         from kinote.command import rejections as acting
 
@@ -47,7 +47,7 @@ def accept_rejections(
 def refuse_rejections(
     rejections: RejectionsArgument, reason: DecisionReason, data: DataOption = None
 ) -> None:
-    """End rejections that wait; what they name stays as it is."""
+    """Refuse rejections that wait: what they name is not changed."""
     with begin(data=data) as begun:
         from kinote.command import rejections as acting
 

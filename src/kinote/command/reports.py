@@ -1,4 +1,4 @@
-"""The commands that say what Kinote knows: `explain` and `account`."""
+"""The commands about the state of objects: `explain` and `account`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def missing(begun: Begun, asked: dict[str, str]) -> None:
 
 
 def explain(begun: Begun, uid: str) -> None:
-    """Print why an instance is or is not to be seen."""
+    """Print why an instance is visible or not."""
     with begun.store("look") as store:
         found = store.get(f"/api/v1/instances/{quote(uid, safe='')}/explain")
     if found is None:
@@ -44,7 +44,7 @@ def explain(begun: Begun, uid: str) -> None:
 
 
 def account(begun: Begun, study_uid: str) -> None:
-    """Print what a study holds, as JSON."""
+    """Print the content of a study, as JSON."""
     with begun.store("look") as store:
         found = store.get(f"/api/v1/studies/{quote(study_uid, safe='')}/account")
     if found is None:

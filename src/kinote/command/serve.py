@@ -1,4 +1,4 @@
-"""Running the faces of an open house until somebody stops it."""
+"""Runs the interfaces of an open store until it is stopped."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ from kinote.web.connections.doorkeeper import Doorkeeper
 from kinote.web.connections.handshake import protocol_of
 from kinote.web.connections.proxies import TrustedProxies
 
-#: Seconds that requests under way may take when the server is stopped; event streams end at once.
+#: Seconds for requests under way when the server is stopped. Event streams end at once.
 _GRACE = 30
 
-#: File descriptors of an SQLite index: each of its connections has the file, its log and the index of that.
+#: The descriptors of a connection to an SQLite index: the file, its log and the index of the log.
 _OF_SQLITE = 3 * 24
 
-#: File descriptors of the stores: packs that are open, and objects that are read, compared or sent meanwhile.
+#: The descriptors of the stores: open packs, and objects being read, compared or sent.
 _OF_STORAGE = 128
 
 
 class PortTakenError(RuntimeError):
-    """The address cannot be listened on."""
+    """The address is not available for listening."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a server is reached: by HTTP, and by DICOM as `TITLE@host:port` where it listens for that."""
+    """The addresses of a server: by HTTP, and by DICOM as `TITLE@host:port` if it listens for that."""
 
     url: str
     dicom: tuple[str, ...]
 
 
 def serve(house: House, settings: Settings, announce: Callable[[Addresses], None]) -> None:
-    """Serve until SIGINT or SIGTERM; `announce` gets the addresses once requests are accepted."""
-    # When it has shut down, uvicorn raises the signal that stopped it once more: then the house is to be
-    # closed by whoever opened it, not left as by a crash.
+    """Serve until SIGINT or SIGTERM. `announce` gets the addresses once requests are accepted."""
+    # After its shutdown, uvicorn raises the signal again. The store must then be closed regularly by the caller, not
+    # left as after a crash.
     _see_that_somebody_can_sign_in(house, settings)
-    # Before anything listens: a certificate that cannot be used ends the start.
+    # Before anything listens: an unusable certificate ends the start.
     tls = _tls(settings)
     told = Event()
     signal.signal(signal.SIGTERM, partial(_leave, told))
@@ -96,7 +96,7 @@ def _doorkeeper(settings: Settings, connections: int) -> Doorkeeper:
 
 
 def _see_that_somebody_can_sign_in(house: House, settings: Settings) -> None:
-    # By a provider somebody may become a user whom nobody knows yet.
+    # Through a provider, users may sign in who are not known yet.
     if settings.authentication == "none" or settings.openid_issuer:
         return
     with house.catalog.read() as connection:
@@ -109,7 +109,7 @@ def _see_that_somebody_can_sign_in(house: House, settings: Settings) -> None:
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
-    """TLS of the HTTP interface. Raises `HouseError` for files that cannot be used."""
+    """Return the TLS context of the HTTP interface. Raises `HouseError` for unusable files."""
     if settings.http_certificate is None:
         return None
     try:
@@ -137,12 +137,12 @@ def _serve_http(
         loop="uvloop",
         http=protocol_of(doorkeeper, tls),
         ws="none",
-        # X-Forwarded-For says whose address is recorded and counted where a trusted proxy has written it.
+        # X-Forwarded-For gives the address to record and to count, if a trusted proxy has written it.
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
     server = _Server(config, told, lambda: end_event_streams(application))
-    # All that was loaded until now stays to the end: the garbage collector need not go through it again.
+    # What has been loaded stays to the end, so the garbage collector can skip it.
     gc.collect()
     gc.freeze()
     watch = watch_alerts(house, settings, dicom.alerts)
@@ -153,9 +153,9 @@ def _serve_http(
 
 
 class _Server(uvicorn.Server):
-    """Ends the streams that would never end by themselves before it waits for requests under way.
+    """Ends endless streams before it waits for requests under way.
 
-    It ends at once if it was `told` to end before it began to listen to signals itself.
+    It ends at once if it was `told` to end before it had installed its signal handlers.
     """
 
     def __init__(self, config: uvicorn.Config, told: Event, end_streams: Callable[[], None]) -> None:
@@ -177,21 +177,21 @@ def _address(host: str, port: int) -> str:
 
 
 def _reached_at(host: str) -> str:
-    """Where commands on this machine reach a server that listens at a host."""
+    """Return the address by which commands on this machine reach a server that listens at a host."""
     if not is_wildcard(host):
         return host
     return "::1" if ":" in host else "127.0.0.1"
 
 
 def _leave(told: Event, _number: int, _frame: FrameType | None) -> None:
-    # An exception alone can be lost: one that is raised while an object is being finalised is only printed.
+    # An exception alone can be lost: one raised while an object is being finalized is only printed.
     told.set()
     raise SystemExit(0)
 
 
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sees that this is TCP and turns Nagle's algorithm off for us.
+    # With the protocol named, asyncio recognizes TCP and turns Nagle's algorithm off.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

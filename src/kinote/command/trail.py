@@ -13,7 +13,7 @@ from kinote.command.output import FAILED, out, progress
 
 
 def search(begun: Begun, asked: dict[str, str], *, limit: int, as_json: bool) -> None:
-    """Print entries, the last first."""
+    """Print entries, the latest first."""
     query = urlencode({name: value for name, value in asked.items() if value})
     items: list[dict[str, Any]] = []
     with begun.store("look") as store:
@@ -35,7 +35,7 @@ def search(begun: Begun, asked: dict[str, str], *, limit: int, as_json: bool) ->
 
 
 def check(begun: Begun, *, as_json: bool) -> None:
-    """Check the hash chain; exit status 1 where something was altered or removed."""
+    """Check the hash chain; exit status 1 if something was altered or removed."""
     found: dict[str, Any] = {"chunks": 0, "entries": 0, "faults": [], "digest": "", "unsealed": 0}
     with begun.store("look") as store, progress() as bars:
         bar = bars.add_task("Checking", total=None)

@@ -1,4 +1,4 @@
-"""What commands have in common that can be typed, and where those begin that need the packages of the server."""
+"""Shared syntax of commands, and the start of those that need the packages of the server."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-#: The file with settings that was typed before the command; None for the one in the working directory.
+#: The file with settings given before the command; None for the one in the working directory.
 CONFIG: ContextVar[Path | None] = ContextVar("config", default=None)
 
 
 @contextmanager
 def begin(**given: Any) -> Iterator[Begun]:
-    """Where every command but `check` begins."""
+    """Start a command. All but `check` start here."""
     try:
         from kinote.command.begun import begun
 

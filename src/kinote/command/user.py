@@ -1,4 +1,4 @@
-"""Who runs a command: the user of the operating system."""
+"""The user of the operating system who runs a command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 
 def user() -> str:
-    """The user's name; the number where the system has no name for it, as in some containers."""
+    """Return the user's name; the number if the system has no name for it, as in some containers."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):

@@ -23,7 +23,7 @@ def add(
     without: bool,
     as_json: bool,
 ) -> None:
-    """Add a user, whose password is read here."""
+    """Add a user, and read the password here."""
     password = None if without else _password(from_stdin=from_stdin)
     with begun.store("work", makes_new=True) as store:
         user = store.post(
@@ -53,7 +53,7 @@ def list_users(begun: Begun, *, as_json: bool) -> None:
 
 
 def change(begun: Begun, login: str, **changed: Any) -> None:
-    """Change what is given of a user."""
+    """Change the given fields of a user."""
     with begun.store("work") as store:
         user = _user(store, login)
         body = {"name": user["name"], "roles": user["roles"], "enabled": user["enabled"], **changed}
@@ -82,7 +82,7 @@ def add_token(begun: Begun, login: str, *, name: str, scopes: list[str], days: f
 
 
 def list_tokens(begun: Begun, *, as_json: bool) -> None:
-    """Print what is known of tokens."""
+    """Print tokens, without their secrets."""
     items: list[dict[str, Any]] = []
     with begun.store("look") as store:
         cursor = ""
@@ -141,5 +141,5 @@ def _say(line: str) -> None:
 
 
 def _tell(line: str) -> None:
-    """Say something beside what was asked for, which may go into a file."""
+    """Print on standard error what is not part of the output."""
     print(line, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What can be typed of `kinote users`, `tokens` and `audit`; `command.users` and `command.trail` do it."""
+"""The syntax of `kinote users`, `tokens` and `audit`; `command.users` and `command.trail` have the actions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_user(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a user; asks for a password. Makes the data directory where there is none, for the first user."""
+    """Add a user, and ask for a password. For the first user, the data directory is created if necessary."""
     with begin(data=data) as begun:
         from kinote.command import users as user_commands
 
@@ -63,7 +63,7 @@ def list_users(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 @users.command("disable")
 def disable_user(login: LoginArgument, data: DataOption = None) -> None:
-    """Let a user sign in no more; sessions and API tokens end at once."""
+    """Disable a user: no more sign-in. Sessions and API tokens end at once."""
     with begin(data=data) as begun:
         from kinote.command import users as user_commands
 
@@ -72,7 +72,7 @@ def disable_user(login: LoginArgument, data: DataOption = None) -> None:
 
 @users.command("enable")
 def enable_user(login: LoginArgument, data: DataOption = None) -> None:
-    """Let a user that was disabled sign in again."""
+    """Enable a disabled user."""
     with begin(data=data) as begun:
         from kinote.command import users as user_commands
 
@@ -81,7 +81,7 @@ def enable_user(login: LoginArgument, data: DataOption = None) -> None:
 
 @users.command("password")
 def set_password(login: LoginArgument, password_stdin: StdinOption = False, data: DataOption = None) -> None:
-    """Set another password, which is asked for; all sessions of the user end."""
+    """Set another password, after asking for it. All sessions of the user end."""
     with begin(data=data) as begun:
         from kinote.command import users as user_commands
 
@@ -90,7 +90,7 @@ def set_password(login: LoginArgument, password_stdin: StdinOption = False, data
 
 @users.command("roles")
 def set_roles(login: LoginArgument, roles: RolesOption = None, data: DataOption = None) -> None:
-    """Give a user these roles, and no others; they hold at once."""
+    """Give a user these roles, and no others. This takes effect at once."""
     with begin(data=data) as begun:
         from kinote.command import users as user_commands
 
@@ -117,7 +117,7 @@ def add_token(
 
 @tokens.command("list")
 def list_tokens(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """List API tokens, the last made first."""
+    """List API tokens, the latest first."""
     with begin(data=data) as begun:
         from kinote.command import users as user_commands
 
@@ -147,7 +147,7 @@ def audit(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search the audit trail, the last entry first."""
+    """Search the audit trail, the latest entry first."""
     with begin(data=data) as begun:
         from kinote.command import trail
 

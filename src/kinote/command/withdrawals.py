@@ -11,14 +11,14 @@ from urllib.parse import urlencode
 from kinote.command.begun import Begun
 from kinote.command.output import fail, out
 
-#: Withdrawals that a page of the list has.
+#: The number of withdrawals on a page.
 _PAGE = 500
 
 _BLOCK = 256 * 1024
 
 
 def withdraw(begun: Begun, asked: Mapping[str, Any], *, preview: bool, as_json: bool) -> None:
-    """Withdraw, or say what would be withdrawn."""
+    """Withdraw, or print what would be withdrawn."""
     with begun.store("work") as store:
         made = store.post(f"/api/v1/withdrawals{'?preview=true' if preview else ''}", dict(asked))
     if as_json:
@@ -39,7 +39,7 @@ def withdraw(begun: Begun, asked: Mapping[str, Any], *, preview: bool, as_json: 
 
 
 def list_withdrawals(begun: Begun, wanted: Mapping[str, str], *, as_csv: bool, as_json: bool) -> None:
-    """Print withdrawals, the last made first."""
+    """Print withdrawals, the latest first."""
     if as_csv:
         with begun.store("look") as store:
             file = store.download(f"/api/v1/withdrawals?{urlencode({**wanted, 'csv': 'true'})}", "text/csv")
@@ -90,7 +90,7 @@ def show(begun: Begun, key: int, *, as_json: bool) -> None:
 
 
 def undo(begun: Begun, key: int, *, as_json: bool) -> None:
-    """Take what was withdrawn back into use."""
+    """Undo a withdrawal."""
     with begun.store("work") as store:
         found = store.act("DELETE", f"/api/v1/withdrawals/{key}")
     if as_json:
@@ -102,7 +102,7 @@ def undo(begun: Begun, key: int, *, as_json: bool) -> None:
 
 
 def issue_again(begun: Begun, key: int, text: str, also: list[int], *, as_json: bool) -> None:
-    """Issue again under new UIDs what a withdrawal, and `also` others, have taken out of use."""
+    """Issue again under new UIDs what a withdrawal, and the others in `also`, have taken out of use."""
     with begun.store("work") as store:
         found = store.act("POST", f"/api/v1/withdrawals/{key}/issue-again", {"text": text, "also": also})
     if as_json:

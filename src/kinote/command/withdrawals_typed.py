@@ -1,4 +1,4 @@
-"""What can be typed of `kinote withdraw` and `kinote withdrawals`; `command.withdrawals` does it."""
+"""The syntax of `kinote withdraw` and `kinote withdrawals`; `command.withdrawals` has the actions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def withdraw(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take instances, series or studies out of use; others are told when the time to undo it has passed."""
+    """Take instances, series or studies out of use. Others are told when the undo window has closed."""
     with begin(data=data) as begun:
         from kinote.command import withdrawals as acting
 
@@ -66,7 +66,7 @@ def list_withdrawals(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List withdrawals, the last made first."""
+    """List withdrawals, the latest first."""
     with begin(data=data) as begun:
         from kinote.command import withdrawals as acting
 
@@ -89,7 +89,7 @@ def show_withdrawal(
 def undo_withdrawal(
     withdrawal: WithdrawalArgument, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """Take what was withdrawn back into use."""
+    """Undo a withdrawal."""
     with begin(data=data) as begun:
         from kinote.command import withdrawals as acting
 

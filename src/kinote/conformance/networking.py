@@ -17,7 +17,7 @@ from kinote.scp.offered import NATIVE
 from kinote.scp.options import ScpOptions
 from kinote.scp.query_options import granted
 
-#: What each byte of the service class application information asks for (PS3.4 Table C.5-1), with our answer below.
+#: The meaning of each byte of the service class application information (PS3.4 Table C.5-1), with our answer below.
 _EXTENDED = (
     "Relational queries",
     "Date-time matching",

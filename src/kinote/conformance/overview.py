@@ -1,4 +1,4 @@
-"""The first table of the statement: which service is there, as SCU and as SCP (PS3.2 N.1)."""
+"""The first table of the statement: the services, as SCU and as SCP (PS3.2 N.1)."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from kinote.lifecycle.acts import ACTS
 from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE, COMMITMENT_TIME
 from kinote.media.profiles import PROFILES
 
-#: What PS3.4, PS3.18 or a profile would lead one to expect otherwise: matter, clause, what Kinote does.
+#: Deviations from what PS3.4, PS3.18 or a profile lead one to expect: subject, clause, what Kinote does.
 DEVIATIONS = (
     (
         "Warning B000 of C-STORE",
@@ -48,7 +48,7 @@ DEVIATIONS = (
     ),
 )
 
-#: What an integration statement names: profile, actor, options, and where it is not whole.
+#: The integration statement: profile, actor, options, and limitations.
 INTEGRATION = (
     ("Key Image Note (KIN)", "Evidence Creator", "", "RAD-29 to destinations; RAD-10 is not asked for"),
     ("Key Image Note (KIN)", "Image Manager/Image Archive", "", "RAD-29, RAD-30, RAD-31; not RAD-10"),
@@ -75,7 +75,7 @@ INTEGRATION = (
 
 
 def overview() -> Section:
-    """Return the section that says what the statement is about."""
+    """Return the section about the subject of the statement."""
     return Section("Introduction", (_SCOPE, _ABBREVIATIONS))
 
 
@@ -98,7 +98,7 @@ def character_sets() -> Section:
 
 
 def content() -> Section:
-    """Return the section about the documents that Kinote makes and what it does about those of others."""
+    """Return the section about the documents that Kinote makes, and its treatment of received ones."""
     return Section(
         "Key object documents",
         (_DOCUMENTS,),
@@ -112,7 +112,7 @@ def content() -> Section:
 
 
 def deviations() -> Section:
-    """Return the section about what may surprise."""
+    """Return the section about deviations."""
     return Section(
         "Deviations and extensions", (table(("matter", "clause", "behavior"), DEVIATIONS), _PRIVATE)
     )

@@ -18,7 +18,7 @@ from kinote.dimse.invoking import VERIFICATION
 from kinote.scp.offered import NATIVE, is_stored
 from kinote.security.rights import SERVICES, Role
 
-#: Services that are offered for SOP classes of which a table says more, and the messages that belong to no class.
+#: Services for SOP classes that another table lists, and messages that belong to no class.
 _COMPOSITE = frozenset({"Verification", "Storage", "Query/Retrieve", "any"})
 
 
@@ -27,7 +27,7 @@ class Operation:
     """A SOP class, the DIMSE message that is exchanged for it, and our role.
 
     `module` is the module that opens the association; empty if the peer does. `syntaxes` are the transfer syntaxes in
-    the order of preference; none if these are those of the objects.
+    the order of preference; empty if they are those of the objects.
     """
 
     service_class: str
@@ -40,7 +40,7 @@ class Operation:
 
 _LITTLE = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
-#: What Kinote asks of others. For storage the SOP classes are those of `stored_classes`.
+#: What Kinote requests from others. For storage, the SOP classes are those of `stored_classes`.
 USED = (
     Operation("Verification", VERIFICATION, "C-ECHO", Role.SCU, _LITTLE, "kinote.peers.calling"),
     Operation("Storage", "", "C-STORE", Role.SCU, TARGETS, "kinote.delivery.transmit"),
@@ -94,9 +94,10 @@ USED = (
 
 
 def provided() -> Iterator[Operation]:
-    """Return what peers may ask of Kinote, from the table of rights: nothing is answered that has no row there.
+    """Return what peers may request from Kinote, according to the table of rights: a service without a row is not
+    served.
 
-    Storage has one row without a SOP class. A normalized service stands there with the UID of its class.
+    Storage has one row without a SOP class. A normalized service has the UID of its class.
     """
     yield Operation("Verification", VERIFICATION, "C-ECHO", Role.SCP, NATIVE)
     yield Operation("Storage", "", "C-STORE", Role.SCP, ())
@@ -114,7 +115,7 @@ def provided() -> Iterator[Operation]:
 
 @lru_cache(maxsize=1)
 def stored_classes() -> tuple[str, ...]:
-    """Return the storage SOP classes of PS3.6 that are taken, in the order of their names."""
+    """Return the storage SOP classes of PS3.6 that are accepted, in the order of their names."""
     found = [
         uid
         for uid, (_, kind, *_rest) in UID_dictionary.items()

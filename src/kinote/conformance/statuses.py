@@ -1,4 +1,4 @@
-"""The statuses of our answers, with their meanings, and what Kinote does about those of others."""
+"""The statuses of our responses, with their meanings, and what Kinote does about those of others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kinote.dimse import statuses
 
-#: By message: each status and what it means. C-STORE can have another value for refused copies, by setting.
+#: By message: each status and its meaning. C-STORE can have another value for refused copies, by setting.
 ANSWERED: Mapping[str, tuple[tuple[int, str], ...]] = {
     "C-ECHO": ((statuses.SUCCESS, "Kinote answers."),),
     "C-STORE": (

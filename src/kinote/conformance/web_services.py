@@ -9,7 +9,7 @@ from kinote.web.dicomweb.capabilities import answers_of, taken_by
 from kinote.web.dicomweb.frame_media import STORED_AS
 from kinote.web.dicomweb.routes import capabilities_routes, routes
 
-#: What each function that answers does, in the terms of PS3.18.
+#: What each function that serves a resource does, in the terms of PS3.18.
 _TRANSACTIONS = {
     "search_studies": "Search (QIDO-RS)",
     "search_series": "Search (QIDO-RS)",

@@ -40,7 +40,7 @@ _BY_KIND: Mapping[codestreams.Kind, Codec] = {
     "JPEG XL": Codec.JPEG_XL,
 }
 
-#: The header of a codestream ends before so many bytes, unless it holds colour profiles or texts.
+#: The header of a codestream is shorter than this, in bytes, unless it has colour profiles or texts.
 _HEADER = 64 * 1024
 
 #: Colour spaces of the label that the component transforms of JPEG 2000 lead back to RGB (PS3.3 C.7.6.3.1.2).

@@ -13,7 +13,7 @@ from enum import IntEnum
 #: Maximum bytes of a message.
 LONGEST = 4096
 
-#: Shared memory of up to so many bytes is kept for the next frame; larger areas are freed after each frame.
+#: Shared memory up to this size, in bytes, is kept for the next frame; larger areas are freed after each frame.
 KEPT_AREA = 16 << 20
 
 #: Maximum characters (ASCII) of the reason in a message.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kinote.decoding import codecs, messages
 from kinote.decoding.messages import FrameRequest, Kind
 
-#: A process that has grown by so many bytes is replaced, since codecs may leak memory.
+#: A process that has grown by this many bytes is replaced, since codecs may leak memory.
 _GROWN = 256 << 20
 
 _NICE = 5

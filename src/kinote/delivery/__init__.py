@@ -1,5 +1,5 @@
-"""Bytes out: every data set that leaves passes `outgoing`; `sending` sends it on one association by C-STORE,
-`transmit` many on several.
+"""Bytes out: every data set that leaves passes through `outgoing`. `sending` sends on one association by C-STORE,
+`transmit` on several.
 
-Gets stored bytes from `kinote.holdings` and whom to call from `kinote.peers`; never knows where bytes lie.
+Gets stored bytes from `kinote.holdings` and addresses from `kinote.peers`; never knows where bytes are stored.
 """

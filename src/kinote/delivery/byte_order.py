@@ -1,6 +1,6 @@
-"""From big endian to little endian: values that are strings of words (PS3.5 7.3).
+"""Converts values that consist of words from big to little endian (PS3.5 7.3).
 
-pydicom keeps them as they were read and writes them as they are, in whichever byte order.
+pydicom keeps the bytes of these values and writes them unchanged, whatever the byte order.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from pydicom.dataset import Dataset
 
 from kinote.dicom.dictionary import tags
 
-#: Bytes of a word by value representation (PS3.5 Table 6.2-1).
+#: Word sizes in bytes by VR (PS3.5 Table 6.2-1).
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
 def swap_words(dataset: Dataset) -> None:
-    """Turn over the words of all values of a data set that was read as big endian."""
+    """Swap the words of all values of a data set that was read as big endian."""
     for element in dataset.iterall():
         size = _WORDS.get(element.VR)
         if size is not None and isinstance(element.value, bytes):
@@ -24,7 +24,7 @@ def swap_words(dataset: Dataset) -> None:
 
 
 def swap_samples(dataset: Dataset) -> None:
-    """Turn over the samples of native pixel data that alone are in big endian (GE's private syntax)."""
+    """Swap the samples of native pixel data where only these are big endian (GE's private syntax)."""
     element = dataset.get(tags.PIXEL_DATA)
     size = int(dataset.get("BitsAllocated") or 0) // 8
     if element is not None and size > 1 and isinstance(element.value, bytes):
@@ -32,7 +32,7 @@ def swap_samples(dataset: Dataset) -> None:
 
 
 def _pixel_bytes(dataset: Dataset, element: DataElement) -> int:
-    """Bytes of a sample of the object's own pixels, which are numbers of any length; else 0."""
+    """Return the size in bytes of a sample of the object's own pixels; 0 for other elements."""
     if element.tag != tags.PIXEL_DATA or element is not dataset[element.tag]:
         return 0
     return int(dataset.get("BitsAllocated") or 0) // 8

@@ -1,4 +1,4 @@
-"""DICOM files as objects to be sent, where they lie."""
+"""DICOM files as objects to send, from where they are stored."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import find_dataset
 from kinote.dicom.values import uids
 
-#: Bytes of a file that are read at once.
+#: The number of bytes read at once.
 _CHUNK = 16 * 1024
 
 
 class UnsendableFileError(ValueError):
-    """A file that holds no object that could be sent; the message says why."""
+    """The file has no object that could be sent. The message says why."""
 
 
 def sendable_file(open_file: Callable[[], BinaryIO]) -> Sendable:
-    """What a file holds, its data set to be sent as it is. Raises `UnsendableFileError`."""
+    """Read a file as an object to send; its data set is sent unchanged. Raises `UnsendableFileError`."""
     try:
         with open_file() as file:
             transfer_syntax_uid = find_dataset(file)
             offset = file.tell()
-            # What it says of itself counts, not what its file meta information says.
+            # The data set's own UIDs count, not those of its file meta information.
             header = _beginning(file, transfer_syntax_uid)
             size = file.seek(0, 2) - offset
     except (DicomError, OSError) as error:
@@ -39,7 +39,7 @@ def sendable_file(open_file: Callable[[], BinaryIO]) -> Sendable:
     if not sop_class_uid or not sop_instance_uid:
         raise UnsendableFileError("The file has no SOP Class UID or no SOP Instance UID.")
     for what, uid in (("SOP Class", sop_class_uid), ("Transfer Syntax", transfer_syntax_uid)):
-        # They are proposed for its whole association, which a peer refuses where one is malformed.
+        # They are proposed for the whole association, which a peer refuses if one is malformed.
         if len(uid) > uids.LONGEST or not uids.is_tolerable(uid):
             raise UnsendableFileError(f"The {what} UID of the file is no UID: {uid[:80]!r}.")
     if not sop_instance_uid.isascii():
@@ -54,7 +54,7 @@ def sendable_file(open_file: Callable[[], BinaryIO]) -> Sendable:
 
 
 def _beginning(file: BinaryIO, transfer_syntax_uid: str) -> Header:
-    """The data set as far as the SOP Instance UID: no more is read, and of a deflated one no more inflated."""
+    """Read the data set up to the SOP Instance UID. Nothing after it is read or inflated."""
     scanner = DataSetScanner(transfer_syntax_uid)
     while not any(tag >= tags.SOP_INSTANCE_UID for tag in scanner.walk.root) and (chunk := file.read(_CHUNK)):
         scanner.feed(chunk)

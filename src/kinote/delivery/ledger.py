@@ -1,9 +1,9 @@
-"""The ledger: which system was given which object, with which answer (law 4).
+"""The ledger: which system was sent which object, with which answer (law 4).
 
-It is gathered in memory and written in the background, about once a second: handing out an object costs no statement. A
-withdrawal that commits before something is written does not see it; then whoever writes it sees the withdrawal, and
-owes its rejection note in the same transaction (`kinote.lifecycle.deliveries`). What a kill leaves unwritten is lost:
-the last second or so.
+Entries are gathered in memory and written about once a second, so sending an object costs no SQL. A withdrawal that
+commits before an entry is written does not see it. Then the transaction that writes the entry sees the withdrawal, and
+records that a rejection note is owed (`kinote.lifecycle.deliveries`). A kill loses the entries of the last second or
+so.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two times that it is written.
+#: Seconds between two writes.
 _EVERY = 1.0
 
-#: Rows that are written in one transaction.
+#: The number of rows written in one transaction.
 _TOGETHER = 500
 
-#: Rows that wait. Beyond that, whoever hands out something writes them first: none may be forgotten.
+#: The number of waiting rows above which a sender must write them first: none may be lost.
 _MOST = 50_000
 
-#: Rows that wait at most, in memory, if nothing can be written for long. What is handed out then is forgotten.
+#: The most rows that wait in memory if nothing can be written for long. Further ones are lost.
 _BOUND = 200_000
 
-#: Records what became of an object: its SOP Instance UID, how it stands with the receiver, and the answer in words.
+#: Records the outcome of an object: its SOP Instance UID, its state at the receiver, and the answer as text.
 Record = Callable[[str, State, str], None]
 
-#: Gives what records for a receiver and a service.
+#: Returns the function that records for a receiver and a service.
 RecordFor = Callable[[Receiver, str], Record]
 
 
 def unrecorded(_uid: str, _state: State, _answer: str) -> None:
-    """Nobody knows the receiver."""
+    """Record nothing: the receiver is unknown."""
 
 
 def without_ledger(_to: Receiver, _way: str) -> Record:
-    """Nothing is written."""
+    """Return a function that records nothing."""
     return unrecorded
 
 
 class Ledger:
-    """Notes what is handed out, and writes it. May be called from any thread."""
+    """Collects entries about sent objects, and writes them. Thread-safe."""
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
         self._catalog = catalog
@@ -61,11 +61,11 @@ class Ledger:
         self._noting = threading.Lock()
         self._writing = threading.Lock()
         self._waiting: dict[tuple[str, int, str], Given] = {}
-        #: How many were forgotten since something was written.
+        #: The number of lost entries since the last write.
         self._forgotten = 0
 
     def record_for(self, to: Receiver, way: str) -> Record:
-        """Return what records that this receiver is given something by a service."""
+        """Return the function that records what this receiver is sent by a service."""
 
         def record(uid: str, state: State, answer: str) -> None:
             self.note(Given(uid, to, state, answer, way, self._clock()))
@@ -73,7 +73,7 @@ class Ledger:
         return record
 
     def note(self, given: Given) -> None:
-        """Note that something was handed out."""
+        """Note that an object was sent."""
         if not self._has_taken(given):
             # Something may be written again.
             self.write()
@@ -100,12 +100,12 @@ class Ledger:
             )
 
     def step(self) -> float:
-        """Write what was noted, and return the seconds until that is to be done again."""
+        """Write the entries. Return the seconds until the next write."""
         self.write()
         return _EVERY
 
     def write(self) -> None:
-        """Write what was noted. What cannot be written now waits for the next time; what never can is dropped."""
+        """Write the entries. What cannot be written now waits for the next time; invalid entries are dropped."""
         with self._writing:
             with self._noting:
                 waiting = list(self._waiting.values())
@@ -121,7 +121,7 @@ class Ledger:
                 self._forgotten = 0
 
     def _write_group(self, group: Sequence[Given]) -> int:
-        """Write a group, row by row if one of its rows is at fault. Returns how many need not be written any more."""
+        """Write a group, row by row if one of its rows is at fault. Return how many are settled."""
         try:
             self._write(group)
         except Exception as error:
@@ -154,7 +154,7 @@ class Ledger:
 
 
 def _passes(error: Exception) -> bool:
-    """Return whether the same rows may be written later: the index is away or busy, and the rows are not at fault."""
+    """Return whether the rows may be written later: the index is away or busy, and the rows are not at fault."""
     if isinstance(error, (CommitInDoubtError, CatalogClosedError, NoConnectionError)):
         return True
     if unavailability(error) is not None:

@@ -1,4 +1,4 @@
-"""What an object says of compression with loss, once its pixels are native (PS3.3 C.7.6.1.1.5)."""
+"""The attributes about lossy compression of an object whose pixels become native (PS3.3 C.7.6.1.1.5)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pydicom.dataset import Dataset
 from kinote.dicom.dictionary.transfer_syntaxes import LOSSY
 from kinote.dicom.pixels.samples import Samples
 
-#: Of these, frames may have been compressed without loss too: what the object says of that counts.
+#: Their frames may also have been compressed without loss: the object's own statement counts.
 _EITHER = {f"1.2.840.10008.1.2.4.{last}" for last in ("81", "91", "93", "111", "112", "203")}
 
-#: Lossy Image Compression Method of the kinds of codestream (PS3.3 C.7.6.1.1.5.1).
+#: Lossy Image Compression Method by kind of codestream (PS3.3 C.7.6.1.1.5.1).
 _METHODS = {
     "JPEG": "ISO_10918_1",
     "JPEG-LS": "ISO_14495_1",
@@ -24,26 +24,28 @@ _JPEG_XL = {f"1.2.840.10008.1.2.4.{last}" for last in ("110", "111", "112")}
 
 
 class Losses:
-    """What the codestreams of the frames of one object say of loss, whatever its transfer syntax says."""
+    """What the codestreams of an object's frames say about loss, whatever its transfer syntax is."""
 
     def __init__(self, transfer_syntax_uid: str) -> None:
         self._transfer_syntax_uid = transfer_syntax_uid
-        #: The method of the first frame of which something was lost for certain; None where there is none.
+        #: The method of the first frame that certainly lost something; None if there is none.
         self.certain: str | None = None
-        #: The method of frames of which something may have been lost; None where there are none.
+        #: The method of frames that may have lost something; None if there are none.
         self.possible: str | None = LOSSY.get(transfer_syntax_uid)
 
     def note(self, samples: Samples) -> None:
-        """Take what the codestream of a frame says."""
+        """Note what the codestream of a frame says."""
         kind = samples.codestream
         if samples.is_lossy:
             self.certain = self.certain or self._method(kind)
         elif kind == "JPEG XL" and self._transfer_syntax_uid not in _JPEG_XL:
-            # It says nothing of loss, nor does the transfer syntax.
+            # Neither it nor the transfer syntax says anything about loss.
             self.possible = self.possible or self._method(kind)
 
     def is_open(self) -> bool:
-        """Return whether what the object says of loss may be true: no codestream says that something was lost."""
+        """Return whether the object's own statement about loss may be true: no codestream says that something was
+        lost.
+        """
         return self.certain is None and (
             self._transfer_syntax_uid in _EITHER or self._transfer_syntax_uid not in LOSSY
         )
@@ -55,10 +57,10 @@ class Losses:
 
 
 def mark_lossy(dataset: Dataset, losses: Losses, *, encoded: int, native: int) -> None:
-    """Say that pixels have been compressed with loss, where they have: nothing in native pixels tells it any more.
+    """Record lossy compression in the data set; native pixels do not show it.
 
-    `encoded` and `native` are the bytes of all frames before and after decoding; `losses` is what their codestreams
-    and their transfer syntax say. What the object says of method and ratio stays.
+    `encoded` and `native` are the bytes of all frames before and after decoding. `losses` is what codestreams and
+    transfer syntax say. Existing statements about method and ratio stay.
     """
     method = losses.certain or losses.possible
     if method is None:

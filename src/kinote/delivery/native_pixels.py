@@ -1,4 +1,4 @@
-"""The pixels of a compressed object as native ones (PS3.5 8.2), with the attributes that such pixels have."""
+"""Decodes the pixels of a compressed object to native ones (PS3.5 8.2), and adapts its attributes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from kinote.dicom.pixels.frames import Frames, open_frames
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.dicom.pixels.stored_words import packed, stored_words
 
-#: What describes the fragments of compressed pixels alone (PS3.3 C.7.6.3).
+#: Attributes that only describe the fragments of compressed pixels (PS3.3 C.7.6.3).
 _OF_FRAGMENTS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
-#: Decoders give each pixel its own colour; as native pixels that is another photometric interpretation.
+#: Decoders give each pixel its own colour, which as native pixels is another photometric interpretation.
 _NOT_HALVED = {"YBR_FULL_422": "YBR_FULL"}
 
 
@@ -33,11 +33,11 @@ def make_native(
     takes: Callable[[int], None],
     is_cancelled: Callable[[], bool] | None = None,
 ) -> None:
-    """Put native pixels, of so many bytes at most, into a data set in place of its compressed ones.
+    """Replace the compressed pixels of a data set by native ones, of at most `limit` bytes.
 
-    The data set is that of `file`, which stands at its beginning. `takes` is told before how many bytes the pixels
-    have. Colours that compression has transformed become RGB; what compression has lost is told by the data set
-    (`lossy_compression`). Raises `PictureError` for what cannot be decoded, and what `takes` raises.
+    The data set is that of `file`, which is positioned at its beginning. `takes` is called first with the number of
+    bytes needed. Colours that the compression transformed become RGB. The data set records lossy compression
+    (`lossy_compression`). Raises `PictureError` if the pixels cannot be decoded, and the errors of `takes`.
     """
     if "PixelData" not in dataset:
         return
@@ -57,7 +57,7 @@ def make_native(
     dataset.PhotometricInterpretation = photometric
     if form.samples > 1:
         dataset.PlanarConfiguration = 0
-    # They are true of the words (`stored_words`), also where the object says what no word can have.
+    # These describe the words (`stored_words`), even if the object's values are impossible for a word.
     dataset.BitsStored, dataset.HighBit = form.bits_stored, form.high_bit
     for keyword in _OF_FRAGMENTS:
         if keyword in dataset:
@@ -69,9 +69,10 @@ def _is_compressed(item: Dataset) -> bool:
 
 
 def _decoded(frames: Frames, losses: Losses, is_cancelled: Callable[[], bool] | None) -> tuple[bytes, str]:
-    """The pixels of all frames, and how they are to be interpreted. `losses` is told of each frame.
+    """Decode the pixels of all frames. Return them with their photometric interpretation.
 
-    Raises `PictureError` too where frames are to be interpreted differently: the object can say one thing of them.
+    `losses` notes each frame. Raises `PictureError` also if frames have different interpretations: the object can have
+    only one.
     """
     form = frames.format
     photometric = ""
@@ -89,6 +90,6 @@ def _decoded(frames: Frames, losses: Losses, is_cancelled: Callable[[], bool] | 
         words.append(stored_words(samples, form))
     label = _NOT_HALVED.get(photometric, photometric)
     if form.bits_allocated == 1:
-        # Frames of single bits follow each other without a gap (PS3.5 8.1.1).
+        # 1-bit frames follow each other without padding (PS3.5 8.1.1).
         return packed(np.concatenate([each.reshape(-1) for each in words])), label
     return b"".join([each.tobytes() for each in words]), label

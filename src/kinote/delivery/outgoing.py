@@ -1,7 +1,7 @@
-"""What every data set passes on its way out: its corrections, file meta information, and re-encoding where asked for.
+"""Every data set passes here on its way out: corrections, file meta information, and re-encoding if requested.
 
-The stored data set goes out as it was received, with what corrections lay over it. Another transfer syntax is made only
-for a receiver that takes none in which the object is stored, and only where no pixel is lost by it.
+A stored data set is sent as received, with its corrections overlaid. It is re-encoded only if the receiver accepts no
+transfer syntax in which it is stored, and only if no pixel is lost.
 """
 
 from __future__ import annotations
@@ -36,34 +36,34 @@ from kinote.security.actors import Actor
 
 log = logging.getLogger(__name__)
 
-#: How much of a file is in memory at once, in bytes.
+#: The bytes of a file that are in memory at once.
 _CHUNK = 256 * 1024
 
-#: Re-encoding is done in memory; larger objects are refused rather than let the server run out of it.
+#: The largest object that is re-encoded, in bytes. It happens in memory, and larger ones are refused.
 _TRANSCODING_LIMIT = 512 * 1024 * 1024
 
-#: Of what it is about, so many copies are in memory at most: as read, as elements, as encoded.
+#: The most copies of a value in memory: as read, as elements, as encoded.
 _COPIES = 3
 
-#: What an object can be re-encoded to: the native syntaxes every receiver takes.
+#: The native transfer syntaxes that every receiver accepts: an object can be re-encoded to these.
 TARGETS = (transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN)
 
 
 class TranscodingError(ValueError):
-    """An object cannot be sent in the transfer syntax asked for; the message says why."""
+    """An object cannot be sent in the requested transfer syntax. The message says why."""
 
 
 def _allowed() -> None:
-    """Let other bytes than those that were received go out."""
+    """Permit sending other bytes than those received."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sendable:
     """An object that can be sent.
 
-    `open` gives its data set as it goes out in the syntax in which it is stored; whoever sends it closes it. It raises
-    `NotLiveError` if it is no longer live, and `OSError` where the bytes cannot be had. Study and series are known of
-    objects of the store.
+    `open` returns its data set as it goes out in its stored transfer syntax; the sender closes it. It raises
+    `NotLiveError` if the object is no longer live, and `OSError` if its bytes are unavailable. Study and series are
+    known for objects of the store.
     """
 
     sop_class_uid: str
@@ -72,15 +72,15 @@ class Sendable:
     open: Callable[[], DataSet]
     study_instance_uid: str = ""
     series_instance_uid: str = ""
-    #: Told before other bytes than those that were received go out: corrected, or re-encoded. Raises `OSError` if they
-    #: must not. It may be told twice.
+    #: Called before other bytes than those received are sent: corrected or re-encoded. Raises `OSError` to prevent
+    #: that. May be called twice.
     before_other_bytes: Callable[[], object] = _allowed
 
 
 def live(
     door: Door, wanted: LiveObject, by: Actor, before_other_bytes: Callable[[], object] = _allowed
 ) -> Sendable:
-    """An object of the store, to be sent to another system if it is still live then; `by` whose doing it is sent."""
+    """Return an object of the store as one to send if it is still live then. `by` is the actor."""
     return Sendable(
         wanted.sop_class_uid,
         wanted.sop_instance_uid,
@@ -100,11 +100,11 @@ def outgoing(
     leaves: bool = True,
     before_other_bytes: Callable[[], object] = _allowed,
 ) -> DataSet:
-    """The data set of an object as it goes out, for whom: as received where nothing was corrected, untouched.
+    """Open the data set of an object as it goes out, for an actor: as received, or with its corrections.
 
-    Whatever leaves passes here. Raises what `Door.open` does, and `NotCorrectableError` where its corrections cannot be
-    laid over it, before there is a byte of it. Whoever asked closes its file. Where nothing `leaves`, because somebody
-    only looks at it, bytes that are made for that are not kept.
+    Everything that leaves passes here. Raises the errors of `Door.open`, and `NotCorrectableError` if its corrections
+    cannot be overlaid, before the first byte. The caller closes the file. Unless the object `leaves`, bytes made only
+    to be looked at are not kept.
     """
     stored, overlay = door.open_with_overlay(wanted, by, leaves=leaves)
     if overlay is None:
@@ -129,10 +129,9 @@ def part10(
     *,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[bytes]:
-    """An object as a DICOM file (PS3.10): file meta information of ours, then its data set, which is closed.
+    """Yield an object as a DICOM file (PS3.10): our file meta information, then its data set, which is closed.
 
-    Raises `TranscodingError` before the first byte where it cannot be had in the transfer syntax; and what `data_set`
-    does.
+    Raises `TranscodingError` before the first byte if the transfer syntax is impossible, and the errors of `data_set`.
     """
     syntax = transfer_syntax_uid or wanted.transfer_syntax_uid
     made = data_set(wanted, found, syntax, is_cancelled=is_cancelled)
@@ -146,10 +145,10 @@ def data_set(
     *,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> DataSet:
-    """A data set in a transfer syntax; the file of `found` is closed if another takes its place.
+    """Return a data set in a transfer syntax. The file of `found` is closed if another takes its place.
 
-    `is_cancelled` says whether nobody waits for it any more. Raises `TranscodingError` where it cannot be had in the
-    transfer syntax, and `DecodingUnavailableError`.
+    `is_cancelled` tells whether nobody waits any more. Raises `TranscodingError` if the transfer syntax is impossible,
+    and `DecodingUnavailableError`.
     """
     if transfer_syntax_uid == wanted.transfer_syntax_uid:
         return found
@@ -161,7 +160,7 @@ def _chunks(meta: bytes, file: BinaryIO) -> Iterator[bytes]:
     with file:
         yield meta
         if isinstance(file, io.BytesIO) and not file.tell():
-            # It is in memory already: not copied once more in pieces.
+            # It is in memory already: not copied again in pieces.
             yield file.getvalue()
             return
         while chunk := file.read(_CHUNK):
@@ -196,7 +195,7 @@ def _encoded(
     stored_in = transfer_syntaxes.lookup(wanted.transfer_syntax_uid)
     meta = file_meta_bytes(wanted.sop_class_uid, wanted.sop_instance_uid, _read_as(stored_in))
     if stored_in.deflated:
-        # pydicom would inflate it whatever it becomes.
+        # pydicom would inflate it without a limit.
         stored = meta + _inflated(data_set.file.read(), take)
     else:
         stored = b"".join(_chunks(meta, data_set.file))
@@ -216,7 +215,7 @@ def _encoded(
                 is_cancelled,
             )
         encoded = io.BytesIO()
-        # A bare data set: file meta information is for `part10` to write.
+        # A bare data set: `part10` writes the file meta information.
         del dataset.file_meta
         dataset.preamble = None
         pydicom.dcmwrite(
@@ -232,8 +231,8 @@ def _encoded(
     except PictureError as error:
         raise TranscodingError(f"The object could not be decompressed: {error}") from error
     except Exception as error:
-        # pydicom raises what it likes for damaged data sets. That is the object's own fault (law 5): it harms no
-        # other object of the same delivery.
+        # pydicom raises any error for damaged data sets. It is a fault of this object (law 5), and must not affect
+        # others of the delivery.
         raise TranscodingError(f"The object could not be re-encoded: {_said(error)}") from error
     size = encoded.tell()
     encoded.seek(0)
@@ -241,7 +240,7 @@ def _encoded(
 
 
 def _read_as(syntax: TransferSyntax) -> str:
-    """The transfer syntax in which pydicom reads a data set: it knows no others."""
+    """Return the transfer syntax in which pydicom reads a data set: it knows no private ones."""
     if syntax.deflated:
         return transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN
     if not syntax.explicit:
@@ -250,7 +249,7 @@ def _read_as(syntax: TransferSyntax) -> str:
 
 
 def _inflated(deflated: bytes, take: Callable[[int], None]) -> bytes:
-    """A deflated data set (PS3.5 A.5), once it is known how large it is. Raises `TranscodingError`."""
+    """Inflate a data set (PS3.5 A.5), once its size is known. Raises `TranscodingError`."""
     try:
         size = sum(map(len, _pieces(deflated)))
         take(_COPIES * size)
@@ -277,7 +276,7 @@ def _pieces(deflated: bytes) -> Iterator[bytes]:
 
 
 def _said(error: Exception) -> str:
-    """What an error says, for people: never nothing."""
+    """Return the message of an error; never an empty one."""
     return str(error) or type(error).__name__
 
 

@@ -1,6 +1,6 @@
-"""What a station gets of whole studies that it retrieves by C-MOVE or C-GET, where its destination limits it.
+"""What a station gets of whole studies that it retrieves by C-MOVE or C-GET, if its destination limits that.
 
-By PS3.4 C.4.2.2.1 it would get all. It is a deviation that people ask for, peer by peer.
+By PS3.4 C.4.2.2.1 it would get everything. Administrators can choose this deviation for each peer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from kinote.peers.destination import Content, Policy, WithoutNotes, destination_
 
 
 def limit_of(connection: Connection, peer: int) -> Policy | None:
-    """Return the policy that limits what a peer pulls; None if nothing does. It holds while nothing is sent there."""
+    """Return the policy that limits what a peer pulls; None if there is none. It also applies while nothing is sent
+    there.
+    """
     in_use = map(destination_of, destination_rows.destinations_in_use(connection))
     return next(
         (each.policy for each in in_use if each.peer == peer and each.policy.pulled is not Content.ALL), None
@@ -27,7 +29,7 @@ def limit_of(connection: Connection, peer: int) -> Policy | None:
 
 
 def pulled(connection: Connection, peer: int, objects: Sequence[LiveObject]) -> list[LiveObject]:
-    """Return what a peer gets of the objects of whole studies, in their order."""
+    """Return the part of the objects of whole studies that a peer gets, in order."""
     policy = limit_of(connection, peer)
     if policy is None:
         return list(objects)

@@ -1,7 +1,7 @@
-"""Sending stored objects over an association by C-STORE (PS3.4 Annex B), as C-MOVE, C-GET and transmission do.
+"""Sends stored objects over an association by C-STORE (PS3.4 Annex B), for C-MOVE, C-GET and transmission.
 
-An object goes out in the transfer syntax in which it is stored where the receiver takes it; it is re-encoded
-only where the receiver takes none of that, and where that cannot be done it is said why.
+An object is sent in its stored transfer syntax if the receiver accepts that. Otherwise it is re-encoded. If that is
+impossible, the outcome says why.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ SendingKind = Literal["completed", "warning", "failed", "gone"]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of an object that was to be sent; `reason` says why it is not simply `completed`.
+    """The outcome of an object to be sent. `reason` says why it is not simply `completed`.
 
-    `was_offered` says that its turn came: the others are those for which there was no association. `is_final` says
-    that it cannot be sent as it is, now or later.
+    `was_offered` says that its turn came; otherwise there was no association. `is_final` says that it cannot be sent
+    unchanged, now or later.
     """
 
     kind: SendingKind
@@ -46,14 +46,14 @@ class Sent:
     status: int = statuses.SUCCESS
     was_offered: bool = True
     is_final: bool = False
-    #: Whether it went out in the transfer syntax in which it is stored.
+    #: Whether it was sent in its stored transfer syntax.
     is_as_stored: bool = False
 
 
 class Sender:
-    """Sends objects on one association, in which `we_request` says whether we opened it.
+    """Sends objects on one association. `we_request` says whether we opened it.
 
-    `record` is told how each stands with the receiver.
+    `record` is told the state of each at the receiver.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class Sender:
         self._cancelled: set[int] = set()
 
     def send(self, wanted: Sendable) -> Sent:
-        """Send an object. Raises `AssociationError` where the association has ended."""
+        """Send an object. Raises `AssociationError` if the association has ended."""
         uid = wanted.sop_instance_uid
         if len(uid) > uids.LONGEST:
-            # Peers abort where a command has one, and nothing else could be sent (PS3.5 9.1).
+            # Peers abort on such a command, and nothing else could be sent (PS3.5 9.1).
             said = f"Its SOP Instance UID has {len(uid)} characters; {uids.LONGEST} at most can be sent."
             return Sent("failed", uid, said, statuses.PROCESSING_FAILURE, is_final=True)
         try:
@@ -96,7 +96,7 @@ class Sender:
         by: Actor,
         before_other_bytes: Callable[[], object] = lambda: None,
     ) -> Sent:
-        """Send an object of the store if it is still live; `by` whose doing."""
+        """Send an object of the store if it is still live. `by` is the actor."""
         return self.send(live(door, wanted, by, before_other_bytes))
 
     def _send(self, wanted: Sendable, stored: DataSet) -> Sent:
@@ -120,7 +120,7 @@ class Sender:
             self._record(uid, State.FAILED, str(error))
             raise
         except BaseException as error:
-            # The answer is lost: the receiver may have it.
+            # The response is lost: the receiver may have it.
             self._record(uid, State.UNKNOWN, str(error))
             raise
         if answer.status == statuses.SUCCESS:
@@ -140,11 +140,11 @@ class Sender:
         self._cancelled.add(request.message_id_being_responded_to)
 
     def was_cancelled(self, message_id: int) -> bool:
-        """Whether the request has been cancelled while the answer to an object was due."""
+        """Return whether the request was cancelled while the response to an object was awaited."""
         return message_id in self._cancelled
 
     def _context_for(self, wanted: Sendable) -> Context | None:
-        """The context of the class in the stored syntax, else one that we can re-encode to."""
+        """Return the context of the class in the stored syntax, else one that we can re-encode to."""
         contexts = self._contexts.get(wanted.sop_class_uid, ())
         for context in contexts:
             if context.transfer_syntax == wanted.transfer_syntax_uid:
@@ -171,13 +171,12 @@ ProposedStorage = tuple[str, tuple[str, ...]]
 def proposals(
     objects: Iterable[LiveObject | Sendable], syntaxes: Collection[str] = ()
 ) -> list[list[ProposedStorage]]:
-    """What to propose for these objects: for each association that it takes, its presentation contexts.
+    """Return what to propose for these objects: the presentation contexts of each association needed.
 
     `syntaxes` are the transfer syntaxes that may be proposed; empty for any.
 
-    Each class is proposed in every syntax it is stored in, by itself so that the receiver cannot choose another,
-    and in those we re-encode to. A class with a UID that is longer than UIDs are has an association to itself, which a
-    peer may refuse.
+    Each class is proposed once for each syntax it is stored in, so that the receiver cannot choose another, and once
+    with those we re-encode to. A class whose UID is too long gets its own association, which a peer may refuse.
     """
     stored: dict[str, dict[str, None]] = {}
     for each in objects:
@@ -187,7 +186,7 @@ def proposals(
     for uid, stored_in in stored.items():
         contexts = [*((uid, (syntax,)) for syntax in stored_in if syntax not in TARGETS), (uid, TARGETS)]
         if TARGETS[1] in stored_in:
-            # An implicit data set goes out as it is where the receiver takes that, too.
+            # An implicit data set is sent unchanged if the receiver accepts that too.
             contexts.append((uid, (TARGETS[1],)))
         if syntaxes:
             contexts = _only(contexts, syntaxes)
@@ -201,7 +200,7 @@ def proposals(
 
 
 def _only(contexts: Sequence[ProposedStorage], syntaxes: Collection[str]) -> list[ProposedStorage]:
-    """Leave out transfer syntaxes that may not be proposed. A class keeps a context, so that the answer names it."""
+    """Remove transfer syntaxes that may not be proposed. A class keeps a context, so that the answer names it."""
     kept = [(uid, tuple(each for each in proposed if each in syntaxes)) for uid, proposed in contexts]
     found = [each for each in kept if each[1]]
     return found or [(contexts[0][0], tuple(sorted(syntaxes)))]
@@ -213,7 +212,7 @@ _Object = TypeVar("_Object", LiveObject, Sendable)
 def grouped(
     objects: Sequence[_Object], syntaxes: Collection[str] = ()
 ) -> Iterator[tuple[list[ProposedStorage], list[_Object]]]:
-    """For each association that these objects take what to propose, and those that go over it in their order.
+    """Yield, for each association that these objects need, what to propose, and its objects in their order.
 
     `syntaxes` are the transfer syntaxes that may be proposed; empty for any.
     """

@@ -1,4 +1,4 @@
-"""Sending files and objects to another application entity, on several associations at once."""
+"""Sends files and objects to another application entity, on several associations at once."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from kinote.dimse.requestor import Proposal, association
 from kinote.media.sources import Refusal, Source
 from kinote.peers.calling import Caller
 
-#: Files that are looked into before their association is opened.
+#: The number of files read before their association is opened.
 _TOGETHER = 2000
 
-#: Results that wait to be taken at most, and seconds after which whoever waits for room looks whether it is closed.
+#: The most results that wait to be consumed, and the interval in seconds at which a waiting sender checks for the end.
 _UNTOLD, _LOOK_WHETHER_CLOSED = 50, 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class SentObject:
-    """What became of a file or of an object; `sent` is None where there was nothing that could be sent."""
+    """The outcome of a file or object. `sent` is None if there was nothing to send."""
 
     name: str
     sent: Sent | None
@@ -37,9 +37,9 @@ class SentObject:
 
 
 def send(call: Caller, files: Iterable[Source | Refusal], associations: int = 1) -> Iterator[SentObject]:
-    """C-STORE of files, on so many associations at once; what became of each, as it comes about.
+    """Send files by C-STORE, on up to `associations` associations. Yield the outcome of each when it is known.
 
-    An association that does not come about, or ends early, is a failure of the files that were to go over it.
+    If an association cannot be opened or ends early, the files that were to use it have failed.
     """
     remaining = iter(files)
     while looked_into := list(islice(remaining, _TOGETHER)):
@@ -62,7 +62,9 @@ def send(call: Caller, files: Iterable[Source | Refusal], associations: int = 1)
 def send_objects(
     call: Caller, objects: Sequence[Sendable], associations: int = 1, record: Record = unrecorded
 ) -> Iterator[SentObject]:
-    """The same of objects, each by its SOP Instance UID. `record` is told how each stands with the receiver."""
+    """Send objects in the same way, each identified by its SOP Instance UID. `record` is told each state at the
+    receiver.
+    """
     for wanted, sent in _send(call, objects, associations, record):
         yield SentObject(wanted.sop_instance_uid, sent, sent.reason)
 
@@ -75,7 +77,7 @@ def send_in_order(
     *,
     syntaxes: Collection[str] = (),
 ) -> Generator[Sent, None, None]:
-    """Send objects, and say what became of each as it comes about.
+    """Send objects, and yield the outcome of each when it is known.
 
     `syntaxes` are the transfer syntaxes that may be used; empty for any. Nothing more is sent once the generator is
     closed.
@@ -103,13 +105,13 @@ def _send_group(
     associations: int,
     record: Record,
 ) -> Generator[tuple[Sendable, Sent], None, None]:
-    """Send objects that share their presentation contexts, each association taking the next that waits.
+    """Send objects that share their presentation contexts. Each association takes the next waiting one.
 
-    They wait for whoever takes the results: of what was sent, few are not told yet. Nothing more is sent once the
-    generator is closed.
+    Sending is limited by the consumer: only a few outcomes are waiting. Nothing more is sent once the generator is
+    closed.
 
-    The others are requested after the first is answered. A receiver that takes fewer associations at once may count
-    those that it is about to reject: requested together, all of them would be rejected.
+    Further associations are requested after the first is accepted. A receiver with a low limit may count those that it
+    is about to reject: if they were requested together, it would reject all.
     """
     count = min(associations, len(group))
     waiting = _Waiting(group, count)
@@ -152,10 +154,9 @@ def _send_group(
 
 
 class _Waiting:
-    """Objects that wait to be sent by so many threads.
+    """Objects waiting to be sent by several threads.
 
-    Each thread leaves once: when nothing waits any more, or when it cannot send. What the last one leaves behind,
-    nobody will send.
+    Each thread leaves once: when nothing waits, or when it cannot send. What the last one leaves behind is not sent.
     """
 
     def __init__(self, objects: Iterable[Sendable], threads: int) -> None:
@@ -164,19 +165,19 @@ class _Waiting:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Let nothing wait any more: each thread ends with the object that it has in hand."""
+        """Discard what waits: each thread ends with its current object."""
         with self._lock:
             self._objects.clear()
 
     def has_left(self) -> bool:
-        """Return whether nothing waits: then the calling thread has left."""
+        """Return whether nothing waits; then the calling thread has left."""
         with self._lock:
             if not self._objects:
                 self._threads -= 1
             return not self._objects
 
     def next_or_leave(self) -> Sendable | None:
-        """Take the next object. Where there is none, the calling thread has left."""
+        """Take the next object. If there is none, the calling thread has left."""
         with self._lock:
             if self._objects:
                 return self._objects.popleft()
@@ -184,7 +185,7 @@ class _Waiting:
             return None
 
     def give_up(self, in_hand: Sendable | None) -> list[Sendable]:
-        """Leave, and give back an object. Returns the objects that nobody will send: none while others can."""
+        """Leave, and give back an object. Return the objects that nobody will send: none while other threads can."""
         with self._lock:
             self._threads -= 1
             if in_hand is not None:
@@ -204,10 +205,10 @@ def _send_waiting(
     record: Record,
     begun: Callable[[], None] = lambda: None,
 ) -> None:
-    """On one association send what waits. Where it ends at an object, the others go over another one.
+    """Send what waits on one association. If it ends at an object, the others go over another one.
 
-    So does this object, if it was not the first. If no association comes about, what waits is left to the other
-    threads; the last of them tells that it has failed. `begun` is called when an association has come about.
+    So does this object, unless it was the first. If no association can be opened, what waits is left to the other
+    threads; the last one reports the failures. `begun` is called when an association is open.
     """
     going_on = GoingOn()
     wanted: Sendable | None = None
@@ -225,7 +226,7 @@ def _send_waiting(
                     tell((wanted, sent))
                     wanted = None
                 is_done = True
-        except Exception as error:  # Whatever it is: what became of each object is waited for.
+        except Exception as error:  # whatever it is: the outcome of each object is awaited
             if is_done:
                 return
             if is_begun and wanted is not None:

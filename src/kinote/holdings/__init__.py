@@ -1,7 +1,8 @@
-"""The bytes that we hold: the one way to them, and how rows and bytes are brought to agree again.
+"""Access to the bytes that we hold, and the checks that rows and bytes agree.
 
-`installation` proves at the open that index and bytes belong together. `door` looks an instance up in the live view
-at that moment, opens its bytes and compares them with their digest; whoever reads stored bytes asks it. `damage` marks
-what differs. `recovery` runs when a server starts; `removal` takes away the files of rows that are gone,
-`setting_aside` keeps those of healed ones. May use `kinote.lifecycle` and what lies below it.
+`installation` checks at the start that index and bytes belong together. `door` looks an instance up in the live view,
+opens its bytes and compares them with their digest. All code that reads stored bytes uses the door. `damage` marks
+instances whose bytes differ. `recovery` runs when a server starts. `removal` deletes the files of removed rows.
+`setting_aside` keeps the files that a healed instance no longer uses. May use `kinote.lifecycle` and what lies below
+it.
 """

@@ -1,6 +1,6 @@
-"""Alerts as rows: what a person must look at, since when, who has seen it, and until when it may wait.
+"""Alerts as rows: what needs a person's attention, since when, who has seen it, and until when it is snoozed.
 
-A condition says whether it still holds; that alone clears an alert. When it holds again later, that is a new alert.
+Only the end of its condition clears an alert. If the condition holds again later, a new alert is opened.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from kinote.holdings.health import Alert
 from kinote.security.actors import Actor
 from kinote.telemetry.clock import Clock
 
-#: For how long alerts are kept that have been cleared.
+#: How long cleared alerts are kept.
 KEPT = timedelta(days=90)
 
-#: Seconds between two looks at the conditions.
+#: Seconds between two checks of the conditions.
 _LOOK_AGAIN = 30.0
 
-#: Conditions of which each server knows only its own.
+#: Conditions that each server knows of itself only.
 _OF_ONE_SERVER = frozenset(
     {
         "DATA_DIRECTORY_MOVED",
@@ -45,7 +45,7 @@ _NODE = "node "
 #: The subject of an alert about ten or more things: the power of ten that their number has reached.
 _OR_MORE = " or more"
 
-#: Those that can wait until the next working day; all others are errors.
+#: Alerts that can wait until the next working day. All others are errors.
 _WARNINGS = frozenset(
     {
         "BACKUP_TOO_OLD",
@@ -59,7 +59,7 @@ _WARNINGS = frozenset(
 
 Severity = Literal["warning", "error"]
 
-#: Which alerts a list has.
+#: The states of alerts that a list can be limited to.
 Wanted = Literal["open", "cleared", "all"]
 
 
@@ -69,7 +69,7 @@ class AlertNotFoundError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that holds now. `subject` tells several of one code apart."""
+    """A condition that holds now. `subject` distinguishes several with the same code."""
 
     code: str
     subject: str
@@ -99,7 +99,7 @@ def _power(subject: str) -> int:
 
 
 def _at_their_most(holding: Sequence[Condition], rows: Sequence[Any]) -> list[Condition]:
-    """Return the conditions, those of fewer things than before as what they were: less is nothing new."""
+    """Return the conditions. Where a number has fallen, keep the old one: fewer things are no news."""
     found = []
     for each in holding:
         if each.subject and not each.subject.endswith(_OR_MORE):
@@ -112,7 +112,7 @@ def _at_their_most(holding: Sequence[Condition], rows: Sequence[Any]) -> list[Co
 
 
 class AlertWatch:
-    """Looks at the conditions of a node again and again, and keeps the rows in step with them."""
+    """Checks the conditions of a node repeatedly and keeps the rows of alerts up to date."""
 
     def __init__(
         self, catalog: Catalog, clock: Clock, node: str, look: Callable[[], Sequence[Alert]]
@@ -123,7 +123,7 @@ class AlertWatch:
         self._look = look
 
     def step(self) -> float:
-        """Look once; gives the seconds until the next look."""
+        """Check once. Return the seconds until the next check."""
         holding = conditions(self._look(), self._node)
         with self._catalog.read() as connection:
             if not differs(connection, holding, self._node, self._clock()):
@@ -135,7 +135,7 @@ class AlertWatch:
 
 
 def differs(connection: Connection, holding: Sequence[Condition], node: str, now: datetime) -> bool:
-    """Return whether the open alerts are other than these conditions, or some are too old to be kept."""
+    """Return whether the open alerts differ from these conditions, or some are too old to be kept."""
     rows = _open(connection)
     said = {(row.code, row.subject): (row.severity, row.sentence) for row in rows}
     holds = {
@@ -151,7 +151,7 @@ def differs(connection: Connection, holding: Sequence[Condition], node: str, now
 
 
 def renew(transaction: Connection, holding: Sequence[Condition], node: str, now: datetime) -> None:
-    """Open alerts for conditions that have come to hold, and clear those of conditions that hold no more."""
+    """Open alerts for conditions that have begun to hold, and clear those of conditions that no longer hold."""
     # If two servers look at once, the second sees the alerts of the first.
     dialects.lock_names(transaction, ["kinote alerts"])
     rows = _open(transaction)
@@ -175,7 +175,7 @@ def renew(transaction: Connection, holding: Sequence[Condition], node: str, now:
 
 
 def _is_ours(subject: str, connection: Connection, node: str, now: datetime) -> bool:
-    """Return whether this node decides about an alert: one of all nodes, its own, or that of a node that has ended."""
+    """Return whether this node maintains an alert: one of all nodes, its own, or one of a node that has ended."""
     if not subject.startswith(_NODE):
         return True
     of = subject.removeprefix(_NODE)
@@ -189,7 +189,7 @@ def _open(connection: Connection) -> Sequence[Any]:
 def alerts(
     connection: Connection, wanted: Wanted, now: datetime, *, before: int | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
-    """Return alerts, the last first, beginning before a number."""
+    """Return alerts, the latest first, with numbers below `before`."""
     query = select(alert)
     if wanted == "open":
         query = query.where(alert.c.cleared_at == "")
@@ -201,19 +201,19 @@ def alerts(
 
 
 def acknowledge(transaction: Connection, key: int, by: Actor, now: datetime) -> dict[str, Any]:
-    """Say that somebody has seen an alert and sees to it. Raises `AlertNotFoundError`."""
+    """Record that somebody has seen an alert and deals with it. Raises `AlertNotFoundError`."""
     return _change(
         transaction, key, {"acknowledged_at": timestamp(now), **by.columns("acknowledged_by")}, now
     )
 
 
 def snooze(transaction: Connection, key: int, until: datetime, by: Actor, now: datetime) -> dict[str, Any]:
-    """Say that an alert may wait until a moment; one that is not later ends it. Raises `AlertNotFoundError`."""
+    """Snooze an alert until a time. A time that is not in the future ends the snooze. Raises `AlertNotFoundError`."""
     return _change(transaction, key, {"snoozed_until": timestamp(until), **by.columns("snoozed_by")}, now)
 
 
 def own(transaction: Connection, key: int, owner: str, by: Actor, now: datetime) -> dict[str, Any]:
-    """Say who is to see to an alert; an empty `owner` is nobody. Raises `AlertNotFoundError`."""
+    """Record who has to deal with an alert. An empty `owner` means nobody. Raises `AlertNotFoundError`."""
     values = {"owner": owner, "owned_at": timestamp(now), **by.columns("owned_by")}
     return _change(transaction, key, values, now)
 

@@ -1,7 +1,7 @@
-"""Bytes compared with the digest of what was received, as they are read (law 7).
+"""Compares bytes with the digest of what was received while they are read (law 7).
 
-Up to `WHOLE` an object is read once, into memory, and compared before anybody gets a byte of it. A larger one is
-compared piece by piece, so that neither a range nor memory costs more than the pieces that it lies in.
+An object of up to `WHOLE` bytes is read into memory and compared before the first byte is handed out. A larger one is
+compared piece by piece, so a range costs no more time and memory than the pieces that contain it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from kinote.storage.digests import BLAKE3, PIECE, PIECE_DIGEST, Digest, digest_o
 from kinote.storage.store import MissingObjectError
 from kinote.storage.stores import Stores
 
-#: Bytes of an object that is compared whole before its first byte goes out.
+#: The largest object, in bytes, that is compared as a whole before its first byte goes out.
 WHOLE = 8 * 1024 * 1024
 
-#: In what bytes can differ from those that were received.
+#: The ways in which bytes can differ from those that were received.
 Difference = Literal["missing", "shorter", "longer", "altered"]
 
 
 class DiffersError(Exception):
-    """What is stored is not what was received."""
+    """The stored bytes are not the ones that were received."""
 
     def __init__(self, difference: Difference) -> None:
         super().__init__(f"The stored bytes are {difference}")
@@ -32,9 +32,9 @@ class DiffersError(Exception):
 
 
 def open_stored(stores: Stores, stored: Stored) -> BinaryIO:
-    """The stored file at the beginning of its data set.
+    """Open the stored file at the beginning of its data set.
 
-    Raises `DiffersError` if it is not there, `StorageError` if that cannot be told.
+    Raises `DiffersError` if the file does not exist, and `StorageError` if that cannot be determined.
     """
     if stored.file_key is None:
         if stored.dataset is None:
@@ -47,7 +47,7 @@ def open_stored(stores: Stores, stored: Stored) -> BinaryIO:
 
 
 def is_there(stores: Stores, stored: Stored) -> bool:
-    """Whether there are bytes of it at all. Raises `StorageError` if that cannot be told."""
+    """Return whether the bytes of an object exist. Raises `StorageError` if that cannot be determined."""
     try:
         open_stored(stores, stored).close()
     except DiffersError:
@@ -56,8 +56,8 @@ def is_there(stores: Stores, stored: Stored) -> bool:
 
 
 def whole(file: BinaryIO, stored: Stored) -> bytes:
-    """All bytes of an object, once they have been compared. Raises `DiffersError`, and `OSError` if the store does."""
-    # One byte more: an object that has grown is another one.
+    """Read and compare all bytes of an object. Raises `DiffersError`, and `OSError` if the store does."""
+    # One byte more, so that an object that has grown is noticed.
     data = file.read(stored.size + 1)
     _require_size(len(data), stored)
     if digest_of(data, stored.digest_algorithm).root != stored.digest:
@@ -68,9 +68,9 @@ def whole(file: BinaryIO, stored: Stored) -> bytes:
 def look_through(
     file: BinaryIO, stored: Stored, passed: Callable[[int], object] = lambda number: None
 ) -> Digest:
-    """Compare an object of any size; gives its digest as it is taken today, with those of its pieces.
+    """Compare an object of any size. Return its digest by the current algorithm, with those of its pieces.
 
-    `passed` is told of every piece how many bytes it has. Raises as `whole` does.
+    `passed` is called with the size of each piece. Raises as `whole` does.
     """
     as_before = digesting(stored.digest_algorithm)
     today = as_before if stored.digest_algorithm == BLAKE3 else digesting()
@@ -96,9 +96,9 @@ def _require_size(size: int, stored: Stored) -> None:
 
 
 class CheckedFile(PiecewiseFile):
-    """A large data set as a file by itself, each piece of which is compared before anybody gets a byte of it.
+    """A large data set as a file. Each piece is compared before any of its bytes is handed out.
 
-    `refuse` gives the error to raise for bytes that differ, `fail` that for bytes that cannot be read now.
+    `refuse` makes the error for bytes that differ, `fail` the one for bytes that cannot be read now.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class CheckedFile(PiecewiseFile):
         return self._checked(number)[within : within + wanted]
 
     def _checked(self, number: int) -> bytes:
-        """A piece; the last one that was asked for stays in memory."""
+        """Return a compared piece. The last one stays in memory."""
         if number != self._number:
             begin = number * PIECE
             try:

@@ -1,4 +1,4 @@
-"""Instances whose stored bytes are not those that were received: how they are marked, and how many there are."""
+"""Instances whose stored bytes are not the ones received: marking and counting them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _FOUND = Counter(
     registry=REGISTRY,
 )
 
-#: UIDs that an alert names.
+#: The number of UIDs that an alert names.
 _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """How many instances have residence `damaged` now, and the UIDs of some."""
+    """The number of instances with residence `damaged`, and some of their UIDs."""
 
     count: int = 0
     some: tuple[str, ...] = ()
@@ -42,10 +42,10 @@ class Damaged:
 def mark_damaged(
     catalog: Catalog, stored: Stored, difference: Difference, now: datetime, *, background: bool = False
 ) -> bool:
-    """Give an instance the residence `damaged`; whether it was this that did it.
+    """Give an instance the residence `damaged`. Return whether this call changed it.
 
-    Not where its row has changed since it was read, as by another copy of its bytes that has come. In the `background`
-    where nobody waits for the object.
+    Nothing changes if the row has changed since it was read, for example because another copy of the bytes has arrived.
+    Use `background` when nobody is waiting for the object.
     """
     marking = catalog.submit(lambda transaction: _mark(transaction, stored, now), background=background)
     marked = marking.result()
@@ -64,7 +64,7 @@ def mark_damaged(
 
 def _mark(transaction: Connection, stored: Stored, now: datetime) -> bool:
     if stored.file_key is None:
-        # Nothing of the row changes when the same object comes again: its bytes do.
+        # If the same object arrives again, only its bytes change, not its row.
         here = select(instance_bytes.c.dataset).where(instance_bytes.c.instance == stored.id)
         if transaction.execute(here).scalar_one_or_none() != stored.dataset:
             return False
@@ -86,7 +86,7 @@ def _mark(transaction: Connection, stored: Stored, now: datetime) -> bool:
 
 
 def tell(transaction: Connection, kind: Kind, instances: Sequence[int], now: datetime) -> None:
-    """Write into the change feed what has happened to the bytes of instances."""
+    """Write to the change feed what happened to the bytes of instances."""
     rows = transaction.execute(
         select(study.c.study_instance_uid, instance.c.sop_instance_uid)
         .join(study, study.c.id == instance.c.study)
@@ -97,7 +97,7 @@ def tell(transaction: Connection, kind: Kind, instances: Sequence[int], now: dat
 
 
 def damaged_now(connection: Connection) -> Damaged:
-    """What is damaged at the moment."""
+    """Return what is damaged now."""
     count = connection.execute(
         select(func.count()).select_from(instance).where(instance.c.residence == DAMAGED)
     )

@@ -1,8 +1,8 @@
-"""The only way to an instance's bytes.
+"""The only access to an instance's bytes.
 
-An instance is looked up in the live view at the moment it is opened. Where its bytes are then (docs/terms.md,
-*residence*) decides what is done. The bytes are compared with their digest on the way out, so what leaves is what was
-received. An instance whose bytes differ is marked as damaged, and they do not leave.
+An instance is looked up in the live view at the moment it is opened. Its residence (docs/terms.md) decides how its
+bytes are found. The bytes are compared with their digest on the way out, so what leaves is what was received. If they
+differ, the instance is marked as damaged and nothing leaves.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: How often a row is looked up that changes while its bytes are being opened.
+#: How often a row is looked up again if it changes while its bytes are being opened.
 _LOOKS = 3
 
 _PIECES = FindOne(select(instance_pieces.c.digests).where(instance_pieces.c.instance == bindparam("id")))
@@ -82,24 +82,24 @@ _COPY_BYTES = FindOne(
     )
 )
 
-#: Gives the bytes of an instance that are not made yet, by its UID, and keeps nothing. Raises `BytesNotMadeError`.
+#: Makes the bytes of an instance that have not been made yet, by its UID, without keeping them. Raises
+#: `BytesNotMadeError`.
 Looker = Callable[[Connection, str], bytes]
 
-#: Gives the data set of an instance whose bytes are not made yet. Raises `BytesUnavailableError` where it cannot.
+#: Makes the data set of an instance whose bytes have not been made yet. Raises `BytesUnavailableError`.
 Provider = Callable[[Stored], DataSet]
 
-#: Brings the bytes of an instance back from another system, and returns when they are here. Raises
-#: `BytesUnavailableError` where it cannot.
+#: Recalls the bytes of an instance from another system, and returns once they are here. Raises `BytesUnavailableError`.
 Recall = Callable[[Stored], None]
 
 
 class Door:
     """Finds live objects and opens their bytes.
 
-    `make` gives bytes that are derivable, and keeps them, because they leave; `look` gives them to whoever only says
-    what is in them. `recall` brings those back that another system has. `store_is_there` says whether a
-    store itself can be reached: a missing object says nothing where it cannot. `used` is told the key of an instance
-    whose bytes go out, and for whom. Without `writes` the index stays as it is.
+    `make` makes derivable bytes and keeps them, because they are sent out. `look` makes them only to be read. `recall`
+    fetches bytes that only another system has. `store_is_there` tells whether a store can be reached: if not, a missing
+    file proves nothing. `used` receives the key of each instance whose bytes go out, and the actor. Without `writes`,
+    the index is not changed.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Door:
         series_instance_uid: str | None = None,
         sop_instance_uid: str | None = None,
     ) -> list[LiveObject]:
-        """The live objects of a study, a series of it, or one instance, in the order people read them."""
+        """Return the live objects of a study, a series or one instance, in the order people read them."""
         query = live_objects().where(study.c.study_instance_uid == study_instance_uid)
         if series_instance_uid is not None:
             query = query.where(series.c.series_instance_uid == series_instance_uid)
@@ -142,17 +142,17 @@ class Door:
         return [LiveObject(*row) for row in connection.execute(query)]
 
     def find_instance(self, connection: Connection, sop_instance_uid: str) -> LiveObject | None:
-        """The live object with a SOP Instance UID, wherever it lies."""
+        """Return the live object with a SOP Instance UID, in whichever study it is."""
         query = live_objects().where(live_instance.c.sop_instance_uid == sop_instance_uid)
         row = connection.execute(query).one_or_none()
         return LiveObject(*row) if row else None
 
     def select(self, wanted: Selection) -> list[LiveObject]:
-        """The live objects of a selection, study by study in the order people read them."""
+        """Return the live objects of a selection, study by study in the order people read them."""
         return selected(self._catalog, wanted)
 
     def can_open(self, found: LiveObject) -> bool:
-        """Whether the bytes of an object can be had, by what the index said of them when it was found."""
+        """Return whether an object's bytes are available, according to the index at the time it was found."""
         return (
             found.residence == "local"
             or (found.residence == "derivable" and self._make is not None)
@@ -160,18 +160,18 @@ class Door:
         )
 
     def open(self, wanted: LiveObject, by: Actor) -> DataSet:
-        """The data set of an object that was found before, as a file of its own that whoever asked closes; for whom.
+        """Open the data set of an object found before; the caller closes it. `by` is whom it is for.
 
-        It is as it was received: what goes out passes `kinote.delivery.outgoing`. What leaves is what is live now.
-        Raises `NotLiveError` if it no longer is, and `BytesUnavailableError`, each reason by a class of its own, where
-        its bytes cannot be had.
+        The bytes are as received: whatever goes out passes through `kinote.delivery.outgoing`. Raises `NotLiveError` if
+        the object is no longer live, and a subclass of `BytesUnavailableError` for each reason why its bytes are not
+        available.
         """
         opened, _ = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid)
         self._used(wanted.id, by)
         return opened
 
     def derived(self, connection: Connection, sop_instance_uid: str) -> bytes | None:
-        """The bytes of a key object that are not made yet, of which nothing is kept; None where they cannot be made."""
+        """Make the bytes of a derivable key object without keeping them. Return None if they cannot be made."""
         if self._look is None:
             return None
         try:
@@ -182,13 +182,12 @@ class Door:
     def open_with_overlay(
         self, wanted: LiveObject, by: Actor, *, leaves: bool = True
     ) -> tuple[DataSet, Overlay | None]:
-        """The same with what is to be laid over it on its way out, None if nothing is.
+        """Open an object as `open` does, with the overlay to apply on its way out; None if there is none.
 
-        Where nothing `leaves`, because it is only said what is in the object, bytes that are made for that are not
-        kept.
+        Unless the object `leaves`, derivable bytes are made only to be read, and not kept.
 
-        An object that has another SOP Instance UID by now is not the one that was wanted: `NotLiveError`. Raises
-        `NotCorrectableError` where what is to be laid over it cannot be read.
+        Raises `NotLiveError` also if the object has got another SOP Instance UID, and `NotCorrectableError` if its
+        overlay cannot be read.
         """
         opened, has_overlay = self._open(_LIVE_BYTES, wanted.id, wanted.sop_instance_uid, leaves=leaves)
         self._used(wanted.id, by)
@@ -197,7 +196,7 @@ class Door:
         try:
             with self._catalog.read() as connection:
                 uid, overlay = overlay_with_uid(connection, wanted.id)
-            # They are of one moment; the look at the bytes was before.
+            # Row and overlay are of the same moment; the bytes were looked at before.
             if uid != wanted.sop_instance_uid:
                 raise NotLiveError(wanted.sop_instance_uid)
         except NotLiveError:
@@ -213,28 +212,28 @@ class Door:
         return opened, overlay
 
     def todays_uids(self, uids: Collection[str]) -> Mapping[str, str]:
-        """Of UIDs, as they were received, those that are others today."""
+        """Return the current UIDs of received UIDs that have changed."""
         with self._catalog.read() as connection:
             return todays_uids(connection, uids)
 
     def open_held(self, wanted: HeldCopy) -> DataSet:
-        """A held copy as it was received, for the administrator: this is no use of its study."""
+        """Open a held copy as received, for the administrator. This does not count as a use of its study."""
         opened, _ = self._open(_HELD_BYTES, wanted.id, wanted.sop_instance_uid)
         return opened
 
     def open_copy(self, key: int, sop_instance_uid: str) -> DataSet:
-        """The current instance under a UID as it was received, withdrawn or not, to be compared with what arrives.
+        """Open the current instance of a UID as received, withdrawn or not, to compare it with an arriving one.
 
-        Nothing of it goes out, and this is no use of its study. Raises as `open` does.
+        Nothing of it goes out, and it does not count as a use of its study. Raises as `open` does.
         """
-        # Nobody waits for an archive to compare what arrives.
+        # Comparing an arriving object does not justify a recall from an archive.
         opened, _ = self._open(_COPY_BYTES, key, sop_instance_uid, leaves=False, recalls=False)
         return opened
 
     def _open(
         self, query: FindOne, key: int, uid: str, *, leaves: bool = True, recalls: bool = True
     ) -> tuple[DataSet, bool]:
-        """The data set, and whether there is an overlay: both by one look at the index."""
+        """Open the data set, and return whether it has an overlay. Both come from one query."""
         for _ in range(_LOOKS):
             found = self._catalog.find_latest(query, id=key)
             if found is None:
@@ -268,7 +267,7 @@ class Door:
         raise StoreUnreachableError(uid, "What the index says of them changes all the time")
 
     def _heal(self, stored: Stored, *, recalls: bool) -> None:
-        """Have an archive heal an object, whose bytes here are not those that were received."""
+        """Have an archive replace the bytes of an object that is damaged here."""
         uid = stored.sop_instance_uid
         if self._recall is None or not (recalls and self._writes):
             raise BytesDamagedError(uid)
@@ -284,7 +283,7 @@ class Door:
         return DataSet(io.BytesIO(dataset), len(dataset))
 
     def _local(self, stored: Stored) -> DataSet | None:
-        """The bytes of a stored object, compared; None where its row has changed since it was looked up."""
+        """Open the bytes of a stored object, compared. Return None if its row has changed since it was looked up."""
         uid = stored.sop_instance_uid
         try:
             return self._compared(stored)
@@ -318,7 +317,9 @@ class Door:
         return DataSet(cast(BinaryIO, checked), stored.size)
 
     def _pieces(self, file: BinaryIO, stored: Stored) -> bytes:
-        """The digests of an object's pieces: those that are kept, else taken now, once it has been compared whole."""
+        """Return the digests of an object's pieces: the stored ones, or new ones once it has been compared as a
+        whole.
+        """
         kept = self._catalog.find_latest(_PIECES, id=stored.id)
         if kept is not None and stored.digest_algorithm == BLAKE3 and root_of(kept[0]) == stored.digest:
             return bytes(kept[0])
@@ -333,13 +334,13 @@ class Door:
         if difference == "missing" and not self._store_is_there(stored.store):
             raise StoreUnreachableError(uid, "The folder of the store is not the store: its mark is missing")
         if difference == "missing" and stored.file_key is not None and is_there(self._stores, stored):
-            # The store was away for a moment, and is back.
+            # The store was unreachable for a moment and is back.
             return
         if self._marked(stored, difference):
             raise BytesDamagedError(uid)
 
     def _refusal(self, stored: Stored, difference: Difference) -> Exception:
-        """The error for bytes that were found to differ after others of the object had gone out."""
+        """Return the error for bytes that turned out to differ after the first bytes had gone out."""
         self._marked(stored, difference)
         return BytesDamagedError(stored.sop_instance_uid)
 
@@ -349,7 +350,7 @@ class Door:
         try:
             return mark_damaged(self._catalog, stored, difference, self._clock())
         except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError):
-            # The index does not take it now; the bytes differ all the same.
+            # The index does not accept writes now. The bytes differ all the same.
             log.exception(
                 "A damaged object could not be marked", extra={"sop_instance_uid": stored.sop_instance_uid}
             )

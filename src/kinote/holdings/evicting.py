@@ -1,7 +1,7 @@
-"""Evicting: the bytes of instances that an archive has committed to are removed here (law 9).
+"""Evicts instances: removes bytes here that an archive has committed to (law 9).
 
-It is decided once more in the transaction that evicts, for each instance by itself. The file is removed later, after
-the commit, so a reader that has it open goes on.
+The conditions are checked again in the transaction that evicts, for each instance. The file is removed after the
+commit, so a reader that has it open continues.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from kinote.lifecycle.holds.membership import holds_of, lock_holds
 from kinote.security.actors import KINOTE
 from kinote.storage.read_in_place import FIRST_IN_PLACE
 
-#: Instances that are evicted together.
+#: The number of instances evicted in one transaction.
 _PAGE = 500
 
 
 @dataclass(slots=True)
 class Evicted:
-    """What was evicted: the keys, how many bytes they had, and why others were not, as sentences by their keys."""
+    """The result: keys of evicted instances, their size in bytes, and for each other key the reason as a sentence."""
 
     instances: list[int] = field(default_factory=list)
     size: int = 0
@@ -44,7 +44,7 @@ class Evicted:
 def takes_room(live: Any) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for live instances that take room in the cache.
 
-    What lies in the index does not, nor what is read in place: its files are another system's. Key objects stay.
+    Bytes in the index take none, nor do bytes read in place: those files belong to another system. Key objects stay.
     """
     return (
         live.c.residence == literal_column("'local'"),
@@ -57,11 +57,11 @@ def takes_room(live: Any) -> tuple[ColumnElement[bool], ...]:
 def evict(
     transaction: Connection, instances: Iterable[int], now: datetime, *, archive: int | None = None
 ) -> Evicted:
-    """Evict instances, given by their keys. Of each that is not evicted, the result says why.
+    """Evict instances by their keys. The result gives the reason for each that is not evicted.
 
-    An instance is evicted only if it is live, its bytes are in a store, and an archive has committed to exactly these
-    bytes whose word counts now (`kinote.lifecycle.archives.evidence`); if `archive` is given, that one. Key objects,
-    what lies in the index or in a folder that is read in place, and what is on hold are never evicted.
+    An instance is evicted only if it is live, its bytes are in a store, and an archive whose commitment counts now has
+    committed to exactly these bytes (`kinote.lifecycle.archives.evidence`). With `archive`, it must be that one. Never
+    evicted: key objects, bytes in the index or in a folder read in place, and what is on hold.
     """
     evicted = Evicted()
     keys = sorted(set(instances))
@@ -71,11 +71,11 @@ def evict(
 
 
 def evict_again(transaction: Connection, entry: Mapping[str, Any], now: datetime) -> list[str]:
-    """Say of instances that they were evicted, as an entry of the journal does that an older index lacks.
+    """Repeat the evictions of a journal entry in an older index.
 
-    What is left of their files here is set aside by recovery. Returns the UIDs of those that stay as they are, because
-    the index knows neither them nor an archive that has them; for the others, archives count as having acknowledged
-    them, so that they are recalled and asked for commitment again.
+    Recovery sets aside what is left of the files here. Returns the UIDs that are not evicted, because the index knows
+    neither them nor an archive that has them. For the others, the archives count as having acknowledged them: they can
+    be recalled, and are asked for commitment again.
     """
     archives = {each.name: each.peer for each in archives_in_use(transaction)}
     digests, named = entry.get("digests", {}), entry.get("archives", {})
@@ -113,7 +113,7 @@ def _evict_page(
         locked = select(instance.c.id).where(instance.c.id.in_(keys)).order_by(instance.c.id)
         transaction.execute(locked.with_for_update()).all()
     rows = {row.id: row for row in _ROWS(transaction, keys)}
-    # No hold is placed from here on, so that one whose answer was given keeps its bytes.
+    # No hold can be placed from here on, so an instance whose hold was confirmed keeps its bytes.
     lock_holds(transaction, shared=True)
     holds = holds_of(transaction, keys, now)
     keeping = archives_keeping(transaction, keys, now)
@@ -136,7 +136,7 @@ def _evict_page(
         gone[row.sop_instance_uid] = row.digest, [each.name for each in keeping.get(key, [])]
         evicted.size += row.size or 0
     if done:
-        # An index that is older than this would take them for lost.
+        # An older index would take the files for lost.
         of_uids: dict[str, dict[str, Any]] = {
             "digests": {uid: digest for uid, (digest, _) in gone.items()},
             "archives": {uid: names for uid, (_, names) in gone.items()},
@@ -161,12 +161,12 @@ def _why_not(row: Any, *, is_kept: bool) -> str:
     if row.store > FIRST_IN_PLACE:
         return "It lies in a folder of another system, which Kinote leaves as it is."
     if not is_kept:
-        return "No archive whose word counts has committed to these bytes."
+        return "No archive that is relied upon has committed to these bytes."
     return ""
 
 
 def _removed(transaction: Connection, row: Any) -> bool:
-    """Say in the row that the bytes are elsewhere, if it still is the one that was looked at."""
+    """Set the residence to `remote`, if the row is still the one that was looked at."""
     changed = transaction.execute(
         update(instance)
         .where(

@@ -16,17 +16,17 @@ from kinote.storage.quarantine import Quarantine
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something that a person must look at: a stable code, and a sentence that says what to do."""
+    """A condition that needs a person: a stable code, and a sentence that says what to do."""
 
     code: str
     text: str
-    #: How many things it is about, where many more of them are new to a person who has seen some; 0 where not.
+    #: The number of things concerned, if a much greater number is to be a new alert; else 0.
     number: int = 0
-    #: What it is about, where each of several things is told of by itself; no name of a patient.
+    #: The thing concerned, if there is one alert for each; never a patient's name.
     subject: str = ""
 
 
-#: What the server writes goes into a folder that nobody will look for.
+#: The server writes into a folder that nobody will look for.
 MOVED_AWAY = Alert(
     "DATA_DIRECTORY_MOVED",
     "The data directory was moved, replaced or opened by another server while this one runs. Stop this server, bring "
@@ -42,12 +42,12 @@ DISK_FULL = Alert(
 
 
 def index_not_written(reason: object) -> Alert:
-    """The last change to the index could not be written."""
+    """Return the alert that the last change to the index could not be written."""
     return Alert("INDEX_NOT_WRITTEN", f"The last change to the index could not be written. {reason}")
 
 
 def index_damaged(faults: Sequence[str]) -> Alert:
-    """Pages of the index are damaged."""
+    """Return the alert that pages of the index are damaged."""
     return Alert(
         "INDEX_DAMAGED",
         f"Pages of the index are damaged ({'; '.join(faults[:3])}). Stop the server and put back a copy of the data "
@@ -57,8 +57,8 @@ def index_damaged(faults: Sequence[str]) -> Alert:
 
 @dataclass(frozen=True, slots=True)
 class HoldingsHealth:
-    """`quarantined` files wait for a person; `unknown` files recovery did not dare to touch; `damaged` instances are
-    not what was received. `scrub` is how far the slow scrub has come, None where there is none.
+    """`quarantined`: files that wait for a person. `unknown`: files that recovery did not touch. `damaged`: instances
+    whose bytes are not the ones received. `scrub`: progress of the slow scrub; None where there is none.
     """
 
     quarantined: int = 0
@@ -67,9 +67,9 @@ class HoldingsHealth:
     store_is_there: bool = True
     scrub: ScrubProgress | None = None
     directory_is_in_place: bool = True
-    #: Folders of other systems that are read in place: that they are durable is not ours to see.
+    #: Folders of other systems that are read in place. We cannot tell whether they are durable.
     read_in_place: tuple[str, ...] = ()
-    #: Alerts of others, which are told with these.
+    #: Alerts of other parts, listed with these.
     others: tuple[Alert, ...] = ()
 
     @property
@@ -134,7 +134,7 @@ def health(
     scrub: Callable[[Connection], ScrubProgress] | None = None,
     directory_is_in_place: Callable[[], bool] = lambda: True,
 ) -> HoldingsHealth:
-    """How it is now."""
+    """Return the current health."""
     with catalog.read() as connection:
         damaged = damaged_now(connection)
         progress = scrub(connection) if scrub is not None else None

@@ -13,7 +13,7 @@ from kinote.storage.stores import Stores
 
 
 def reach_in_place(stores: Stores, catalog: Catalog) -> None:
-    """Let stores be found that are folders of other systems, also those that are added later."""
+    """Make stores find the folders of other systems, including folders added later."""
     stores.reach(partial(_in_place, catalog))
     with catalog.read() as connection:
         for key in folder_paths(connection):
@@ -21,7 +21,7 @@ def reach_in_place(stores: Stores, catalog: Catalog) -> None:
 
 
 def is_in_place_folder(stores: Stores, store: int) -> InPlaceStore | None:
-    """Return the store of a folder that is read in place; None if this one is none."""
+    """Return the store of a folder that is read in place, None for any other store."""
     found = stores.find(store) if store > FIRST_IN_PLACE else None
     return found if isinstance(found, InPlaceStore) else None
 

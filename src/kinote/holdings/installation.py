@@ -1,12 +1,12 @@
-"""Whether an index is the one of this data directory and this store (law 8).
+"""Checks that an index belongs to this data directory and store (law 8).
 
-All three carry the id of their installation, and the store one of its own. Index and data directory also carry a name
-for the last time that they were opened or closed together, new each time: an index from an older backup has an older
-name. What does not belong together is refused before anything is made or changed: an index that does not know the
-files of a store cannot say which of them are nobody's.
+All three carry the id of their installation, and each store one of its own. Index and data directory also carry the
+name of the last time that they were opened or closed together, which is new each time. An index from an older backup
+therefore has an older name. If they do not belong together, the server refuses before it makes or changes anything: an
+index that does not know the files of a store cannot tell which of them have no row.
 
-The data directory is told a new name first, and keeps the old one until the index has been told, so that a kill in
-between leaves two that agree.
+The new name is written to the data directory first. The directory keeps the old name until the index has the new one,
+so the two still agree after a kill in between.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ _WHAT_NEXT = (
 
 
 class NotTogetherError(RuntimeError):
-    """Index, data directory and store do not belong together; the message says which to bring back."""
+    """Index, data directory and store do not belong together. The message says which to bring back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What was found at the open: the mark of each, None where it has none or is not there."""
+    """The marks found at the start: None for a part that has none or does not exist."""
 
     directory: DirectoryMark | None
     #: By the kind of store.
     stores: Mapping[str, StoreMark | None]
-    #: None where there is no index yet.
+    #: None if there is no index yet.
     index: IndexMark | None
     #: Whether any store has bytes of an object.
     stores_have_bytes: bool
@@ -62,7 +62,7 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where they lie, for messages and for writing: the index as a database address without password.
+    """The locations of the parts, for messages and for writing. The index is a database address without password.
 
     `stores` are the roots of the stores, by their kinds.
     """
@@ -73,7 +73,7 @@ class Places:
 
 
 def found_marks(places: Places, url: str, *, damaged_as_none: bool = False) -> Marks:
-    """The marks of a data directory, its stores, and the index at a database address. Makes and changes nothing.
+    """Read the marks of a data directory, its stores and its index. Nothing is created or changed.
 
     Raises `UnreadableMarkError`, unless a damaged mark counts as none.
     """
@@ -95,7 +95,7 @@ def found_marks(places: Places, url: str, *, damaged_as_none: bool = False) -> M
 
 
 def prove_together(marks: Marks, places: Places) -> None:
-    """Raises `NotTogetherError` unless the index is the one of this data directory and store, or all are new."""
+    """Raise `NotTogetherError` unless the index belongs to this data directory and store, or all are new."""
     reason = _reason(marks, places)
     if reason is not None:
         raise NotTogetherError(f"{reason} {_WHAT_NEXT}")
@@ -112,7 +112,7 @@ def _reason(marks: Marks, places: Places) -> str | None:
             and not marks.stores_have_bytes
             and not (index and index.has_instances)
         ):
-            return None  # The first start was ended before it came to the index.
+            return None  # The first start ended before it reached the index.
         return _index_missing(directory, index, places)
     assert index is not None
     if index_id != directory.installation:
@@ -145,7 +145,7 @@ def _of_unmarked_directory(marks: Marks, places: Places) -> str | None:
             f"There are objects in {places.directory}, and the index {places.index} is "
             f"{'empty' if index else 'not there'}. Bring back the index, or see that the setting database names it."
         )
-    # All are new, or were made before there were marks: recovery then says whether the index knows the files.
+    # All are new, or older than marks: recovery then decides whether the index knows the files.
     return None
 
 
@@ -178,10 +178,11 @@ def _when(opening: str) -> str:
 def give_marks(
     marks: Marks, places: Places, catalog: Catalog, now: datetime, *, keeps_earlier: bool = False
 ) -> None:
-    """Write the marks, with a new opening: index, directory and store are one from then on.
+    """Write the marks with a new opening, which joins index, directory and stores.
 
-    An installation keeps its id, that of the index before that of the directory. With `keeps_earlier` the index that
-    was there goes on to be one with them, too, until `forget_earlier_openings`: this one is not in its place yet.
+    The installation keeps its id; the one of the index takes precedence over that of the directory. With
+    `keeps_earlier`, the previous index also stays valid until `forget_earlier_openings`, because this one is not in its
+    place yet.
     """
     index = marks.index
     installation = (index and index.installation) or (marks.directory and marks.directory.installation)
@@ -198,7 +199,7 @@ def give_marks(
 
 
 def forget_earlier_openings(directory: Path) -> None:
-    """Let a data directory be one with the index of its newest opening only. Raises OSError."""
+    """Make a data directory accept only the index of its newest opening. Raises OSError."""
     mark = directory_mark(directory)
     if mark is not None:
         mark_directory(directory, replace(mark, openings=mark.openings[:1]))

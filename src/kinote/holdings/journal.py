@@ -45,16 +45,16 @@ from kinote.storage.journal_files import (
 
 log = logging.getLogger(__name__)
 
-#: The fact that all withdrawals of before the journal are in it.
+#: The fact that the journal has all withdrawals that are older than it.
 _BEGUN = "journal begun"
 
-#: The kind of an entry in the index whose act was written into the journal again, because its file was lost.
+#: The kind of an entry in the index whose act was written to the journal again because its file was lost.
 _WRITTEN_AGAIN = "written again"
 
-#: Acts of before the journal that are written in one transaction.
+#: The number of acts older than the journal that are written in one transaction.
 _TOGETHER = 100
 
-#: Rows that are read together.
+#: The number of rows read at once.
 _PAGE = 500
 
 
@@ -65,14 +65,14 @@ class Journal:
         self._files = JournalFiles(folder, clock, installation)
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Make the entries durable. Raises `JournalUnavailableError`; then they have to be taken back."""
+        """Make the entries durable. Raises `JournalUnavailableError`; the caller then takes the entries back."""
         try:
             self._files.append([{"id": each.id, **each.said} for each in entries])
         except JournalError as error:
             raise JournalUnavailableError.because(error.strerror or "") from error
 
     def take_back(self, ids: Sequence[str]) -> None:
-        """Say that the transaction of these entries was rolled back, as far as that can be written."""
+        """Record that the transaction of these entries was rolled back, as far as that can be written."""
         try:
             self._files.append([{"taken back": list(ids)}], durably=False)
         except JournalError:
@@ -84,19 +84,19 @@ class Journal:
 
 @dataclass(slots=True)
 class Read:
-    """What all files of a journal say together."""
+    """The content of all files of a journal together."""
 
-    #: Those that were not taken back, in the order in which they were written.
+    #: The entries that were not taken back, in the order in which they were written.
     entries: list[dict[str, Any]] = field(default_factory=list)
     installations: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
 
 def read_all(folder: Path) -> Read:
-    """Read a journal. An entry that several files have counts once. Raises OSError.
+    """Read a journal. An entry that is in several files counts once. Raises OSError.
 
-    What is in one file keeps its order, also where the clock was set back meanwhile. Several servers write at the same
-    time, each into its own file: these are merged by time.
+    The entries of one file keep their order, even if the clock was set back. Several servers write at the same time,
+    each to its own file. Their files are merged by time.
     """
     found = Read()
     taken_back: set[str] = set()
@@ -120,9 +120,9 @@ def read_all(folder: Path) -> Read:
 
 
 def end_left(folder: Path, catalog: Catalog, installation: str) -> int:
-    """End the files of processes that ended without closing them, now that the index is known to be the right one.
+    """Close the files of processes that ended without doing so, once the index is known to be the right one.
 
-    An entry that the index does not know was not committed. Returns how many files there were. Raises OSError.
+    An entry that the index does not know was not committed. Returns the number of files. Raises OSError.
     """
 
     def unknown(read: ReadFile) -> Sequence[str]:
@@ -135,7 +135,7 @@ def end_left(folder: Path, catalog: Catalog, installation: str) -> int:
 
 
 def begin(catalog: Catalog, folder: Path, now: datetime) -> None:
-    """Write into the journal what was done before there was one: at the first start, and where its files are lost."""
+    """Write the acts that are older than the journal: at the first start, and after its files were lost."""
     with catalog.read() as connection:
         has_begun = fact(connection, _BEGUN) is not None
         has_entries = connection.execute(select(journal_entry.c.id).limit(1)).first() is not None
@@ -145,7 +145,7 @@ def begin(catalog: Catalog, folder: Path, now: datetime) -> None:
         log.error(
             "The files of the journal of rare acts were not there; they are written again from the index"
         )
-    # Until all is written, the journal has not begun: a kill in between has it begin again.
+    # Until all is written, the journal has not begun. After a kill in between, it begins again.
     catalog.write(_begin_anew)
     acts = chain(_earlier_acts(catalog), _earlier_decisions(catalog), _earlier_holds(catalog))
     while some := list(islice(acts, _TOGETHER)):
@@ -160,12 +160,12 @@ def _all(acts: Iterable[Callable[[Connection], None]], transaction: Connection) 
 
 def _begin_anew(transaction: Connection) -> None:
     transaction.execute(index_fact.delete().where(index_fact.c.name == _BEGUN))
-    # They stay known. If the files come back, none of them is taken for an act that this index lacks.
+    # The old entries stay known. If the files come back, none of them is taken for an act that this index lacks.
     transaction.execute(journal_entry.update().values(kind=_WRITTEN_AGAIN))
 
 
 def note_begun(transaction: Connection, now: datetime) -> None:
-    """Note that the journal has all that this index has."""
+    """Note that the journal has everything that this index has."""
     write_fact(transaction, _BEGUN, now.isoformat())
 
 
@@ -258,7 +258,7 @@ def _tombstones(after: int) -> Any:
 
 
 def _record_earlier(transaction: Connection, row: Any, targets: Iterable[Any]) -> None:
-    """Write a withdrawal as it is now: accepted, with those that it spares, and undone if it was."""
+    """Write a withdrawal as it is now: accepted, with the instances it spares, and undone if it was."""
     targets = list(targets)
     made_at = datetime.fromisoformat(row.made_at)
     by = Actor.stored(row.who_kind, row.who, row.who_address) or KINOTE
@@ -297,7 +297,7 @@ def _record_earlier(transaction: Connection, row: Any, targets: Iterable[Any]) -
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where journal and index disagree, as a sentence, and what it is about."""
+    """A disagreement between journal and index, as a sentence, and what it is about."""
 
     subject: str
     sentence: str
@@ -338,7 +338,7 @@ def compare(catalog: Catalog, folder: Path) -> list[Difference]:
         if each["id"] in known
     )
     for subject, said in in_index.items():
-        # A restore opens the window of a withdrawal again that was undone after its backup.
+        # A restore reopens the undo window of a withdrawal that was undone after its backup.
         if subject.startswith("withdrawal ") and subject in in_journal and said["closed"] is False:
             in_journal[subject]["closed"] = False
     found += [
@@ -350,10 +350,10 @@ def compare(catalog: Catalog, folder: Path) -> list[Difference]:
 
 
 def state_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the index must say after these entries, by a name: of each withdrawal, of each tombstone, of each
-    object that was issued or chosen, and of each hold.
+    """Return what the index must say after these entries, by name: for each withdrawal, tombstone, hold, and object
+    that was issued or chosen.
 
-    Withdrawals come first, in whichever order clocks have put the entries.
+    Withdrawals come first, in whatever order the clocks have put the entries.
     """
     found: dict[str, Any] = {}
     for each in sorted(entries, key=lambda each: each.get("kind") != Kind.WITHDRAWN):
@@ -430,7 +430,7 @@ def _tombstone(uid: str, digest: str | None) -> str:
 
 
 def purged_digests(entry: Mapping[str, Any], uid: str) -> list[str | None]:
-    """Return the digests of the copies of a UID that an entry says were purged; None for one without."""
+    """Return the digests of the copies of a UID that an entry records as purged; None for one without."""
     digests: list[str | None] = entry.get("copies_purged", {}).get(uid) or [entry.get("digests", {}).get(uid)]
     return digests
 

@@ -1,7 +1,7 @@
-"""When bytes were last used, gathered in memory and written down now and then: reading them costs no statement.
+"""Records when bytes were last used. Uses are gathered in memory and written at intervals, so a read costs no SQL.
 
-Of each hour an instance counts once for each kind of actor. What it is part of is looked up when it is written down.
-What was gathered since the last time is lost with a kill: some minutes of a record that is good to the hour.
+Within an hour, an instance counts once for each kind of actor. Its series and study are looked up when the uses are
+written. A kill loses what was gathered since the last write: a few minutes of a record with a resolution of an hour.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two times that a server writes down what was used.
+#: Seconds between two writes of the uses.
 _EVERY = 60.0
 
-#: Instances that are remembered at most: of those that wait, further ones are not noted; of those that were noted in
-#: this hour, all are forgotten, and noted once more.
+#: The most instances that are remembered. If so many wait to be written, further ones are not noted. If so many were
+#: noted in this hour, all are forgotten and noted again.
 _MOST = 100_000
 
-#: Instances that are looked up at once, and rows that are written in one transaction.
+#: The number of instances looked up at once, and of rows written in one transaction.
 _TOGETHER = 500
 
 #: An instance, by its key, and whether a person or another system has used it.
 _Noted = tuple[int, ActorKind]
 
-#: Of the kinds that the table tells apart. A peer is another system, as a program is.
+#: The kinds of actors that the table distinguishes. A peer is another system, as a program is.
 _COUNTED = {
     ActorKind.PERSON: ActorKind.PERSON,
     ActorKind.SYSTEM: ActorKind.SYSTEM,
@@ -44,21 +44,21 @@ _COUNTED = {
 
 
 class LastUse:
-    """Notes which instances are used, and writes down when their studies were. May be called from any thread."""
+    """Notes which instances are used, and writes when their studies were used. Thread-safe."""
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
         self._catalog = catalog
         self._clock = clock
         self._noting = threading.Lock()
         self._writing = threading.Lock()
-        #: What has not been written down, each with its hour.
+        #: Uses that have not been written, each with its hour.
         self._waiting: dict[_Noted, str] = {}
-        #: What was noted in this hour, and when that began.
+        #: Uses noted in this hour, and when the hour began.
         self._noted: set[_Noted] = set()
         self._hour = datetime.min.replace(tzinfo=UTC)
 
     def note(self, instance: int, by: Actor) -> None:
-        """The bytes of an instance are used, by its key. What the server does by itself is no use."""
+        """Note a use of the bytes of an instance, by its key. What the server does by itself is not a use."""
         counted = _COUNTED.get(by.kind)
         if counted is None:
             return
@@ -73,12 +73,12 @@ class LastUse:
                 self._waiting[noted] = timestamp(hour)
 
     def step(self) -> float:
-        """Write down what was noted; gives the seconds until that is to be done again."""
+        """Write what was noted. Return the seconds until the next write."""
         self.write()
         return _EVERY
 
     def write(self) -> None:
-        """Write down what was noted. What cannot be written waits for the next time."""
+        """Write what was noted. If that fails, it is tried again at the next write."""
         with self._writing:
             with self._noting:
                 waiting, self._waiting = self._waiting, {}
@@ -87,7 +87,7 @@ class LastUse:
             except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError, NoConnectionError):
                 log.warning("When studies were last used could not be written down now", exc_info=True)
                 with self._noting:
-                    # What has come meanwhile is newer.
+                    # A use noted meanwhile is newer.
                     self._waiting = {**waiting, **self._waiting}
 
     def _write(self, waiting: dict[_Noted, str]) -> None:
@@ -97,7 +97,7 @@ class LastUse:
             self._catalog.submit(writing, background=True).result()
 
     def _uses(self, waiting: dict[_Noted, str]) -> list[Use]:
-        """What was used: of each part of a study and kind of actor the last hour."""
+        """Return the uses: for each part of a study and kind of actor, the last hour."""
         instances = sorted({instance for instance, _ in waiting})
         parts: dict[int, tuple[int, Part]] = {}
         for begin in range(0, len(instances), _TOGETHER):

@@ -1,6 +1,6 @@
-"""A look at the whole store against the laws, which changes nothing.
+"""Checks the whole store against the laws, without changing anything.
 
-Law 1: counters are what the live view counts. Law 4: standing is the result of the withdrawals. Law 8: rows have their
+Law 1: counters agree with the live view. Law 4: standing is the result of the withdrawals. Law 8: rows have their
 bytes, tombstones have none, and no bytes are without a row.
 """
 
@@ -22,16 +22,16 @@ from kinote.lifecycle import counts
 from kinote.lifecycle.standing import resulting_standings
 from kinote.storage.stores import Stores
 
-#: Instances that are looked at together.
+#: The number of instances checked at once.
 _PAGE = 500
 
-#: Bytes without a row that are told by their places.
+#: The number of bytes without a row that are reported with their place.
 _TOLD = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """Something that a law forbids: the number of the law, what it is about, and a sentence."""
+    """A breach of a law: the number of the law, its subject, and a sentence."""
 
     law: int
     subject: str
@@ -41,9 +41,9 @@ class Breach:
 def check_after(
     catalog: Catalog, stores: Stores, position: int, store_is_there: Callable[[int], bool]
 ) -> tuple[int, list[Breach], int | None]:
-    """Look at the next instances; gives how many, what is wrong, and the key to go on after.
+    """Check the next instances. Return their number, the breaches, and the key to continue after.
 
-    After the last one, counters and the bytes in the stores are looked at, and there is no key.
+    After the last instance, counters and the bytes in the stores are checked, and the key is None.
     """
     with catalog.read() as connection:
         rows = connection.execute(

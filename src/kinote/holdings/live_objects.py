@@ -1,4 +1,4 @@
-"""Live objects: what the door has to be asked for, found in the live view."""
+"""Live objects as the live view has them: the values with which the door opens them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.catalog.transactions.catalog import Catalog
 
 
 class Described(Protocol):
-    """What is said of a data set."""
+    """The attributes that describe a data set."""
 
     @property
     def sop_class_uid(self) -> str: ...
@@ -29,7 +29,7 @@ class Described(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveObject:
-    """A live instance as it can be delivered."""
+    """A live instance that can be delivered."""
 
     id: int
     study_instance_uid: str
@@ -43,25 +43,25 @@ class LiveObject:
     frames: int | None
     pixel_rows: int | None
     pixel_columns: int | None
-    #: Where its bytes were when it was found.
+    #: The residence at the time it was found.
     residence: str
-    #: Whether they are in the index rather than in a store.
+    #: Whether its bytes are in the index rather than in a store.
     in_index: bool
-    #: 0 where it goes out as it was received; otherwise they change with what is laid over it (`overlays`).
+    #: 0 if it goes out as received. Otherwise the value changes whenever the overlay changes (`overlays`).
     study_overlay: int
     series_overlay: int
     instance_overlay: int
 
     @property
     def overlay(self) -> tuple[int, int, int] | None:
-        """What tells apart what goes out with corrections from what was received, and from other corrections."""
+        """A value that distinguishes output with corrections from received bytes and from other corrections."""
         found = self.study_overlay, self.series_overlay, self.instance_overlay
         return found if any(found) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which objects: all that is named must hold, of each list one. Something must be named."""
+    """The objects wanted: those that match one value of every list given. At least one list must be given."""
 
     patient_id: str | None = None
     issuer_of_patient_id: str | None = None
@@ -83,7 +83,7 @@ IN_READING_ORDER = (
 
 
 def live_objects() -> Select[Any]:
-    """The live view with the UIDs of study and series: the columns of `LiveObject`."""
+    """Return the query for live objects with the UIDs of study and series: the columns of `LiveObject`."""
     return (
         select(
             live_instance.c.id,
@@ -98,7 +98,7 @@ def live_objects() -> Select[Any]:
             live_instance.c.pixel_rows,
             live_instance.c.pixel_columns,
             live_instance.c.residence,
-            # What was evicted has no file either, and its header is in the index like that of any image.
+            # An evicted instance has no file either, but its header is in the index like that of any image.
             and_(live_instance.c.file_key.is_(None), live_instance.c.residence != "remote").label("in_index"),
             *has_overlay(live_instance),
         )
@@ -111,7 +111,7 @@ def _in_order_of_studies(*conditions: ColumnElement[bool]) -> Select[Any]:
     return live_objects().where(*conditions).order_by(study.c.id, *IN_READING_ORDER)
 
 
-#: The columns that a selection names, by the names of its parts.
+#: The columns of a selection, by the names of its parts.
 _COLUMNS: Mapping[str, ColumnElement[str]] = {
     "patient_id": study.c.patient_id,
     "issuer_of_patient_id": study.c.issuer_of_patient_id,
@@ -122,7 +122,7 @@ _COLUMNS: Mapping[str, ColumnElement[str]] = {
 
 
 def selected(catalog: Catalog, wanted: Selection) -> list[LiveObject]:
-    """The live objects of a selection, study by study in the order people read them."""
+    """Return the live objects of a selection, study by study in the order people read them."""
     values = {name: value for name in _COLUMNS if (value := getattr(wanted, name))}
     single = {name: value for name, value in values.items() if isinstance(value, str)}
     single |= {name: value[0] for name, value in values.items() if name not in single and len(value) == 1}
@@ -139,5 +139,7 @@ def selected(catalog: Catalog, wanted: Selection) -> list[LiveObject]:
 
 @cache
 def _with_values(names: frozenset[str]) -> FindAll:
-    """The query for one value of each of these parts: built once, because nearly all retrievals ask like this."""
+    """Return the query for one value of each of these parts. It is built once, because almost every retrieval uses
+    it.
+    """
     return FindAll(_in_order_of_studies(*(_COLUMNS[name] == bindparam(name) for name in sorted(names))))

@@ -1,4 +1,4 @@
-"""Digests as they are taken today in place of older ones, once an object has been compared whole by the older."""
+"""Replaces digests of an older algorithm, once an object has been compared as a whole by the older one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kinote.storage.digests import Digest
 
 
 def replace_digest(transaction: Connection, stored: Stored, found: Digest) -> bool:
-    """Keep what was found of an instance's bytes, and of their pieces; False if its row has changed since."""
+    """Store the new digest of an instance's bytes and pieces. Return False if its row has changed since."""
     changed = transaction.execute(
         update(instance)
         .where(

@@ -1,15 +1,15 @@
-"""Start-up recovery: no bytes without a row (law 8).
+"""Start-up recovery: afterwards no bytes are without a row (law 8).
 
-A kill can leave objects in a store that were being received, and whole ones while the transaction that would have
-owned them never committed. Nobody was told that they are stored. They are set aside, never deleted: the index may
-be the wrong one. Where there are more of them than a kill can leave, that is likely, and nothing is touched until a
-person has looked.
+A kill can leave two kinds of objects in a store: those that were being received, and complete ones whose transaction
+never committed. Nobody was told that they are stored. They are set aside and never deleted, since the index may be the
+wrong one. If there are more of them than a kill can leave, that is likely. Then nothing is touched until a person has
+looked.
 
-Only what has come since the last recovery is looked at; bytes that were to be removed with their rows are remembered
-(`kinote.holdings.removal`).
+Only objects that arrived since the last recovery are looked at. Bytes that have to be removed with their rows are
+remembered (`kinote.holdings.removal`).
 
-Other servers may be up: what a living process wrote is its own, whatever state it is in (`kinote.storage.presence`).
-It is looked at again by the first recovery after the end of that process.
+Other servers may be running. What a living process wrote is left alone (`kinote.storage.presence`) until the first
+recovery after that process has ended.
 """
 
 from __future__ import annotations
@@ -29,10 +29,9 @@ from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
-#: Objects without a row that a kill can leave at most: those that are being received (one for each of 200 associations
-#: and of 16 bodies of HTTP), and those on their way to a commit (one for each association, and 512 that have come by
-#: HTTP or from files), whichever process of a server serves them. Where there are more, the index is not the one that
-#: these objects belong to.
+#: The most objects without a row that a kill can leave. Being received: one for each of 200 associations and 16 HTTP
+#: bodies. Waiting for a commit: one for each association, and 512 received by HTTP or from files. This is for all
+#: processes of a server together. If there are more, the index does not belong to these objects.
 MOST_LEFT = 1000
 
 _NO_ROW = "No object of the index has these bytes, so their sender was not told that they are stored."
@@ -40,9 +39,9 @@ _NO_ROW = "No object of the index has these bytes, so their sender was not told 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What recovery did: objects it set aside, and bytes of removed rows that it removed.
+    """The result of recovery: objects set aside, and removed bytes of removed rows.
 
-    `unknown` is the number of objects without a row that it did not touch, since no kill leaves so many.
+    `unknown` is the number of objects without a row that were not touched because no kill leaves so many.
     """
 
     set_aside: int = 0
@@ -50,7 +49,7 @@ class Recovered:
     unknown: int = 0
 
 
-#: The marks of the processes that have the data directory open beside this one, and since when.
+#: The marks of the other processes that have the data directory open, each with its start time.
 Others = Callable[[], Mapping[str, datetime]]
 
 
@@ -67,12 +66,12 @@ def recover(
     others: Others = _nobody,
     at_most: int | None = MOST_LEFT,
 ) -> Recovered:
-    """Set aside what the last process left half-done, unless it is more than `at_most` objects.
+    """Set aside what the last process left unfinished, unless it is more than `at_most` objects.
 
-    `left` are files outside of the stores that are certainly no objects of the index.
-    To be called only by a server, before it takes anything in, and by one at a time.
+    `left` are files outside of the stores that are certainly not objects of the index. Only a server calls this, before
+    it accepts anything, and only one at a time.
     """
-    # Before anything is looked at: what comes later is not covered by this recovery.
+    # Taken before anything is looked at: what arrives later is not covered by this recovery.
     begun = min([now, *others().values()])
     positions = {store.id: store.position(begun) for store in stores}
     unknown = {
@@ -95,7 +94,7 @@ def recover(
     set_aside_remembered(catalog, stores, now)
     set_aside = stores.quarantine.move_in(left, why=_NO_ROW, now=now)
     for store in stores:
-        # Those that were remembered are gone by now, and are let pass.
+        # Objects whose removal was remembered are gone by now and are skipped.
         set_aside += store.set_aside(unknown[store.id], stores.quarantine, why=_NO_ROW, now=now)
         _remember_position(catalog, store, positions[store.id])
     if set_aside:
@@ -107,10 +106,10 @@ def recover(
 
 
 def _of_the_dead(store: Store, keys: list[str], others: Others) -> list[str]:
-    """Those of the keys that no living process gave.
+    """Return the keys that no living process wrote.
 
-    Who lives is asked once the keys have been found: a process that has ended by then will commit nothing any more,
-    and one that began later did not give them.
+    The living processes are listed after the keys have been found. A process that has ended by then commits nothing
+    more, and one that began later did not write them.
     """
     living = others()
     return [key for key in keys if store.maker(key) not in living] if living else keys
@@ -119,10 +118,9 @@ def _of_the_dead(store: Store, keys: list[str], others: Others) -> list[str]:
 def _without_row(
     catalog: Catalog, store: Store, others: Others, begun: str, limit: int | None
 ) -> Iterator[str]:
-    """The keys of objects that no row has and no living process is at work on, of those since the last recovery; or
-    since the position at which this one has `begun`, if the clock was set back in between.
+    """Return the keys of objects without a row that no living process works on, since the last recovery.
 
-    One more than `limit` at most.
+    If the clock was set back in between, since the position at which this recovery has `begun`. At most `limit` + 1.
     """
     found = 0
     with catalog.read() as connection:
@@ -130,7 +128,7 @@ def _without_row(
     for found_keys in store.keys_since(position):
         keys = _of_the_dead(store, found_keys, others)
         with catalog.read() as connection:
-            # Those of purged objects are the reaper's.
+            # The reaper removes those of purged objects.
             known = owned(connection, store.id, keys) | owed(connection, store.id, keys)
         for key in keys:
             if key in known:
@@ -148,5 +146,5 @@ def _remember_position(catalog: Catalog, store: Store, position: str) -> None:
 
 
 def _swept(store: Store) -> str:
-    """The name of the fact up to where a store has been looked through."""
+    """Return the name of the fact that says up to where a store has been looked through."""
     return f"store {store.id} swept until"

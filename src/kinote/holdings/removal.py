@@ -1,7 +1,7 @@
-"""Removing the files of rows that are gone or purged: what has to be removed is remembered until it has been (law 8).
+"""Removes the files of rows that are gone or purged. What has to be removed is remembered until it is done (law 8).
 
-A file that has lain for long is not found by start-up recovery, which looks through the hours since the last one.
-No file is removed that a row has, whatever made somebody think that it may go.
+Start-up recovery does not find a file that has lain for long, since it only looks at the time since the last recovery.
+A file that has a row is never removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
-#: Where bytes lie: a store and the key in it.
+#: The location of bytes: a store and the key in it.
 Place = tuple[int, str]
 
 _owner = FindOne(
@@ -31,7 +31,7 @@ _owner = FindOne(
 
 
 def is_owned(catalog: Catalog, place: Place) -> bool:
-    """Whether a row has these bytes, among all that has been committed by now."""
+    """Return whether a row has these bytes, among everything committed so far."""
     store, file_key = place
     return catalog.find_latest(_owner, store=store, file_key=file_key) is not None
 
@@ -39,7 +39,7 @@ def is_owned(catalog: Catalog, place: Place) -> bool:
 def owned(
     connection: Connection, store: int, file_keys: Sequence[str], *, residence: str | None = None
 ) -> set[str]:
-    """Those of the keys in a store that rows have, of this `residence` if one is given."""
+    """Return the keys in a store that rows have, limited to this `residence` if one is given."""
     found: set[str] = set()
     for start in range(0, len(file_keys), 500):
         some = file_keys[start : start + 500]
@@ -51,7 +51,7 @@ def owned(
 
 
 def owned_places(connection: Connection, places: Sequence[Place]) -> set[Place]:
-    """Those of the places where bytes of rows lie."""
+    """Return the places where bytes of rows lie."""
     return {
         (store, key)
         for store in {store for store, _ in places}
@@ -60,7 +60,7 @@ def owned_places(connection: Connection, places: Sequence[Place]) -> set[Place]:
 
 
 def owed(connection: Connection, store: int, file_keys: Sequence[str]) -> set[str]:
-    """Those of the keys in a store that have to be removed, and have not been yet."""
+    """Return the keys in a store that are still to be removed."""
     found: set[str] = set()
     for start in range(0, len(file_keys), 500):
         some = file_keys[start : start + 500]
@@ -70,9 +70,9 @@ def owed(connection: Connection, store: int, file_keys: Sequence[str]) -> set[st
 
 
 def remember(transaction: Connection, place: Place, now: datetime, *, instance: int | None = None) -> None:
-    """Say in the transaction that removes the last row of some bytes that these have to follow.
+    """Record, in the transaction that removes the last row of some bytes, that the bytes must be removed.
 
-    `instance` is the key of the tombstone whose bytes they were.
+    `instance` is the key of their tombstone.
     """
     store, key = place
     row = {"store": store, "key": key, "since": timestamp(now), "instance": instance}
@@ -80,9 +80,9 @@ def remember(transaction: Connection, place: Place, now: datetime, *, instance: 
 
 
 def remove_remembered(catalog: Catalog, stores: Stores) -> int:
-    """Remove all bytes of rows that are gone, unless a row has them after all; gives their number.
+    """Remove all bytes of rows that are gone, unless a row has them after all. Return their number.
 
-    Those of purged objects are removed by the reaper (`kinote.holdings.reaping`), a little at a time.
+    Bytes of purged objects are left to the reaper (`kinote.holdings.reaping`), which removes a few at a time.
     """
     query = select(owed_removal.c.store, owed_removal.c.key).where(owed_removal.c.instance.is_(None))
     with catalog.read() as connection:
@@ -96,13 +96,13 @@ def remove_remembered(catalog: Catalog, stores: Stores) -> int:
 
 
 def tell_of_kept(places: Collection[Place]) -> None:
-    """Log that bytes were to be removed and stay."""
+    """Log that bytes were to be removed but are kept."""
     if places:
         log.error("Bytes stay that were to be removed: the index has them: %d", len(places))
 
 
 def forget(transaction: Connection, places: Sequence[Place]) -> None:
-    """Say that these bytes need not be removed any more."""
+    """Record that these bytes need not be removed any more."""
     if not places:
         return
     removed = owed_removal.delete().where(

@@ -1,4 +1,4 @@
-"""Work that a server does over and over in a thread of its own, for as long as it runs."""
+"""Work that a server repeats in its own thread for as long as it runs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ log = logging.getLogger(__name__)
 #: Seconds until the first step.
 _FIRST = 10.0
 
-#: Seconds until a step that has failed is tried again.
+#: Seconds until a failed step is tried again.
 _AFTER_FAILURE = 60.0
 
 
 class Repeatedly:
-    """Calls `step` again and again; it gives the seconds until its next call.
+    """Calls `step` again and again; it returns the seconds until its next call.
 
-    `ending` is set when it has to end: a step that takes long looks at it. The first step comes when the server has had
-    `first` seconds to start.
+    `ending` is set when the thread must end: a long step checks it. The first step runs `first` seconds after the
+    start.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Repeatedly:
         self._thread.start()
 
     def close(self) -> None:
-        """End after the step at hand."""
+        """End after the current step."""
         self._ending.set()
         self._thread.join()
 
@@ -42,7 +42,7 @@ class Repeatedly:
         while not self._ending.wait(seconds):
             try:
                 seconds = self._step()
-            except Exception:  # Whatever it is, it must not end what is to go on for as long as the server.
+            except Exception:  # No error may end a thread that has to run as long as the server.
                 if not self._ending.is_set():
                     log.exception("%s: a step has failed, and is tried again", self._name)
                 seconds = _AFTER_FAILURE

@@ -1,6 +1,6 @@
-"""Setting aside the files of damaged objects that have been healed: remembered until it has been done.
+"""Sets aside the old files of damaged objects that have been healed. Remembered until it is done.
 
-They are no longer any row's, and are kept for a person to look at (law 8).
+They no longer have a row, and are kept for a person to look at (law 8).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _WHY = "Its bytes were not those of the object that it was stored for; the objec
 
 
 def remember_to_set_aside(transaction: Connection, place: Place) -> None:
-    """Say in the transaction that gives a row other bytes that its old ones have to go into the quarantine."""
+    """Record, in the transaction that gives a row other bytes, that the old ones must go to the quarantine."""
     store, key = place
     written = f"{store} {key}"
     transaction.execute(index_fact.insert(), {"name": _TO_SET_ASIDE + written, "value": written})
 
 
 def set_aside_remembered(catalog: Catalog, stores: Stores, now: datetime) -> int:
-    """Set all bytes aside that have to be, unless a row has them after all; gives their number."""
+    """Set aside all remembered bytes, unless a row has them after all. Return their number."""
     with catalog.read() as connection:
         is_one = index_fact.c.name.startswith(_TO_SET_ASIDE, autoescape=True)
         written = list(connection.execute(select(index_fact.c.value).where(is_one)).scalars())

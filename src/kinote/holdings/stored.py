@@ -1,4 +1,4 @@
-"""What the index says of an instance's bytes: where they are, and what they must be."""
+"""What the index says about an instance's bytes: their location, size and digest."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from kinote.catalog.schema.tables import instance_bytes, series, study
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The bytes of one instance: in a file from `dataset_offset` on, or `dataset` itself.
+    """The bytes of one instance: in a file from `dataset_offset` on, or in `dataset` itself.
 
-    `size` bytes with this digest; both may be absent where the bytes have not been made.
+    They are `size` bytes with this digest. Both are None if the bytes have not been made.
     """
 
     id: int
@@ -28,7 +28,7 @@ class Stored:
     digest: str
     digest_algorithm: str
     dataset: bytes | None
-    #: Whether corrections are laid over it on its way out, by level; 0 where none are.
+    #: The levels that have corrections to apply on the way out; 0 for none.
     study_overlay: int
     series_overlay: int
     instance_overlay: int
@@ -39,7 +39,7 @@ class Stored:
 
 
 def stored_bytes(table: Table) -> Select[Any]:
-    """The columns of `Stored`, in their order, of `instance` or of the live view."""
+    """Return the columns of `Stored`, in their order, of `instance` or of the live view."""
     return (
         select(
             table.c.id,

@@ -1,4 +1,4 @@
-"""Why an object's bytes cannot be had: each reason is an error of its own, whose message says what to do."""
+"""Errors that say why an object's bytes are not available: one class for each reason. The message says what to do."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ class NotLiveError(LookupError):
 
 
 class BytesUnavailableError(OSError):
-    """The object is in use, and its bytes cannot be had."""
+    """The object is in use, but its bytes are not available."""
 
-    #: What is the matter, in the few characters that an error comment of DICOM has; and what to do.
+    #: The problem, short enough for a DICOM Error Comment; and what to do.
     _said = "The bytes cannot be had"
     _advice = ""
 
     def __init__(self, sop_instance_uid: str, advice: str = "") -> None:
-        # One argument: of two, OSError would make an error number and its text.
+        # A single argument: OSError takes two for an error number and its text.
         super().__init__(f"{self._said}: instance {sop_instance_uid}. {advice or self._advice}".rstrip())
 
 
 class BytesDamagedError(BytesUnavailableError):
-    """What is stored is not what was received (residence `damaged`)."""
+    """The stored bytes are not the ones received (residence `damaged`)."""
 
     _said = "The stored bytes are damaged and are not sent"
     _advice = "Send the same object to Kinote again, which heals it."
 
 
 class BytesGoneError(BytesUnavailableError):
-    """They are kept nowhere (residence `none`)."""
+    """The bytes are not kept anywhere (residence `none`)."""
 
     _said = "The bytes are not kept any more"
 
 
 class BytesElsewhereError(BytesUnavailableError):
-    """Another system has them, and they cannot be recalled (residence `remote`)."""
+    """Another system has the bytes, and they cannot be recalled (residence `remote`)."""
 
     _said = "The bytes are at another system, not to be recalled"
     _advice = "Retrieve it there."
 
 
 class RecallFailedError(BytesUnavailableError):
-    """An archive has them, and does not give them back now (residence `remote`)."""
+    """An archive has the bytes but does not return them now (residence `remote`)."""
 
     _said = "The bytes are at an archive and do not come back now"
 
 
 class BytesNotMadeError(BytesUnavailableError):
-    """They have not been made, and cannot be made here (residence `derivable`)."""
+    """The bytes have not been made, and cannot be made here (residence `derivable`)."""
 
     _said = "The bytes have not been made yet, nor can they be here"
 
 
 class NotCorrectableError(BytesUnavailableError):
-    """Its corrections cannot be laid over it, and without them it does not go out."""
+    """The corrections cannot be applied to the object. It does not go out without them."""
 
     _said = "The corrections cannot be laid over it"
 
@@ -64,7 +64,7 @@ class NotCorrectableError(BytesUnavailableError):
 
 
 class StoreUnreachableError(BytesUnavailableError):
-    """They cannot be read now, which says nothing about them: the store does not answer."""
+    """The bytes cannot be read now because the store does not answer. This says nothing about the bytes."""
 
     _said = "The stored bytes cannot be read now"
 

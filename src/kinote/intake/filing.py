@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from kinote.catalog import changes
 from kinote.catalog.changes import Kind
 from kinote.catalog.instances.entries import InsertedInstance, Placed, insert_entries
+from kinote.catalog.instances.remembered import remembering
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import dialects
 from kinote.intake import healing
@@ -82,6 +83,17 @@ def file_arrivals(
 
     `is_in_place` returns whether a stored file exists and has its size. `rules` says what rejection notes may do.
     """
+    with remembering(transaction), changes.recorded_together(transaction):
+        return _file(transaction, arrivals, now, is_in_place, rules)
+
+
+def _file(
+    transaction: Connection,
+    arrivals: Sequence[Arrival],
+    now: datetime,
+    is_in_place: IsInPlace,
+    rules: RejectionRules,
+) -> list[Filed]:
     uids = {arrival.entry.sop_instance_uid for arrival in arrivals}
     rejected = named_by_rejections(arrivals)
     readings = [arrival.reading for arrival in arrivals if arrival.reading]

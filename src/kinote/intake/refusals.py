@@ -109,7 +109,7 @@ class RefusedArrivals:
                 self._count_beyond(sender, number)
 
     def step(self) -> float:
-        """Write what has come; gives the seconds until the next step."""
+        """Write what has arrived. Return the seconds until the next step."""
         while True:
             with self._changing:
                 group, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
@@ -262,7 +262,7 @@ def refused_arrivals(
     before: int | None = None,
     limit: int = 100,
 ) -> list[dict[str, Any]]:
-    """Return refused and aborted arrivals, the last first, beginning before a number."""
+    """Return refused and aborted arrivals, the latest first, with numbers below `before`."""
     query = select(refused_arrival)
     for column, wanted in (("sender", sender), ("sop_instance_uid", sop_instance_uid)):
         if wanted:

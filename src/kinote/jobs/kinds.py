@@ -38,7 +38,7 @@ class JobKind:
 
 
 def pause_after(failures: int, first: timedelta, longest: timedelta, chance: float) -> timedelta:
-    """Return the pause after so many failures in a row.
+    """Return the pause after this many failures in a row.
 
     The pause doubles with each failure. `chance` is a random number from 0 to 1, which shortens it by up to half, so
     that jobs that failed together are not retried together.

@@ -1,4 +1,4 @@
-"""Which instances of a study can be had, in the terms of Instance Availability (0008,0056) (PS3.3 C.4.23.1.1)."""
+"""Which instances of a study are available, in the terms of Instance Availability (0008,0056) (PS3.3 C.4.23.1.1)."""
 
 from __future__ import annotations
 

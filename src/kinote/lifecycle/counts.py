@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from kinote.catalog.instances.remembered import forget_rows
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import series, study
 from kinote.catalog.sql import statements
@@ -24,9 +25,12 @@ def add(transaction: Connection, deltas: Mapping[tuple[int, int], int]) -> None:
     for (study_id, series_id), delta in changed.items():
         by_series[series_id] = by_series.get(series_id, 0) + delta
         by_study[study_id] = by_study.get(study_id, 0) + delta
-    _add_to_series(transaction, [{"key": key, "delta": by_series[key]} for key in sorted(by_series)])
+    if min(changed.values()) < 0:
+        forget_rows(transaction)
     appeared: dict[int, int] = {}
-    for row in _counted(transaction, by_series):
+    for row in _add_to_series(
+        transaction, [{"key": key, "delta": by_series[key]} for key in sorted(by_series)]
+    ):
         before = row.instance_count - by_series[row.id]
         appeared[row.study] = appeared.get(row.study, 0) + (row.instance_count > 0) - (before > 0)
     _add_to_studies(
@@ -43,13 +47,13 @@ def add_series_of_one(transaction: Connection, studies: Mapping[int, int]) -> No
     )
 
 
-_add_to_series = statements.ForEach(
+_add_to_series = statements.ChangeEach(
     series.update()
     .where(series.c.id == bindparam("key"))
-    .values(instance_count=series.c.instance_count + bindparam("delta"))
+    .values(instance_count=series.c.instance_count + bindparam("delta")),
+    look_up=statements.LookUp(select(series.c.id, series.c.study, series.c.instance_count), series.c.id),
+    by="key",
 )
-
-_counted = statements.LookUp(select(series.c.id, series.c.study, series.c.instance_count), series.c.id)
 
 #: Studies count series incrementally, as they gain or lose their last live instance: a study may have thousands of
 #: series, one for each note.

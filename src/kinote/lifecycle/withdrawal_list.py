@@ -73,7 +73,7 @@ class ListedWithdrawal:
 def withdrawals(
     connection: Connection, wanted: WithdrawalFilter, *, before: int | None, limit: int
 ) -> list[ListedWithdrawal]:
-    """Return withdrawals, the last made first, beginning before the key `before`.
+    """Return withdrawals, the latest first, with keys below `before`.
 
     What waits for a decision or was refused is none (`kinote.lifecycle.rejection.proposals`).
     """

@@ -25,7 +25,7 @@ FOLDER = "DICOM"
 _STUDY, _SERIES, _OBJECT = "ST", "SE", "OB"
 _DIGITS = 6
 
-#: Objects of a file set at most: their names have so many digits, and their records lie in memory.
+#: The most objects in a file set: limited by the digits of their names, and their records are in memory.
 MOST_OBJECTS = 200_000
 
 #: Characters of a File-set ID at most (PS3.10 Table 8.1-1): on ISO 9660 it is the name of the volume, too.
@@ -94,7 +94,7 @@ class FileSet:
         self._patient_ids: set[str] = set()
         self._objects = 0
         self.synthesized: list[Synthesized] = []
-        #: SOP Instance UIDs of objects with records of type PRIVATE, which readers may pass over.
+        #: SOP Instance UIDs of objects with records of type PRIVATE, which readers may ignore.
         self.private: list[str] = []
         #: Records that the last DICOMDIR was made of, each visited so often in all.
         self.steps = 0

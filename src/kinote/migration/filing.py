@@ -1,8 +1,8 @@
 """The transaction of a batch: notes of another system become notes here.
 
-Whatever the index says about them decides: a note that was imported before is left as it is, one that a key object here
-carries already is linked to it, one with the title and the references of another is a probable duplicate of that. All
-others become notes. Their key objects become rows at once where that is possible, and wait otherwise.
+The index decides: a note imported before is not changed, one that a key object here already carries is linked to it,
+one with the same title and references as another is its probable duplicate. All others become notes. Their key objects
+become rows at once if possible, and wait otherwise.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ from kinote.notes.registrar.arrival_locks import lock_instances
 from kinote.notes.versions import NewVersion, insert_versions
 from kinote.security.actors import Actor
 
-#: What became of a note. `imported`: with all of its key objects as rows; `waiting`: at least one of them waits.
+#: The outcome for a note. `imported`: with all of its key objects as rows; `waiting`: at least one of them waits.
 #: `known`: it was imported before; `duplicate`: linked to a note that is here; `refused`: nothing was done.
 Kind = Literal["imported", "waiting", "known", "duplicate", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one note, with a sentence where there is something to say. `note` is its number here."""
+    """The outcome for a note, with a sentence if there is something to say. `note` is its number here."""
 
     kind: Kind
     line: int
@@ -67,7 +67,7 @@ class Result:
 
 @dataclass(slots=True)
 class _New:
-    """A note that becomes one here."""
+    """A new note."""
 
     legacy: LegacyNote
     content: NoteContent
@@ -78,7 +78,7 @@ class _New:
 def file_notes(
     transaction: Connection, notes: Sequence[LegacyNote], source: str, *, by: Actor, now: datetime
 ) -> list[Result]:
-    """File notes with different keys; returns what became of each, in order. `now` is aware."""
+    """File notes with different keys. Return the outcome of each, in order. `now` is aware."""
     dialects.lock_names(transaction, [f"notes of {source}"])
     named = instances_named(each.content for each in notes)
     exported = {uid for each in notes for _, uid in each.key_object_uids}
@@ -153,7 +153,7 @@ def _adopted(
 
 
 def _still_waiting(transaction: Connection, results: Iterable[Result], now: datetime) -> dict[str, Result]:
-    """Look again at notes that were imported before and wait; returns those that still do."""
+    """Check notes again that were imported before and wait. Return those that still do."""
     by_note = {each.note: each for each in results if each.kind == "known"}
     waiting = {row.version for row in _waiting(transaction, list(by_note))}
     if not waiting:
@@ -179,7 +179,7 @@ def _what(content: NoteContent) -> tuple[Any, ...]:
 
 
 def _same_notes(transaction: Connection, new: Sequence[_New]) -> dict[tuple[Any, ...], int]:
-    """Return the notes that are here with title and references of the new ones."""
+    """Return the existing notes with title and references of the new ones."""
     first = {each.content.references[0].sop_instance_uid for each in new}
     candidates = {row.version: row for row in _flagging(transaction, first)}
     titles = {(each.content.title.scheme, each.content.title.value) for each in new}
@@ -237,7 +237,7 @@ def _insert(
             results[legacy.key] = _refused(legacy, f"No key object can be made of it: {error}")
             continue
         made.append(filed)
-        # Of two in one batch the second is a duplicate of the first.
+        # Of two in one batch, the second is a duplicate of the first.
         existing[what] = version.note
         taken.by_others.update(adopted)
         rows.append(_migrated_row(each, source, "note", version.note, now))
@@ -272,7 +272,7 @@ def _insert(
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A note that is filed: its version, the documents that can be made, and the rows of those that wait."""
+    """A filed note: its version, the documents that can be made, and the rows of those that wait."""
 
     new: _New
     version: NewVersion
@@ -282,7 +282,7 @@ class _Made:
 
 @dataclass(frozen=True, slots=True)
 class _Here:
-    """The studies that are here, of which something is live, and UIDs that were withdrawn elsewhere."""
+    """The studies that are here and have something live, and UIDs that were withdrawn elsewhere."""
 
     studies: Sequence[Any]
     attributes: Mapping[str, str]
@@ -297,7 +297,7 @@ class _Here:
     def made(
         self, each: _New, version: NewVersion, known: Mapping[str, KnownInstance], *, by: Actor, now: datetime
     ) -> _Made:
-        """Return what is filed of a note. Raises ValueError or LookupError if no document can express it."""
+        """Return what to file for a note. Raises ValueError or LookupError if no document can express it."""
         now_made = frozenset(
             identity.study_instance_uid
             for identity in each.identities

@@ -1,7 +1,7 @@
-"""Goes through a table of notes: sorts it, files it batch by batch, and tells what became of each note.
+"""Imports a table of notes: sorts it, files it batch by batch, and reports the outcome of each note.
 
-Each batch is a transaction. Whoever stops in between has the batches that were filed; the same table again goes on
-where it left off, since what is known changes nothing.
+Each batch is a transaction. If the import stops, the filed batches stay. Importing the same table again continues,
+since known notes are skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kinote.migration.sorting import SortedRows
 from kinote.security.actors import Actor
 from kinote.telemetry.clock import Clock
 
-#: Notes that share a transaction, and about how many references they have: others write in between.
+#: The number of notes in a transaction, and about how many references they have: others write in between.
 BATCH, BATCH_REFERENCES = 200, 20_000
 
 KINDS: tuple[Kind, ...] = ("imported", "waiting", "known", "duplicate", "refused")
@@ -33,10 +33,10 @@ KINDS: tuple[Kind, ...] = ("imported", "waiting", "known", "duplicate", "refused
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How a table is imported: the system it comes from, whose keys its notes have, and what that calls otherwise.
+    """How to import a table: the system it comes from, which defines the keys of its notes, and the mapping of names.
 
-    With `is_dry` nothing is kept. Rows of which nobody can say to which note they belong keep a table from being
-    imported, unless it `skips_unreadable` ones: a note might lack one of its images.
+    With `is_dry` nothing is kept. Rows that cannot be assigned to a note prevent the import, because a note might lack
+    an image, unless it `skips_unreadable` ones.
     """
 
     source: str
@@ -47,7 +47,7 @@ class ImportOptions:
 
 @dataclass(slots=True)
 class Progress:
-    """How far an import is: rows and notes in all, and notes by what became of them."""
+    """The progress of an import: rows and notes in all, and notes by outcome."""
 
     rows: int = 0
     notes: int = 0
@@ -56,7 +56,7 @@ class Progress:
 
 
 class ImportEndedError(RuntimeError):
-    """An import ended before its end, for a reason that lies in the index; the message says which."""
+    """An import ended early for a reason in the index. The message says which."""
 
 
 class _DryRun(Exception):  # noqa: N818 - no error: how a batch is taken back
@@ -68,8 +68,8 @@ class _DryRun(Exception):  # noqa: N818 - no error: how a batch is taken back
 class NotesImport:
     """The import of one table.
 
-    First all rows are `read`; then `file` goes through them. `close` removes what lies on disk meanwhile.
-    `record` is told in the transaction of each batch how many of its notes were imported, refused and so on.
+    First all rows are `read`; then `file` processes them. `close` removes the temporary files. In the transaction of
+    each batch, `record` is told how many of its notes were imported, refused and so on.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class NotesImport:
         self._last = ""
 
     def read(self, table: TableReader) -> Iterator[Result]:
-        """Read all rows; gives those that cannot be read, and of which it is not known to which note they belong.
+        """Read all rows. Yield those that cannot be read or assigned to a note.
 
-        Raises `FormatError`, at the end also where there are such and the options do not let them be skipped.
+        Raises `FormatError`; at the end also if there are such rows and the options do not permit skipping them.
         """
         unread: list[LegacyRow] = []
         number_unread = 0
@@ -120,7 +120,7 @@ class NotesImport:
             )
 
     def file(self) -> Generator[list[Result], None, None]:
-        """File the notes; gives what became of those of each batch, once that is durable. Raises `ImportEndedError`."""
+        """File the notes. Yield the outcomes of each batch, once it is durable. Raises `ImportEndedError`."""
         batch: list[LegacyNote] = []
         refused: list[Result] = []
         references = 0
@@ -138,7 +138,7 @@ class NotesImport:
 
     @property
     def number_of_notes(self) -> int:
-        """About how many notes there are; equal keys in a row are counted once."""
+        """About how many notes there are; equal keys in adjacent rows are counted once."""
         return self._number
 
     def close(self) -> None:
@@ -165,7 +165,7 @@ class NotesImport:
         except (SQLAlchemyError, CommitInDoubtError, CatalogClosedError) as error:
             raise ImportEndedError(str(error)) from error
         except _DryRun as dry:
-            # No number of a note that will not be.
+            # A rolled-back note has no number.
             return [
                 Result(each.kind, each.line, each.key, each.sentence)
                 if each.kind in ("imported", "waiting")
@@ -174,7 +174,7 @@ class NotesImport:
             ]
 
     def _now(self) -> datetime:
-        """This moment, in the time zone of the server: documents are written in it."""
+        """Return the time in the time zone of the server, in which documents are written."""
         return self._clock().astimezone()
 
 

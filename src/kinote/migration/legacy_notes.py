@@ -1,4 +1,4 @@
-"""Makes the content of a note of its rows: everything that can be said of it without looking at the index."""
+"""Makes the content of a note from its rows: everything that does not depend on the index."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from kinote.notes.acts.make import created_text
 from kinote.notes.acts.request import NoteRequest
 from kinote.notes.content import ContentReference, NoteContent
 
-#: How far a clock of another system may be ahead.
+#: How far the clock of another system may be ahead.
 _AHEAD = timedelta(days=1)
 
-#: `YYYYMMDDHHMMSS`, as DICOM writes moments (DT).
+#: `YYYYMMDDHHMMSS`, the form of DICOM's DT.
 _DT = re.compile(r"(\d{8})(\d{6}(?:\.\d{1,6})?)?([+-]\d{4})?", re.ASCII)
 
 _SEPARATORS = re.compile(r"[\s,;]+")
@@ -32,20 +32,22 @@ _LARGEST_FRAME = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class LegacyNote:
-    """A note of another system: its key there, its content, its patient, and as which key objects it was exported."""
+    """A note of another system: its key there, its content, its patient, and the key objects as which it was
+    exported.
+    """
 
     key: str
     line: int
     content: NoteContent
-    #: Equal if the same note is imported again, whenever that is.
+    #: Equal if the same note is imported again, at any time.
     fingerprint: str
     patient: tuple[str, str]
-    #: UIDs of exported key objects by study; an empty study for one whose study is not given.
+    #: UIDs of exported key objects by study; the study is empty if it is not given.
     key_object_uids: tuple[tuple[str, str], ...] = ()
 
 
 class RowRefusedError(ValueError):
-    """A note cannot be imported; `line` is where, and the message says why and what to do."""
+    """A note cannot be imported. `line` is where, and the message says why and what to do."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -66,7 +68,7 @@ def note_of(rows: Sequence[LegacyRow], mapping: Mapping, *, now: datetime) -> Le
     first = rows[0].line
     written = said.get("created", "")
     said_to_be = _moment(written, first) if written else now
-    # Of a moment without an offset, that of the server's time zone at that moment: not that of today.
+    # A time without an offset gets that of the server's time zone at that time, not that of today.
     made = said_to_be if said_to_be.tzinfo is not None else said_to_be.astimezone()
     if made > now + _AHEAD:
         raise RowRefusedError(first, f"created: {written} is in the future.")
@@ -88,7 +90,7 @@ def note_of(rows: Sequence[LegacyRow], mapping: Mapping, *, now: datetime) -> Le
         rows[0].note,
         first,
         content,
-        # Without a moment of its own, the note would differ each time; and by the time zone of whoever imports it.
+        # Without its own time, the note would differ with each import, and with the importer's time zone.
         replace(content, created=said_to_be.isoformat() if written else "").fingerprint(),
         (normal.text(patient_id), normal.text(issuer)),
         _key_object_uids(rows),
@@ -96,7 +98,7 @@ def note_of(rows: Sequence[LegacyRow], mapping: Mapping, *, now: datetime) -> Le
 
 
 def _said(rows: Sequence[LegacyRow]) -> dict[str, str]:
-    """Return what the rows say of the note, in one of them or in several alike."""
+    """Return the values for the note, which one or several rows give."""
     said: dict[str, str] = {}
     for row in rows:
         for name in OF_NOTE:
@@ -137,7 +139,7 @@ def _modifiers(written: str, mapping: Mapping, line: int) -> tuple[Code, ...]:
 
 
 def _moment(written: str, line: int) -> datetime:
-    """Return a moment in ISO 8601, or as DICOM's DT, with its offset if it has one."""
+    """Return a time from ISO 8601 or DICOM's DT, with its offset if it has one."""
     found = None
     if (parts := _DT.fullmatch(written)) is not None:
         day, clock = dates.parse_date(parts[1]), dates.parse_time(parts[2] or "000000")

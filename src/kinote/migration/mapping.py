@@ -1,4 +1,4 @@
-"""What another system calls otherwise: its titles, patients and users."""
+"""Translates names of another system: its titles, patients and users."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kinote.notes.author import Author
 
 
 class MappingError(ValueError):
-    """A mapping that cannot be used; the message names the entry."""
+    """A mapping that cannot be used. The message names the entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Mapping:
         return patient_id, (issuer or self.issuer) if patient_id else ""
 
     def author(self, name: str) -> Author:
-        """Return who made a note; a name that is not mapped stays as it is."""
+        """Return the author with a name. A name that is not mapped is unchanged."""
         return self.users.get(name) or Author("person", name)
 
 

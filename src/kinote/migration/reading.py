@@ -13,21 +13,21 @@ from kinote.migration.rows import COLUMNS, LegacyRow
 
 Format = Literal["csv", "jsonl"]
 
-#: A line longer than this is no row of a table of notes, in bytes.
+#: The longest line of a table, in bytes.
 LONGEST_LINE = 1024 * 1024
 
 _LONGEST_KEY = 255
 
 
 class FormatError(ValueError):
-    """The file as a whole is no table of notes; the message says why."""
+    """The file is not a table of notes. The message says why."""
 
 
 class TableReader:
-    """The rows of one table. What its head says is known once the first row was read.
+    """The rows of one table. The content of its head is known once the first row has been read.
 
-    JSON Lines may begin with an object that has a `mapping` and no note. `line` in a later object is where the row came
-    from, if it came from another file; `problem` is a sentence about a row that whoever wrote it could not read.
+    JSON Lines may begin with an object that has a `mapping` and no note. `line` in a later object is the origin of the
+    row, if it came from another file. `problem` is a sentence about a row that its writer could not read.
     """
 
     def __init__(self, pieces: Iterable[bytes], written: Format) -> None:
@@ -37,13 +37,13 @@ class TableReader:
         self.unknown_columns: list[str] = []
 
     def __iter__(self) -> Iterator[LegacyRow]:
-        """The rows in their order. Raises `FormatError`."""
+        """Yield the rows in their order. Raises `FormatError`."""
         return self._csv() if self._written == "csv" else self._json_lines()
 
     def _csv(self) -> Iterator[LegacyRow]:
-        # One physical line at a time: a quoted field may hold several.
+        # One physical line at a time: a quoted field may span several.
         csv.field_size_limit(LONGEST_LINE)
-        # Strict: a quote that is not closed would otherwise make one field of all rows up to the next.
+        # Strict: otherwise an unclosed quote would make one field of all rows up to the next quote.
         reader = csv.reader((text for _, text in self._lines), strict=True)
         header = next(_parsed(reader), None)
         if isinstance(header, str) or not header:
@@ -129,7 +129,7 @@ def _row(line: int, values: dict[str, Any]) -> LegacyRow:
 
 
 def _unread(line: int, key: str, problem: str) -> LegacyRow:
-    """A row that cannot be read, with the key of its note if that is known."""
+    """Return a row for one that cannot be read, with the key of its note if that is known."""
     return LegacyRow(line, note=key if _is_key(key) else "", problem=_NOT_KEPT.sub("?", problem))
 
 
@@ -137,12 +137,12 @@ def _is_key(key: str) -> bool:
     return len(key) <= _LONGEST_KEY and key.isprintable()
 
 
-#: What no index keeps: NUL, and halves of characters (surrogates), which JSON can hold and UTF-8 cannot.
+#: Characters that no index stores: NUL, and surrogates, which JSON can hold and UTF-8 cannot.
 _NOT_KEPT = re.compile("[\x00\ud800-\udfff]")
 
 
 def _text(value: object) -> str | None:
-    """Return a value as text; None if it is nested. Lists (frames, modifiers) are written as they are in CSV."""
+    """Return a value as text; None if it is nested. Lists (frames, modifiers) take their CSV form."""
     if isinstance(value, list):
         parts = [_one(each) for each in value]
         return None if None in parts else ";".join(part for part in parts if part is not None)
@@ -159,7 +159,7 @@ def _one(value: object) -> str | None:
 
 
 def _parsed(reader: Any) -> Iterator[list[str] | str]:
-    """The records of a CSV reader; a sentence for one that cannot be read."""
+    """Yield the records of a CSV reader, and a sentence in place of an unreadable one."""
     while True:
         try:
             yield next(reader)
@@ -170,7 +170,9 @@ def _parsed(reader: Any) -> Iterator[list[str] | str]:
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[int, str]]:
-    """The lines of a file with their numbers. Raises `FormatError` for one without end, and for another encoding."""
+    """Yield the lines of a file with their numbers. Raises `FormatError` for a line without end, and for another
+    encoding.
+    """
     left = b""
     number = 0
     for piece in pieces:

@@ -34,10 +34,10 @@ class LegacyRow:
     problem: str = ""
 
 
-#: The columns that are understood.
+#: The supported columns.
 COLUMNS = tuple(each.name for each in fields(LegacyRow) if each.name not in ("line", "problem"))
 
-#: Columns that say something of the note, and not of one image.
+#: Columns about the note, rather than about an image.
 OF_NOTE = (
     "title",
     "title_scheme",

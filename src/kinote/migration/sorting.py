@@ -1,7 +1,7 @@
 """Brings the rows of each note together, whatever their order and number, in bounded memory.
 
-Rows are gathered in memory, sorted and written to a temporary file, again and again, and the files are merged at the
-end (external sorting). Nothing of the table has to fit into memory but the rows of one note.
+Rows are collected in memory, sorted and written to temporary files, which are merged at the end (external sorting).
+Only the rows of one note have to fit into memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO
 from kinote.migration.rows import LegacyRow
 from kinote.notes.acts.checks import MAX_REFERENCES
 
-#: Rows that are sorted in memory at once.
+#: The number of rows sorted in memory at once.
 RUN = 50_000
 
 _Sortable = tuple[str, int, str]
@@ -35,13 +35,15 @@ class SortedRows:
         self._files: list[IO[str]] = []
 
     def add(self, row: LegacyRow) -> None:
-        """Take a row that has the key of its note."""
+        """Add a row that has the key of its note."""
         self._rows.append((row.note, row.line, json.dumps(astuple(row), ensure_ascii=False)))
         if len(self._rows) >= self._run:
             self._write()
 
     def __iter__(self) -> Iterator[list[LegacyRow]]:
-        """The rows of each note, by line; the notes by their key. Of a note with too many rows, enough to see that."""
+        """Yield the rows of each note, by line; the notes by key. If a note has too many rows, enough to notice
+        that.
+        """
         runs: list[Iterable[_Sortable]] = [_read(file) for file in self._files]
         if self._rows:
             self._rows.sort()

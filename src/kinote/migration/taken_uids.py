@@ -1,4 +1,4 @@
-"""The UIDs under which notes were exported before, as far as they mean something here already."""
+"""The UIDs under which notes were exported before, if they are in use here already."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kinote.notes.known_instances import KnownInstance
 
 @dataclass(frozen=True, slots=True)
 class TakenUids:
-    """UIDs that instances here have, that key objects of other notes get, and that withdrawals name."""
+    """UIDs of instances here, of key objects for other notes, and of withdrawals."""
 
     here: Collection[str]
     by_others: set[str]
@@ -25,7 +25,7 @@ class TakenUids:
     def carrying(
         self, exported: Iterable[tuple[str, str]], content: NoteContent, patient: tuple[str, str]
     ) -> tuple[str, int | None]:
-        """Return the key object as which a note was exported, and the note that it carries, if it stands for it."""
+        """Return the exported key object of a note, and the note that it carries here, if it is the same."""
         for _, uid in exported:
             found = self.carried.get(uid)
             if found is not None and found.stands_for(content, patient):
@@ -33,7 +33,7 @@ class TakenUids:
         return "", None
 
     def problem_with(self, uids: Iterable[str]) -> str:
-        """Return why key objects must not have these UIDs; empty if they may. A withdrawn one is never made."""
+        """Return why key objects must not have these UIDs; empty if they may. Withdrawn ones are never made."""
         for uid in uids:
             if uid in self.by_others:
                 return f"{uid} is that of another note already; correct the table, or leave it empty."

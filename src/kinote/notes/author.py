@@ -12,9 +12,9 @@ AUTHOR_KINDS: tuple[AuthorKind, ...] = ("person", "device")
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who made a note. The name of a person is written as DICOM's PN (`Family^Given`) or plainly.
+    """The author of a note. A person's name is written as DICOM's PN (`Family^Given`) or plainly.
 
-    `verified` tells whether Kinote itself knows who it was; otherwise it is as the request says.
+    `verified` says whether Kinote authenticated the author; otherwise the name is as the request gives it.
     """
 
     kind: str = "person"

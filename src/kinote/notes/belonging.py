@@ -28,7 +28,7 @@ from kinote.catalog.schema.tables import (
 from kinote.catalog.sql import dialects, statements
 from kinote.notes.patients import after_merge
 
-#: How many versions one statement is for. SQLite may be built to accept no more than 32,766 parameters.
+#: The number of versions for each statement. SQLite may be built to accept no more than 32,766 parameters.
 _TOGETHER = 10_000
 
 

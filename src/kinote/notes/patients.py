@@ -24,19 +24,19 @@ class PatientIdentity:
     issuer: str
 
     def differs_from(self, other: PatientIdentity) -> bool:
-        """Whether they are certainly different persons."""
+        """Return whether they are certainly different persons."""
         return self.key != other.key and are_different(
             (self.patient_id, self.issuer), (other.patient_id, other.issuer)
         )
 
 
 def identity(row: Any) -> PatientIdentity:
-    """The patient of a row that has `PATIENT_COLUMNS`."""
+    """Return the patient of a row that has `PATIENT_COLUMNS`."""
     return PatientIdentity(row.patient_key, row.patient_id, row.issuer)
 
 
 def after_merge(filed: FromClause, merged: FromClause, column: str) -> ColumnElement[Any]:
-    """A column of the patient that a study belongs to now: `merged` if there is a merge, otherwise `filed`."""
+    """Return a column of the patient that a study belongs to now: `merged` if there is a merge, otherwise `filed`."""
     return func.coalesce(merged.c[column], filed.c[column])
 
 

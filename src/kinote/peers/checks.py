@@ -83,7 +83,7 @@ def faults_of_peer(wanted: WantedPeer, others: Sequence[Peer], *, hosts_needed: 
     return faults or list(_faults_beside(wanted, others))
 
 
-#: What is said of a certificate that is written otherwise.
+#: The message about a certificate in another form.
 NO_CERTIFICATE = (
     "A certificate is written as `sha256:` and its fingerprint in 64 hexadecimal digits, or as its whole subject "
     "(RFC 4514), e.g. CN=scanner,O=Hospital."

@@ -1,8 +1,8 @@
-"""Carries plans out, and keeps the ledger of what was evicted, by which rule, and what came back.
+"""Carries out plans, and keeps the ledger: what was evicted, by which rule, and what returned.
 
-Each object is looked at again in the transaction that evicts it (`kinote.holdings.evicting`): what is there
-decides, and the ledger says where that differs from the plan. Images of a unit that cannot all go stay, and what the
-rules in force keep by now (`kinote.retention.planning.looking_again`).
+Each object is checked again in the transaction that evicts it (`kinote.holdings.evicting`). The present state decides,
+and the ledger says how it differs from the plan. Images of a unit that cannot be evicted completely stay, and so does
+what the rules in force now keep (`kinote.retention.planning.looking_again`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from kinote.telemetry.registry import REGISTRY
 #: Seconds of the writer that a slice may take, and the objects of the first slice and of any.
 _SLICE, _FIRST, _LEAST, _MOST = 0.05, 50, 10, 500
 
-#: Objects whose units are looked at together.
+#: The number of objects whose units are looked at together.
 _TOGETHER = 5000
 
-#: Within how many days after its eviction a recall counts as regret.
+#: The days after an eviction in which a recall counts as regret.
 REGRET_DAYS = 30
 
 
@@ -49,7 +49,7 @@ _EVICTED_BYTES = prometheus_client.Counter(
 
 @dataclass(frozen=True, slots=True)
 class CarriedOut:
-    """What became of a plan: objects that were evicted with their bytes, and those that were kept."""
+    """The outcome of a plan: objects that were evicted with their size, and those that were kept."""
 
     evicted: int = 0
     bytes: int = 0
@@ -65,10 +65,10 @@ def carry_out(
     most: int | None = None,
     steady: Callable[[], float] = time.monotonic,
 ) -> CarriedOut:
-    """Evict what a plan names, in its order, in slices that leave the writer to others in between.
+    """Evict what a plan names, in its order, in slices, so that others can write in between.
 
-    What was evicted or kept by this plan before is not tried again, so that a plan that was cut off goes on. After
-    `most` objects it ends at the next group. The files are removed afterwards, by the caller.
+    What this plan has evicted or kept before is not tried again, so an interrupted plan continues. After `most` objects
+    it ends at the next group. The caller removes the files afterwards.
     """
     size, tried = float(_FIRST), 0
     with catalog.read() as connection:
@@ -156,7 +156,7 @@ def _evict(
 
 
 def carried_out(connection: Connection, plan: int) -> CarriedOut:
-    """Return what has become of a plan so far."""
+    """Return the outcome of a plan so far."""
     is_evicted = retention_eviction.c.outcome == "evicted"
     row = connection.execute(
         select(
@@ -171,7 +171,7 @@ def carried_out(connection: Connection, plan: int) -> CarriedOut:
 def evictions(
     connection: Connection, *, plan: int | None, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return the ledger, the last entry first."""
+    """Return the ledger, the latest entry first."""
     query = select(retention_eviction).order_by(retention_eviction.c.id.desc()).limit(limit)
     if plan is not None:
         query = query.where(retention_eviction.c.plan == plan)
@@ -196,7 +196,7 @@ def evictions(
 
 @dataclass(frozen=True, slots=True)
 class Regret:
-    """Of a rule: how many objects went by it lately, and how many of these were wanted back soon after."""
+    """For a rule: how many objects it evicted lately, and how many of these were needed again soon."""
 
     rule: str | None
     evicted: int
@@ -220,7 +220,7 @@ def regret(connection: Connection, now: datetime) -> list[dict[str, Any]]:
 
 
 def note_recalled(transaction: Connection, recalled: Sequence[tuple[int, str]]) -> None:
-    """Note when the bytes of instances came back."""
+    """Record when the bytes of instances returned."""
     _RECALLED(transaction, [{"of": key, "back_at": at} for key, at in recalled])
 
 

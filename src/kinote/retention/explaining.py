@@ -1,4 +1,4 @@
-"""Says of an instance whether retention keeps it or may evict it, and by which rule."""
+"""Explains whether retention keeps an instance or may evict it, and by which rule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kinote.retention.rules.sets import current_rules
 
 
 def retention_sentences(connection: Connection, sop_instance_uid: str, now: datetime) -> list[str]:
-    """Return whether the bytes of a live instance stay in the cache, and why; nothing of other instances."""
+    """Return whether the bytes of a live instance stay in the cache, and why; nothing for other instances."""
     of = live_instance.c.sop_instance_uid == sop_instance_uid
     key = connection.execute(select(live_instance.c.id).where(of)).scalar_one_or_none()
     if key is None:
@@ -26,7 +26,7 @@ def retention_sentences(connection: Connection, sop_instance_uid: str, now: date
     rule = deciding_rules(connection, [key], stored, now).get(key)
     by = f"the rule {rule!r} decides about it" if rule else "no rule matches it"
     if not archives_keeping(connection, [key], now):
-        return [f"Its bytes stay in the cache: no archive whose word counts has committed to them; {by}."]
+        return [f"Its bytes stay in the cache: no archive that is relied upon has committed to them; {by}."]
     kept = reasons_to_stay(connection, [key], stored, planned_by=stored.id, now=now).get(key)
     if kept:
         return [f"Its bytes stay in the cache. {kept}"]

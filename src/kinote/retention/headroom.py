@@ -1,4 +1,4 @@
-"""How long the cache has room: what it has, what arrives at which hour of the day, and when it is full at that rate."""
+"""How long the cache has room: its content, the arrivals in each hour of the day, and when it is full at that rate."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from kinote.catalog.schema.tables import retention_hour, retention_unit
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.retention.rules.rule import Bounds, BoundsUnit
 
-#: Days of which arrivals are measured.
+#: The number of days over which arrivals are measured.
 DAYS_MEASURED = 14
 
-#: Hours that a forecast looks ahead at most.
+#: The most hours of a forecast.
 _FARTHEST = 24 * 365
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The volume of the cache, in bytes. `free` is what images may still take."""
+    """The volume of the cache, in bytes. `free` is what images may still use."""
 
     free: int
     total: int
@@ -30,12 +30,12 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """How many bytes arrive in each hour of the day (UTC), on the average of the days that were measured."""
+    """The bytes that arrive in each hour of the day (UTC), averaged over the measured days."""
 
     per_hour: tuple[float, ...]
 
     def between(self, now: datetime, hours: float) -> float:
-        """Return how many bytes arrive within so many hours, by day and by night as it is then."""
+        """Return how many bytes arrive within some hours, considering the times of day."""
         arrived, at, left = 0.0, now, hours
         while left > 0:
             part = min(left, 1 - at.minute / 60 - at.second / 3600)
@@ -47,7 +47,7 @@ class Arrivals:
         return arrived
 
     def hours_until(self, now: datetime, room: int) -> float | None:
-        """Return in how many hours so much has arrived; None if not within a year."""
+        """Return in how many hours this much has arrived; None if not within a year."""
         if sum(self.per_hour) * 366 < room:
             return None
         arrived, hours, at = 0.0, 0.0, now
@@ -66,7 +66,7 @@ def average(hours: Sequence[tuple[str, int]], now: datetime, since: datetime) ->
     sums = [0.0] * 24
     for hour, size in hours:
         sums[int(hour[11:13])] += size
-    # Of less than a day it is not known what comes at the other hours.
+    # From less than a day, the other hours of the day are unknown.
     if days < 1:
         return Arrivals((sum(sums) / (days * 24),) * 24)
     return Arrivals(tuple(each / days for each in sums))
@@ -92,7 +92,7 @@ def hours_measured(connection: Connection, now: datetime) -> list[Mapping[str, A
 
 
 def cached_bytes(connection: Connection) -> int:
-    """Return how many bytes of live images are in the cache, as they were counted."""
+    """Return how many bytes of live images are in the cache, according to the counts."""
     return int(connection.execute(select(func.coalesce(func.sum(retention_unit.c.bytes), 0))).scalar_one())
 
 
@@ -105,9 +105,9 @@ def to_free(
     *,
     at_any_use: bool = False,
 ) -> int:
-    """Return how many bytes are to be freed by the bounds; 0 while it is within them.
+    """Return how many bytes must be freed to meet the bounds; 0 while it is within them.
 
-    `at_any_use`: down to the further threshold, also where the first is not crossed.
+    `at_any_use`: down to the further threshold, even if the first is not crossed.
     """
     if bounds is None:
         return 0

@@ -1,6 +1,6 @@
-"""Keeps the cache within its bounds while a server runs, where people want that: makes plans, and carries them out.
+"""Keeps the cache within its bounds while a server runs, if people want that: makes plans, and carries them out.
 
-One node at a time does it. In training it makes the plan that it would carry out, at most once an hour.
+One node at a time does it. In training it only makes the plan that it would carry out, at most once an hour.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ log = logging.getLogger(__name__)
 #: The name of the turn.
 _NAME = "retention"
 
-#: Seconds until it looks again, and after a plan that may not have freed everything.
+#: Seconds until the next look, and after a plan that may not have freed everything.
 _LOOK_AGAIN, _SOON = 60.0, 5.0
 
-#: The least time between two plans of which nothing came.
+#: The least time between two plans without effect.
 _BETWEEN_PLANS = timedelta(hours=1)
 
 
@@ -59,12 +59,12 @@ class CacheKeeper:
         self._turn: NodeTurn | None = None
 
     def step(self) -> float:
-        """Look whether the bounds are crossed, and do what is to be done then; gives the seconds to the next step."""
+        """Check whether the bounds are crossed, and act on it. Return the seconds until the next step."""
         now = self._clock()
         try:
             volume = self._volume()
         except OSError:
-            # That the directory is not in its place is told otherwise.
+            # There is another alert if the directory is not in its place.
             return _LOOK_AGAIN
         with self._catalog.read() as connection:
             stored = current_rules(connection)
@@ -81,7 +81,7 @@ class CacheKeeper:
             return _LOOK_AGAIN
         if not self._take_turn() or self._is_too_soon(now):
             return _LOOK_AGAIN
-        # What was evicted or came in the last seconds is counted before more goes.
+        # Evictions and arrivals of the last seconds are counted before more is evicted.
         UnitCounter(self._catalog, self._clock).catch_up()
         with self._catalog.read() as connection:
             cached, expected = cached_bytes(connection), arrivals(connection, now)
@@ -95,7 +95,7 @@ class CacheKeeper:
         return _SOON if done.evicted else _LOOK_AGAIN
 
     def close(self) -> None:
-        """Leave the rest to whoever goes on."""
+        """Leave the rest to the next node."""
         turn, self._turn = self._turn, None
         if turn is None:
             return
@@ -126,7 +126,7 @@ class CacheKeeper:
 
     def _is_too_soon(self, now: datetime) -> bool:
         last = self._turn.position if self._turn is not None else ""
-        # One of later than now was noted before the clock was set back.
+        # A time in the future was noted before the clock was set back.
         return bool(last) and timestamp(now - _BETWEEN_PLANS) < last <= timestamp(now)
 
     def _note_plan(self, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Whether the cache is beyond its bounds, and too little of it may go: what the last plan of a server has shown."""
+"""Whether the cache is beyond its bounds and too little may be evicted, according to the last plan of a server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHORTFALL = "retention shortfall"
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """A plan that frees less than the bounds ask for, in bytes."""
+    """A plan that frees less than the bounds require, in bytes."""
 
     plan: int
     wanted: int
@@ -22,11 +22,11 @@ class Shortfall:
 
 
 def shortfall(connection: Connection) -> Shortfall | None:
-    """Return what the last plan lacks; None if the cache is within its bounds, or enough may go."""
+    """Return what the last plan lacks; None if the cache is within its bounds, or enough may be evicted."""
     found = fact(connection, _SHORTFALL)
     return Shortfall(**json.loads(found)) if found else None
 
 
 def write_shortfall(transaction: Connection, found: Shortfall | None) -> None:
-    """Note what a plan lacks, or that there is nothing amiss any more."""
+    """Record what a plan lacks, or that nothing is lacking."""
     write_fact(transaction, _SHORTFALL, json.dumps(asdict(found)) if found else "")

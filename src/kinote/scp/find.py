@@ -1,4 +1,4 @@
-"""C-FIND (PS3.4 C.4.1) as far as it knows no association: a request's identifier in, identifiers of matches out."""
+"""C-FIND (PS3.4 C.4.1) without the association: from a request's identifier to the identifiers of matches."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from kinote.scp.query_options import QueryOptions
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The answers to a query: the status that goes with each, and their identifiers, encoded.
+    """The answers to a query: the status that goes with each, and their encoded identifiers.
 
-    The identifiers are read from the index while they are taken, all of them from one state of it, some
-    hundred at a time: `identifiers.close()` gives the connection back where the rest is not wanted. The first
-    of them raises `IdentifierError` for a key whose value does not fit its attribute.
+    The identifiers are read from the index in pages as they are consumed, from one snapshot. Close `identifiers` to
+    release the connection before the end. The first one raises `IdentifierError` if the value of a key does not fit its
+    attribute.
     """
 
     status: int
@@ -45,11 +45,11 @@ def find(
     derived: Derived = nothing_derived,
     may_examine: bool = False,
 ) -> Answers:
-    """Answer a C-FIND request. `derived` gives the bytes of key objects that are not made yet.
+    """Answer a C-FIND request. `derived` makes the bytes of key objects that have not been made yet.
 
-    Who `may_examine` may ask for what is removed from operational use.
+    Callers with `may_examine` may ask for withdrawn instances.
 
-    Raises `IdentifierError` where its identifier cannot be answered.
+    Raises `IdentifierError` if the identifier cannot be answered.
     """
     identifier = read_identifier(request, transfer_syntax_uid)
     query = query_of(identifier, model, options, may_examine=may_examine)

@@ -16,17 +16,16 @@ from kinote.scp.identifiers import Identifier
 
 _UTF_8 = ("ISO_IR 192", "utf-8")
 
-#: Said of every match, asked or not.
+#: Returned with every match, requested or not.
 _AVAILABILITY = f"{tags.INSTANCE_AVAILABILITY:08X}"
 
 
 class AnswerEncoder:
     """Encodes the answers to one query.
 
-    An answer has the attributes that were asked for: those it has no value of are empty, those that are not
-    supported for existence at this level are left out (C.2.2.1.3). Beside them stand Query/Retrieve Level,
-    Retrieve AE Title, Instance Availability and, where not all is ASCII, Specific Character Set: that of the
-    query if it can say everything, else UTF-8.
+    An answer has the requested attributes. Those without a value are empty; those not supported for existence at this
+    level are omitted (C.2.2.1.3). Added are Query/Retrieve Level, Retrieve AE Title, Instance Availability and, if not
+    all is ASCII, Specific Character Set: that of the query if it suffices, else UTF-8.
     """
 
     def __init__(self, identifier: Identifier, transfer_syntax_uid: str, retrieve_ae_title: str) -> None:
@@ -44,7 +43,7 @@ class AnswerEncoder:
         self._representations = identifier.representations
 
     def encode(self, lines: Iterable[str]) -> bytes:
-        """The identifier of one match from its attributes, DICOM JSON a line each."""
+        """Return the identifier of one match. `lines` has its attributes, one line of DICOM JSON each."""
         by_tag = {line[1:9]: line for line in lines}
         found = [(tag, by_tag.get(name), wanted) for tag, name, wanted in self._plan]
         term, codec = self._character_set([line for _, line, _ in found if line is not None])
@@ -66,7 +65,7 @@ class AnswerEncoder:
         return self._representations.get(tag, vr) if vr == "UN" else vr
 
     def _character_set(self, lines: list[str]) -> tuple[str, str]:
-        """The term of the character set that an answer is in, empty for ASCII, and its codec."""
+        """Return the term of the answer's character set, empty for ASCII, and its codec."""
         beyond = [line for line in lines if not line.isascii()]
         if not beyond:
             return "", "ascii"
@@ -91,7 +90,7 @@ class AnswerEncoder:
 
 
 def _planned(identifier: Identifier) -> Iterator[tuple[int, str, Wanted | None]]:
-    """The attributes an answer can have, each with its tag in letters, and what is wanted of its items."""
+    """Yield the attributes an answer can have, each with its tag as text, and what is wanted of its items."""
     for tag, wanted in sorted(identifier.wanted.items(), key=lambda each: each[0]):
         if tag == tags.INSTANCE_AVAILABILITY and identifier.level is not QueryLevel.PATIENT:
             continue
@@ -100,9 +99,9 @@ def _planned(identifier: Identifier) -> Iterator[tuple[int, str, Wanted | None]]
 
 
 def _usable(terms: tuple[str, ...]) -> tuple[str, str] | None:
-    """The character set of a query, if answers can be in it: one term that needs no code extensions.
+    """Return the character set of a query if answers can use it: one term without code extensions.
 
-    JIS X 0201 is not among them: Python's codec writes Kanji, too, which it does not have.
+    JIS X 0201 is excluded: Python's codec would also write Kanji, which it does not have.
     """
     if len(terms) != 1 or terms[0].startswith("ISO 2022") or terms[0] == "ISO_IR 13":
         return None
@@ -112,7 +111,7 @@ def _usable(terms: tuple[str, ...]) -> tuple[str, str] | None:
 
 
 def deflated(data: bytes) -> bytes:
-    """A data set as PS3.5 A.5 has it, padded to an even length."""
+    """Return a data set deflated as in PS3.5 A.5, padded to an even length."""
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     written = deflater.compress(data) + deflater.flush()
     return written + b"\0" * (len(written) & 1)

@@ -1,4 +1,4 @@
-"""The query of the index that a C-FIND identifier means (PS3.4 C.4.1.2, C.4.1.3)."""
+"""Translates a C-FIND identifier into a query of the index (PS3.4 C.4.1.2, C.4.1.3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier
 from kinote.scp.query_options import QueryOptions
 
-#: What is kept of studies only, and of series only: no header has it.
+#: Attributes kept only for studies, or only for series: no instance header has them.
 _OF_STUDIES = (
     tags.MODALITIES_IN_STUDY,
     tags.SOP_CLASSES_IN_STUDY,
@@ -30,14 +30,14 @@ _OF_ANY = (
 )
 _IN_NO_HEADER = frozenset({*_OF_STUDIES, *_OF_SERIES, *PATIENT_COUNTS, tags.RETRIEVE_URL})
 
-#: What answers of a level above that of instances can hold.
+#: The attributes that answers above the instance level can have.
 _SUPPORTED = {
     QueryLevel.PATIENT: frozenset({*PATIENT_ATTRIBUTES, *PATIENT_COUNTS}),
     QueryLevel.STUDY: frozenset({*STUDY_ATTRIBUTES, *_OF_STUDIES, *_OF_ANY}),
     QueryLevel.SERIES: frozenset({*STUDY_ATTRIBUTES, *SERIES_ATTRIBUTES, *_OF_SERIES, *_OF_ANY}),
 }
 
-#: The level of the index that each is answered from; patients through their studies.
+#: The level of the index that answers each level. Patients are answered through their studies.
 _LEVELS = {
     QueryLevel.PATIENT: Level.STUDY,
     QueryLevel.STUDY: Level.STUDY,
@@ -49,9 +49,9 @@ _LEVELS = {
 def query_of(
     identifier: Identifier, model: InformationModel, options: QueryOptions, *, may_examine: bool = False
 ) -> Query:
-    """The query of all matches; what is removed from operational use is found for those who may examine.
+    """Return the query for all matches. Withdrawn instances are found only for callers with `may_examine`.
 
-    Raises `IdentifierError` where the identifier does not fit the model, or may not be asked.
+    Raises `IdentifierError` if the identifier does not fit the model, or is not permitted.
     """
     check_level(identifier, model)
     removed = identifier.level is not QueryLevel.PATIENT and _asks_for_removed(identifier)
@@ -90,15 +90,18 @@ def check_level(identifier: Identifier, model: InformationModel) -> None:
 
 
 def _check_keys_above(identifier: Identifier, model: InformationModel) -> None:
-    """The unique keys of the levels above must be there where queries are not relational (C.4.1.2.1).
+    """Require the unique keys of the levels above in queries that are not relational (C.4.1.2.1).
 
-    An SCU shows what comes under the patient, study or series that it stands at. Where it names none, as for a
-    patient without an ID, it would show there what is others': this is refused. Nothing of the kind can happen
-    where a UID in between, or of the level itself, says what is meant: what is missing above it is let pass.
-    Studies are asked for by day or name without a patient everywhere, and everybody answers. A key within a
-    sequence is one of key objects and never there by accident: who looks for notes by their title or text looks
-    for them everywhere. A list or pattern above is let pass, too, for each answer tells which of them it belongs
-    to; and so are other keys of other levels, which narrow down what is found to what they say.
+    An SCU shows the answers under the patient, study or series at which its user is. If it sends an empty key, as for a
+    patient without an ID, it would show other patients' data there. This is refused.
+
+    Accepted without the key above:
+
+    - A UID of the level itself, or of one in between: it is unambiguous.
+    - Studies without a patient, by date or name: this is common usage.
+    - A key within a sequence: only key objects have these, to find notes by title or text.
+    - A list or pattern above: each answer states where it belongs.
+    - Other keys of other levels: they narrow down the result.
     """
     given = [path for path, value in identifier.keys.items() if value.strip(" *")]
     if any(len(path) > 1 for path in given):
@@ -119,14 +122,14 @@ def _check_keys_above(identifier: Identifier, model: InformationModel) -> None:
 
 
 def supports(level: QueryLevel, tag: int) -> bool:
-    """Whether answers of a level can hold the attribute (C.2.2.1.3: supported for existence).
+    """Return whether answers of a level can have the attribute (C.2.2.1.3: supported for existence).
 
-    Of an instance the whole header is at hand, private attributes included, as far as they are in it.
+    For an instance, the header is available, including private attributes that it holds.
     """
     known = _SUPPORTED.get(level)
     return tag not in _IN_NO_HEADER if known is None else tag in known
 
 
 def is_fully_supported(identifier: Identifier, query: Query) -> bool:
-    """Whether all its keys are supported for existence, and those with a value for matching (C.4.1.1.4)."""
+    """Return whether all keys are supported for existence, and those with a value for matching (C.4.1.1.4)."""
     return not ignored_keys(query) and all(supports(identifier.level, tag) for tag in identifier.wanted)

@@ -1,4 +1,4 @@
-"""C-GET: what is asked for is stored at the caller's, on the same association (PS3.4 C.4.3)."""
+"""C-GET: sends the requested objects to the caller, on the same association (PS3.4 C.4.3)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def perform(session: IndexSession, message: Message) -> None:
         return None if wanted is None else sender.send_live(session.rooms.door, wanted, session.actor)
 
     def is_cancelled() -> bool:
-        # While the answer to an object is due, a cancellation comes to the sender.
+        # While the answer to an object is awaited, the sender receives a cancellation.
         return sender.was_cancelled(request.message_id) or session.is_cancelled(request.message_id)
 
     status = retrieval.run(len(objects), send_next, is_cancelled)
@@ -44,5 +44,5 @@ def perform(session: IndexSession, message: Message) -> None:
 
 
 def _record(session: IndexSession, caller: Peer | None) -> Record:
-    """What records what the caller is given, if it is a peer that we know."""
+    """Return the function that records what the caller is sent, if the caller is a known peer."""
     return unrecorded if caller is None else session.rooms.record_for(Receiver(caller.id), "C-GET")

@@ -1,4 +1,4 @@
-"""Why an identifier is refused, as the status of the response says it (PS3.4 C.4.1.1.4, C.4.2.1.5, C.4.3.1.4)."""
+"""The reason why an identifier is refused, and the status of the response (PS3.4 C.4.1.1.4, C.4.2.1.5, C.4.3.1.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Refusal(IntEnum):
 
 
 class IdentifierError(Exception):
-    """An identifier that cannot be answered: the status, what is wrong and with which elements."""
+    """An identifier that cannot be answered: the status, what is wrong, and the elements at fault."""
 
     def __init__(self, status: Refusal, what: str, offending: tuple[int, ...] = ()) -> None:
         super().__init__(what)
@@ -27,6 +27,6 @@ class IdentifierError(Exception):
 
     @property
     def comment(self) -> str:
-        """What is wrong, as Error Comment (0000,0902) takes it: in ASCII, 64 characters at most."""
+        """The reason as Error Comment (0000,0902): ASCII, 64 characters at most."""
         text = str(self).encode("ascii", "replace").decode().replace("\\", "/")
         return text if len(text) <= _LONGEST_COMMENT else text[: _LONGEST_COMMENT - 3] + "..."

@@ -1,4 +1,4 @@
-"""The identifier of a query or retrieval (PS3.4 C.4.1.1.3.1): its level, its keys, and what is to come back."""
+"""The identifier of a query or retrieval (PS3.4 C.4.1.1.3.1): its level, its keys, and the attributes to return."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kinote.dicom.json.to_elements import Wanted
 from kinote.dimse.information_models import QueryLevel
 from kinote.scp.identifier_error import IdentifierError, Refusal
 
-#: What an identifier may cost: real ones have some KB, the largest are lists of thousands of UIDs.
+#: Limits for an identifier. Real ones have some KB; the largest are lists of thousands of UIDs.
 LIMITS = Limits(
     depth=8,
     elements=20_000,
@@ -27,15 +27,15 @@ LIMITS = Limits(
     inflation_ratio=1,
 )
 
-#: Values that lists may have in all, and one text may have: beyond, databases take no condition.
+#: The most values in all lists, and in one text: databases accept no more in a condition.
 _MOST_VALUES = 10_000
-#: Alternatives of texts, which may hold wildcards, and characters of each key of them.
+#: The most alternatives of texts, which may have wildcards, and the most characters of each of their keys.
 _MOST_TEXTS, _LONGEST_TEXT = 200, 1024
 
-#: Representations of which long lists are looked up as they are.
+#: VRs of which long lists are looked up by equality.
 _PLAIN = frozenset({"UI", "IS", "US"})
 
-#: What stands in an identifier beside keys.
+#: Elements of an identifier that are not keys.
 _NO_KEYS = frozenset(
     {
         tags.SPECIFIC_CHARACTER_SET,
@@ -49,10 +49,10 @@ _NO_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """What a request asks: the level, keys with a value by their path, and all attributes that it names.
+    """The content of a request: the level, keys with a value by their path, and all attributes requested.
 
-    `character_set` holds the terms of its Specific Character Set, `representations` the value representations
-    of the outermost attributes, as sent or as the dictionary has them.
+    `character_set` holds the terms of its Specific Character Set. `representations` holds the VRs of the outermost
+    attributes, as sent or from the dictionary.
     """
 
     level: QueryLevel
@@ -63,7 +63,7 @@ class Identifier:
 
 
 def read_identifier(data: bytes, transfer_syntax_uid: str) -> Identifier:
-    """Read the data set of a request. Raises `IdentifierError`, and nothing else, where it cannot be answered."""
+    """Read the data set of a request. Raises only `IdentifierError`."""
     try:
         dataset = scan(data, transfer_syntax_uid, LIMITS)
     except (TooLargeError, TooDeepError) as error:
@@ -97,7 +97,7 @@ def _level(dataset: DataSet) -> QueryLevel:
 
 
 def _attributes(dataset: DataSet, path: TagPath, keys: dict[TagPath, str]) -> dict[int, Wanted | None]:
-    """The attributes that a level asks for; what has a value goes to `keys`."""
+    """Return the attributes that a level requests. Those with a value are added to `keys`."""
     wanted: dict[int, Wanted | None] = {}
     for tag in _named(dataset):
         if dataset.vr(tag) == "SQ":
@@ -112,13 +112,13 @@ def _attributes(dataset: DataSet, path: TagPath, keys: dict[TagPath, str]) -> di
 
 def _named(dataset: DataSet) -> Iterator[int]:
     for tag in dataset:
-        # Group lengths (retired), what belongs to commands and files, and what describes the data set.
+        # Excluded: group lengths (retired), elements of commands and files, and those that describe the data set.
         if tag & 0xFFFF and tag >> 16 > 0x0002 and tag not in _NO_KEYS:
             yield tag
 
 
 def _item(dataset: DataSet, path: TagPath, keys: dict[TagPath, str]) -> Wanted | None:
-    """What a sequence asks of its items (C.2.2.2.6): empty, or with an empty item, all of it."""
+    """Return what a sequence requests of its items (C.2.2.2.6): everything, if it is empty or its item is empty."""
     items = dataset.items(path[-1])
     if len(items) > 1:
         raise IdentifierError(
@@ -130,7 +130,7 @@ def _item(dataset: DataSet, path: TagPath, keys: dict[TagPath, str]) -> Wanted |
 
 
 def _check_size(keys: Mapping[TagPath, str]) -> None:
-    """Refuse what would make a condition that a database does not take."""
+    """Refuse keys that would make a condition too large for a database."""
     total = 0
     for path, value in keys.items():
         separators = value.count("\\") + value.count(",")

@@ -1,4 +1,4 @@
-"""Metrics of the DICOM face, for Prometheus."""
+"""Metrics of the DICOM interface, for Prometheus."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _RECEIVER_ENDS = Counter(
 
 
 def observe_association(report: AssociationReport) -> None:
-    """Count an association that has ended, and what was done on it."""
+    """Count an association that has ended, and its operations."""
     _ASSOCIATIONS.labels("released" if report.ended == RELEASED else "broken").observe(report.seconds)
     for (service, outcome), count in report.done.items():
         _OPERATIONS.labels(service, outcome).inc(count)
@@ -47,15 +47,15 @@ def observe_association(report: AssociationReport) -> None:
 
 
 def observe_refusal(why: str) -> None:
-    """Count a connection that was `rejected`, has `failed` before there was an association, or was `Refused`."""
+    """Count a connection that was `rejected`, `failed` before there was an association, or was `Refused`."""
     _REFUSED.labels(why).inc()
 
 
 def observe_receivers(ready: int) -> None:
-    """How many receiver processes are ready now."""
+    """Set the number of receiver processes that are ready."""
     _RECEIVERS.set(ready)
 
 
 def observe_receiver_end() -> None:
-    """Count a receiver process that has ended by itself."""
+    """Count a receiver process that has ended unexpectedly."""
     _RECEIVER_ENDS.inc()

@@ -1,4 +1,4 @@
-"""C-MOVE: what is asked for is stored at another application entity (PS3.4 C.4.2)."""
+"""C-MOVE: sends the requested objects to another application entity (PS3.4 C.4.2)."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def _sendings(
     objects: Sequence[LiveObject],
     record: Record,
 ) -> Generator[Sent, None, None]:
-    """Send the objects, on as many associations as they need; what becomes of each.
+    """Send the objects, on as many associations as they need. Yield the outcome of each.
 
-    Where an association ends at an object, the others go over another one, and so does this object if it was not the
-    first. Where none comes about, they have failed, and it is said why.
+    If an association ends at an object, the others go over another one, and so does this object unless it was the
+    first. If none can be opened, they have failed, with the reason.
     """
     originator = MoveOriginator(session.calling_ae_title, request.message_id)
     options = session.rooms.options
@@ -87,7 +87,7 @@ def _sendings(
             except DimseError as error:
                 if is_begun and going_on.is_offered_again(error):
                     continue
-                # Where it ended at one object, this alone has failed.
+                # Whether only the object at which it ended has failed.
                 is_alone = is_begun and done < len(group) and going_on.after(error)
                 failed = group[done : done + 1] if is_alone else group[done:]
                 done += len(failed)

@@ -9,7 +9,7 @@ from kinote.security.rights import Right
 
 @dataclass(frozen=True, slots=True)
 class NamedUser:
-    """The user of an association: one that has shown who it is, with its rights, or one that a peer only claims."""
+    """The user of an association: authenticated, with rights, or only claimed by the peer."""
 
     login: str
     rights: frozenset[Right] = frozenset()

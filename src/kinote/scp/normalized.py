@@ -1,4 +1,4 @@
-"""Normalized services: performed as `Rooms.normalized` offers them (PS3.7 section 10)."""
+"""Normalized services, performed as offered by `Rooms.normalized` (PS3.7 section 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What we offer to whom: which associations are taken, and which SOP classes on them (PS3.8 7.1.1, PS3.4)."""
+"""What is offered to which caller: the associations and SOP classes that are accepted (PS3.8 7.1.1, PS3.4)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from kinote.peers.known import PeersInUse
 from kinote.scp.options import ScpOptions
 from kinote.scp.query_options import granted
 
-#: In which commands' data sets of our own are written and read, the best first.
+#: Transfer syntaxes for data sets of requests and responses, the preferred first.
 NATIVE = (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -42,10 +42,10 @@ NATIVE = (
     EXPLICIT_VR_BIG_ENDIAN,
 )
 
-#: Calling AE title not recognized, for now (PS3.8 Table 9-21).
+#: Calling AE title not recognized, transient (PS3.8 Table 9-21).
 _NOT_FOUND_OUT = AssociateReject(TRANSIENT, 1, 3)
 
-#: All that is standard is below this (PS3.5 9), what is stored for the most part below the second.
+#: All standard SOP classes are below the first root (PS3.5 9), and most storage classes below the second.
 _STANDARD = "1.2.840.10008."
 _STANDARD_STORAGE = "1.2.840.10008.5.1.4.1.1."
 
@@ -57,7 +57,7 @@ def answer(
     peers: PeersInUse,
     normalized: Offered = NOTHING,
 ) -> Acceptance | AssociateReject:
-    """Whether an association is taken, and what of it."""
+    """Return whether an association is accepted, and which of its proposals."""
     if not options.any_called_title and request.called_ae_title not in options.titles:
         return CALLED_TITLE_NOT_RECOGNIZED
     services = allowed_services(request.calling_ae_title, caller, options, peers)
@@ -69,9 +69,10 @@ def answer(
 def allowed_services(
     title: str, caller: Caller, options: ScpOptions, peers: PeersInUse
 ) -> frozenset[ServiceName] | AssociateReject:
-    """What a caller may ask for; a rejection if it is not to be talked to at all.
+    """Return what a caller may ask for, or a rejection.
 
-    It is one for now where it cannot be told whether the caller is the peer, since nobody answers for its host's name.
+    The rejection is transient if the name of the caller's host cannot be resolved now, so that it is unknown whether
+    the caller is the peer.
     """
     peer = peers.known.callers.get(title)
     if peer is None:
@@ -94,10 +95,10 @@ def service_for(
     options: ScpOptions,
     normalized: Offered = NOTHING,
 ) -> Service | None:
-    """How a SOP class is served to a caller that may ask for these services.
+    """Return how a SOP class is served to a caller with these rights.
 
-    Who may store may ask for storage commitment, and everybody who is let in may tell its results. Of the other
-    normalized services none has a name of its own yet: who may ask for everything may ask for them.
+    A caller that may store may ask for storage commitment. Every admitted caller may report its results. Other
+    normalized services have no right of their own yet: they need the right to everything.
     """
     if abstract_syntax == STORAGE_COMMITMENT:
         offered = normalized.service(abstract_syntax, first_of(SYNTAXES))
@@ -122,13 +123,15 @@ def service_for(
 
 
 def relational(application_information: bytes) -> bytes:
-    """Relational retrievals are done if asked for; enhanced images are sent as they are (PS3.4 C.5.2.1)."""
+    """Grant relational retrievals. Enhanced images are sent unconverted (PS3.4 C.5.2.1)."""
     return application_information[:1]
 
 
 @lru_cache(maxsize=4096)
 def is_stored(sop_class_uid: str, *, private: bool) -> bool:
-    """Whether objects of a class are taken: all storage classes (PS3.4 B.5), those to come, and private ones."""
+    """Return whether objects of a class are accepted: all storage classes (PS3.4 B.5), future ones, and private
+    ones.
+    """
     if not sop_class_uid.startswith(_STANDARD):
         return private
     known = UID_dictionary.get(sop_class_uid)
@@ -139,7 +142,9 @@ def is_stored(sop_class_uid: str, *, private: bool) -> bool:
 
 
 def as_sent(proposed: Sequence[str]) -> str | None:
-    """The transfer syntax the sender names first; big endian, which nobody likes, only if there is no other."""
+    """Return the transfer syntax that the sender names first; big endian, which is rarely wanted, only if there is no
+    other.
+    """
     return next((uid for uid in proposed if uid != EXPLICIT_VR_BIG_ENDIAN), None) or next(
         iter(proposed), None
     )

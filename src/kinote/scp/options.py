@@ -1,4 +1,4 @@
-"""What the DICOM face is told at its start: where it listens, whom it lets in, and how much it takes."""
+"""Options of the DICOM interface: where it listens, whom it admits, and its limits."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from kinote.dimse.tls import TlsOptions
 
 @dataclass(frozen=True, slots=True)
 class ScpLimits:
-    """How much is taken, and how long is waited.
+    """Limits of the DICOM interface.
 
-    `associations`           open at once; those beyond are rejected as transient (PS3.8 Table 9-21)
-    `associations_per_host`  the same, from one address: one device gone wild leaves room for the others
+    `associations`           open at once; more are rejected as transient (PS3.8 Table 9-21)
+    `associations_per_host`  the same, from one address, so that one faulty device leaves room for others
     `unassociated`           connections without an association (yet): the oldest gives way to a new one
     `unassociated_per_host`  the same, from one address
     `idle_seconds`           without a message, until an association is aborted
     `artim_seconds`          the ARTIM timer (PS3.8 9.1.4): from connecting to the request, TLS included; and from
-                             the last word to the end of the connection
+                             the last PDU to the end of the connection
     `message_seconds`        between two PDUs of one message
-    `largest_object`         bytes of a stored object; None: as many as there is room for
-    `largest_pdu`            bytes of a P-DATA-TF that we ask others not to exceed
+    `largest_object`         of a stored object, in bytes; None: as large as there is room for
+    `largest_pdu`            the largest P-DATA-TF that others may send, in bytes
     """
 
     associations: int = 200
@@ -36,7 +36,9 @@ class ScpLimits:
     largest_pdu: int = MAXIMUM_LENGTH
 
     def within(self, associations: int, unassociated: int) -> ScpLimits:
-        """The same where there is room for so many. Where that is less, one host does not get more than a half."""
+        """Return the limits reduced to this much room. If that is less than wanted, one host gets at most half of
+        it.
+        """
         return replace(
             self,
             associations=associations,
@@ -51,29 +53,29 @@ def _share(of_one: int, wanted: int, given: int) -> int:
 
 
 class UserIdentities(StrEnum):
-    """What is done with the user identity that a caller names (PS3.7 D.3.3.7)."""
+    """What is done with the user identity that a caller sends (PS3.7 D.3.3.7)."""
 
-    #: It is not looked at, and not answered.
+    #: Ignored, and not answered.
     IGNORED = "ignored"
-    #: It must be right where a caller names one.
+    #: If there is one, it must be valid.
     ACCEPTED = "accepted"
-    #: Every caller must prove who its user is.
+    #: Every caller must authenticate its user.
     REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True)
 class ScpOptions:
-    """The DICOM face's options.
+    """Options of the DICOM interface.
 
-    `titles`            our AE titles; with the first of them we call others
-    `any_called_title`  whether associations that call somebody else are taken too
-    `host`, `port`      where plain DICOM is listened for; port 0 takes a free one, None: not at all
-    `tls_port`          where DICOM by TLS is listened for, on the same host; None: not at all
-    `tls`               our certificate, and whom we believe, in both roles
-    `unknown_callers`   whether entities that are no peers may ask for everything
-    `hosts_needed`      whether only peers are let in whose hosts are known: callers are told by their addresses
-    `user_identity`     what is done with user identities
-    `private_classes`   whether objects of private SOP classes are taken
+    `titles`            our AE titles; we call others with the first
+    `any_called_title`  whether associations that call another AE title are accepted too
+    `host`, `port`      where to listen for plain DICOM; port 0 takes a free one, None disables it
+    `tls_port`          where to listen for DICOM by TLS, on the same host; None disables it
+    `tls`               our certificate, and the certificates we trust, in both roles
+    `unknown_callers`   whether unknown callers may use all services
+    `hosts_needed`      whether only peers with a known host are admitted: callers are recognized by address
+    `user_identity`     how user identities are handled
+    `private_classes`   whether objects of private SOP classes are accepted
     """
 
     titles: tuple[str, ...] = ("KINOTE",)

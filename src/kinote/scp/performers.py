@@ -1,4 +1,4 @@
-"""What performs each request where everything can be asked for."""
+"""The performers of all requests, for processes that have the index."""
 
 from __future__ import annotations
 

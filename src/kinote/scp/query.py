@@ -1,4 +1,4 @@
-"""C-FIND: what is asked of the index is answered from it (PS3.4 C.4.1)."""
+"""C-FIND: answers queries from the index (PS3.4 C.4.1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kinote.security.rights import Right
 #: Seconds that a query waits for others to end.
 _WAITING = 30
 
-#: Seconds until its last answer has to have gone out.
+#: Seconds after which the final response must have been sent.
 _LONGEST = 600
 
 
@@ -28,7 +28,7 @@ def perform(session: IndexSession, message: Message) -> None:
     request = message.command
     assert isinstance(request, CFindRequest)
     try:
-        # A caller that is slow to say what it asks takes no turn for that.
+        # A caller that sends its identifier slowly does not occupy a turn meanwhile.
         identifier = session.identifier()
         with _turn(session), session.association.within(_LONGEST):
             last = _answer(session, message, request, identifier)
@@ -40,7 +40,7 @@ def perform(session: IndexSession, message: Message) -> None:
 
 @contextlib.contextmanager
 def _turn(session: IndexSession) -> Iterator[None]:
-    """One of the queries that are answered at once. Raises `IdentifierError` if none of them ends in time."""
+    """Take a turn among the queries answered at once. Raises `IdentifierError` if none is free in time."""
     queries, host = session.rooms.queries, session.caller.host
     if not queries.take(host, _WAITING):
         raise IdentifierError(Refusal.OUT_OF_RESOURCES, "Too many queries are under way, try again")
@@ -53,7 +53,9 @@ def _turn(session: IndexSession) -> Iterator[None]:
 def _answer(
     session: IndexSession, message: Message, request: CFindRequest, identifier: bytes
 ) -> CFindResponse:
-    """Send the matches; the last answer, which is still to be sent. Raises `IdentifierError` if that takes too long."""
+    """Send the matches. Return the final response, which is still to be sent. Raises `IdentifierError` if this takes
+    too long.
+    """
     association = session.association
     context = message.context
     note_query(session, read_identifier(identifier, context.transfer_syntax))

@@ -1,6 +1,6 @@
-"""What queries and retrievals leave in the audit trail.
+"""Audit entries of queries and retrievals.
 
-What a peer stores is recorded with each instance, in the same transaction.
+Stored instances are recorded elsewhere, in the transaction that files them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kinote.security.actors import ActorKind, IdentifiedActor
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry, Outcome
 from kinote.security.audit.trail import AuditTrail
 
-#: Characters of a query that are kept.
+#: The most characters of a query that are recorded.
 _LONGEST = 500
 
 
@@ -42,7 +42,7 @@ def note_retrieval(
     *,
     is_refused: bool = False,
 ) -> None:
-    """Record of which studies objects were asked for, where they go if not to the caller, and whether they do not."""
+    """Record the studies of a retrieval, its destination unless that is the caller, and whether it was refused."""
     trail = session.rooms.trail
     if trail is None:
         return
@@ -54,7 +54,9 @@ def note_retrieval(
 
 
 def note_rejection(trail: AuditTrail | None, title: str, host: str, reason: str) -> None:
-    """Record that an association was rejected. All from an address count as one: anybody can think of AE titles."""
+    """Record that an association was rejected. All rejections of an address count as one, since anybody can invent AE
+    titles.
+    """
     if trail is not None:
         nobody = IdentifiedActor(ActorKind.PEER, "", host)
         detail = {"service": "association", "calling": title, "reason": reason}

@@ -1,4 +1,4 @@
-"""What is told of an association when it has ended: who, what, how much, how long, and why it ended."""
+"""The report about an association that has ended: who, what, how much, how long, and why it ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kinote.dimse.acceptor import Caller
 from kinote.dimse.association import Association
 from kinote.scp.session import Session
 
-#: How an association ends that nothing went wrong with.
+#: The regular ends of an association.
 RELEASED = "released"
 
 
@@ -17,8 +17,8 @@ RELEASED = "released"
 class AssociationReport:
     """An association that has ended.
 
-    `done` counts operations by service and what became of them; `received` and `sent` are bytes. `ended` is
-    `released`, or says what has gone wrong.
+    `done` counts operations by service and outcome. `received` and `sent` are bytes. `ended` is `released`, or the
+    reason.
     """
 
     calling_ae_title: str
@@ -60,7 +60,7 @@ class AssociationReport:
         )
 
     def as_log(self) -> dict[str, object]:
-        """As the fields of a log line."""
+        """Return the fields of a log line."""
         return {
             "calling": self.calling_ae_title,
             "called": self.called_ae_title,

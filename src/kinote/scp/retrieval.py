@@ -1,4 +1,4 @@
-"""What C-MOVE and C-GET have in common: which objects are asked for, and how far their sending has come.
+"""What C-MOVE and C-GET have in common: the requested objects, and the progress of the sub-operations.
 
 PS3.4 C.4.2 and C.4.3.
 """
@@ -26,20 +26,20 @@ from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.identifiers import Identifier, read_identifier
 from kinote.scp.rooms import IndexSession
 
-#: Seconds between two answers that say how far it has come.
+#: Seconds between two pending responses.
 _TELLING = 0.5
 
-#: What the counts of sub-operations can say (US).
+#: The greatest count of sub-operations (US).
 _MOST = 0xFFFF
 
 _Answer = TypeVar("_Answer", bound=SubOperations)
 
 
 def selection_of(identifier: Identifier) -> Selection:
-    """What an identifier selects: the unique key of its level must have a value (PS3.4 C.4.2.2.1).
+    """Return what an identifier selects: the unique key of its level must have a value (PS3.4 C.4.2.2.1).
 
-    Those of the levels above narrow it down where they are given; they need not be, whether queries are
-    relational or not, since the UID of a study, series or image says by itself which it is.
+    Keys of the levels above narrow it down. They are optional even without relational queries, because the UID of a
+    study, series or image is unambiguous.
     """
     patient_id = identifier.keys.get((tags.PATIENT_ID,), "").strip()
     selection = {
@@ -60,7 +60,7 @@ def selection_of(identifier: Identifier) -> Selection:
 
 
 def _uids(identifier: Identifier, level: QueryLevel) -> tuple[str, ...]:
-    """The UIDs of a level's unique key; a level below that of the request does not count (PS3.4 C.4.2.1.4)."""
+    """Return the UIDs of a level's unique key. A level below that of the request is ignored (PS3.4 C.4.2.1.4)."""
     if level > identifier.level:
         return ()
     found = [uid.strip() for uid in identifier.keys.get((level.unique_key,), "").split("\\")]
@@ -78,7 +78,7 @@ def _unfit(tag: int, what: str) -> IdentifierError:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a retrieval has come; objects that were withdrawn meanwhile are no sub-operations any more."""
+    """The progress of a retrieval. Objects withdrawn meanwhile no longer count as sub-operations."""
 
     remaining: int
     completed: int = 0
@@ -100,7 +100,7 @@ class Progress:
                 self.failed.append(sent.sop_instance_uid)
 
     def is_to_be_told(self) -> bool:
-        """Whether it is time to tell the caller how far it has come."""
+        """Return whether a pending response is due."""
         now = time.monotonic()
         if now - self._told < _TELLING:
             return False
@@ -109,7 +109,7 @@ class Progress:
 
     @property
     def status(self) -> int:
-        """The final status (PS3.4 Tables C.4-2 and C.4-3): all failed, some did, or none."""
+        """The final status (PS3.4 Tables C.4-2 and C.4-3): all, some or none failed."""
         if self.failed and not (self.completed or self.warning):
             return statuses.OUT_OF_RESOURCES_SUB_OPERATIONS
         return statuses.SUB_OPERATIONS_WITH_FAILURES if self.failed or self.warning else statuses.SUCCESS
@@ -117,22 +117,22 @@ class Progress:
 
 @dataclass(slots=True)
 class Retrieval(Generic[_Answer]):
-    """One C-MOVE or C-GET request, from its arrival to its last answer."""
+    """A C-MOVE or C-GET request, from its arrival to its final response."""
 
     session: IndexSession
-    #: The presentation context of the request, in which it is answered.
+    #: The presentation context of the request and its responses.
     context: Context
     request: CMoveRequest | CGetRequest
-    #: The type of its answers.
+    #: The type of its responses.
     response: type[_Answer]
-    #: How far it has come. It counts from when the objects are known.
+    #: Its progress, counted once the objects are known.
     progress: Progress | None = None
 
     def objects(self, receiver: int | None) -> list[LiveObject]:
-        """The objects asked for. Raises `IdentifierError` if the identifier does not tell which.
+        """Return the requested objects. Raises `IdentifierError` if the identifier does not define them.
 
-        `receiver` is the key of the peer that gets them, if it is known: of whole studies it may get only a part. What
-        is named by its series or by itself it gets.
+        `receiver` is the key of the peer that receives them, if known. It may be entitled to only a part of whole
+        studies. Named series and instances are always sent.
         """
         identifier = read_identifier(self.session.identifier(), self.context.transfer_syntax)
         check_level(identifier, MODEL_OF[self.context.abstract_syntax])
@@ -144,20 +144,20 @@ class Retrieval(Generic[_Answer]):
             return pulled(connection, receiver, found)
 
     def refuse(self, status: int, comment: str, offending: tuple[int, ...] = ()) -> None:
-        """Answer that nothing is sent, with the reason and the tags of the attributes at fault."""
+        """Respond that nothing is sent, with the reason and the tags of the attributes at fault."""
         self._send(self._answer(status, comment=comment, offending=offending))
 
     def run(self, count: int, send_next: Callable[[], Sent | None], is_cancelled: Callable[[], bool]) -> int:
-        """Send `count` objects, and tell the caller from time to time how far it has come.
+        """Send `count` objects, and send pending responses from time to time.
 
         Parameters
         ----------
         count
-            How many objects there are to send.
+            The number of objects to send.
         send_next
             Sends one object; None if there are none left.
         is_cancelled
-            Whether the caller has cancelled; asked after each object.
+            Returns whether the caller has cancelled; called after each object.
 
         Returns
         -------
@@ -174,7 +174,7 @@ class Retrieval(Generic[_Answer]):
         return progress.status
 
     def finish(self, status: int) -> None:
-        """Give the last answer, with the UIDs of what has failed (PS3.4 C.4.2.1.3, C.4.3.1.3)."""
+        """Send the final response, with the UIDs of failed objects (PS3.4 C.4.2.1.3, C.4.3.1.3)."""
         uids_failed = self.progress.failed if self.progress else []
         failed = failed_list(uids_failed, self.context.transfer_syntax) if uids_failed else None
         self._send(self._answer(status, has_data_set=failed is not None), failed)
@@ -190,7 +190,9 @@ class Retrieval(Generic[_Answer]):
         comment: str = "",
         offending: tuple[int, ...] = (),
     ) -> _Answer:
-        """An answer; how many sub-operations remain is said while the retrieval goes on, and when it is cancelled."""
+        """Return a response. It has the number of remaining sub-operations while the retrieval goes on or is
+        cancelled.
+        """
         progress = self.progress
         is_final = not statuses.is_pending(status) and status != statuses.CANCEL
         reason = comment or (progress.reason if progress and is_final else "")

@@ -1,4 +1,4 @@
-"""What the DICOM face stands on."""
+"""The packages and options that the DICOM interface uses."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from kinote.security.audit.trail import AuditTrail
 from kinote.security.policy import Policy
 from kinote.security.sign_in.identifying import SignIn
 
-#: Queries that are answered at once: each keeps a reader of the index, of which there are some more, until its
-#: last answer has gone out to a caller that may be slow.
+#: The number of queries answered at once. Each keeps a reader of the index until its final response has gone out,
+#: perhaps to a slow caller; the index has only some more readers.
 _QUERIES, _QUERIES_PER_HOST = 8, 6
 
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The rooms below, the options of the DICOM face, who may do what, and its share of the readers of the index.
+    """The packages below, the options of the DICOM interface, the rights, and its share of the readers of the index.
 
-    `normalized` are the normalized services that are offered. `record_for` records what
-    peers are given.
+    `normalized` are the normalized services that are offered. `record_for` records what peers are sent.
     """
 
     catalog: Catalog
@@ -40,15 +39,15 @@ class Rooms:
     normalized: Offered = NOTHING
     queries: Turns = field(default_factory=lambda: Turns(_QUERIES, _QUERIES_PER_HOST))
     record_for: RecordFor = without_ledger
-    #: The audit trail; None where none is written.
+    #: The audit trail; None if there is none.
     trail: AuditTrail | None = None
-    #: How users sign in; None where nobody does.
+    #: How users sign in; None if they cannot.
     sign_in: SignIn | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class IndexSession(Session):
-    """An association on which everything may be asked for."""
+    """An association on which all services are available."""
 
     rooms: Rooms
 

@@ -1,4 +1,4 @@
-"""The DICOM face as a whole: listens, and serves the associations that come."""
+"""The DICOM server: listens, and serves the associations."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from kinote.telemetry.report_throttle import ReportThrottle
 log = logging.getLogger(__name__)
 
 
-#: What can be asked for on an association that only stores.
+#: The services available on an association that only stores.
 _OF_STORING = frozenset({Right.STORE, Right.CONNECT})
 
 
-#: Why associations are rejected (PS3.8 Table 9-21), by source and reason.
+#: The reasons for rejecting associations (PS3.8 Table 9-21), by source and reason.
 _REASONS = {
     (1, 2): "application context not supported",
     (1, 3): "calling AE title not recognized",
@@ -49,13 +49,13 @@ _REASONS = {
 
 
 class ReceiverFaultError(RuntimeError):
-    """A fault of ours has ended an association in a receiver process; the message is its traceback."""
+    """A bug of ours has ended an association in a receiver process. The message is its traceback."""
 
 
 class DicomServer:
-    """Serves DICOM until it is closed; `addresses` are those it listens on, first the one without TLS.
+    """Serves DICOM until it is closed. `addresses` are those it listens on, first the one without TLS.
 
-    Associations that only store go to the receiver processes, if there are any; they are closed with the server.
+    Associations that only store go to the receiver processes, if there are any. These are closed with the server.
     """
 
     def __init__(self, rooms: Rooms, receivers: ReceiverProcesses | None = None) -> None:
@@ -81,16 +81,16 @@ class DicomServer:
         self.addresses = self._acceptor.addresses
 
     def close(self) -> None:
-        """Take no more associations; operations under way are finished."""
+        """Accept no more associations. Operations under way are finished."""
         self._acceptor.close()
         if self._receivers is not None:
             self._receivers.close()
 
     def alerts(self) -> list[Alert]:
-        """What a person must look at."""
+        """Return the alerts of the DICOM interface."""
         return self._receivers.alerts() if self._receivers is not None else []
 
-    # --- what the acceptor asks of its user -----------------------------------------------------------
+    # --- called by the acceptor ------------------------------------------------------------------------
 
     def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
         answer = offered.answer(
@@ -116,7 +116,7 @@ class DicomServer:
     def _with_user(
         self, request: AssociateRequest, caller: Caller, answer: Acceptance
     ) -> Acceptance | AssociateReject:
-        """The acceptance, with what was found out about the user; a rejection if that is not accepted."""
+        """Add the user to an acceptance; return a rejection if the user is not accepted."""
         rooms = self._rooms
         user = self._users.identify(request, caller)
         if isinstance(user, AssociateReject):
@@ -129,23 +129,23 @@ class DicomServer:
             rooms.trail.note(Entry(AuditEvent.SIGN_IN, actor, detail=detail))
         identity = request.user_information.identity
         if identity is not None and identity.response_requested and user.is_verified:
-            # That of a name and passcode is empty: it says that the identity was accepted.
+            # For a name and passcode it is empty: the identity was accepted.
             information = replace(answer.answer.user_information, identity_response=b"")
             accept = replace(answer.answer, user_information=information)
             return replace(answer, answer=accept, user=user)
         return replace(answer, user=user)
 
     def serve(self, association: Association, caller: Caller) -> None:
-        # Once for all that is asked for on the association, whichever process serves it.
+        # Once for the whole association, whichever process serves it.
         granted = self._rooms.policy.granted(peer(association.request.calling_ae_title, caller))
         user = association.user
         if isinstance(user, NamedUser) and user.is_verified:
-            # A user adds nothing to what the peer may do.
+            # A user adds no rights to those of the peer.
             granted &= user.rights
         if (
             self._receivers is not None
             and not caller.is_secure
-            # Refusals are recorded here, where the index is.
+            # Refusals are recorded here, in the process that has the index.
             and granted >= _OF_STORING
             and serving.only_stores(association, self._rooms.normalized)
         ):
@@ -174,7 +174,9 @@ class DicomServer:
             )
 
     def _may_call_from(self, address: str) -> bool:
-        """Whether somebody who may call can have an address; who it is, is seen when an association is asked for."""
+        """Return whether an address may belong to a permitted caller. Which one is known only with the association
+        request.
+        """
         return self._rooms.options.unknown_callers or self._rooms.peers.may_call_from(address)
 
     def _session(self, association: Association, caller: Caller, granted: frozenset[Right]) -> IndexSession:

@@ -1,7 +1,7 @@
-"""Serving associations: each request is performed by its service, one after the other (PS3.7 section 9).
+"""Serves associations: each request is performed by its service, one after another (PS3.7 section 9).
 
-Who serves says by which performers: `STORING` need no index, `scp.performers` has all. Here is the one place where a
-request's right is looked at (`kinote.security.rights`), before its performer hears of it.
+The process chooses the performers: `STORING` needs no index, `scp.performers` has all. This is the only place where the
+right of a request is checked (`kinote.security.rights`), before its performer is called.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ log = logging.getLogger(__name__)
 
 AnySession = TypeVar("AnySession", bound=Session)
 
-#: What performs each request.
+#: The performer of each request.
 Performers = Mapping[type[Command], Callable[[AnySession, Message], None]]
 
 
-#: Of associations on which objects are stored and nothing else is asked for.
+#: The performers for associations that only store.
 STORING: Performers[Session] = {
     CEchoRequest: verification.perform,
     CStoreRequest: storage.perform,
@@ -62,9 +62,9 @@ STORING: Performers[Session] = {
 
 
 def serve(session: AnySession, performers: Performers[AnySession]) -> None:
-    """Perform what is asked for until the association has ended.
+    """Perform requests until the association has ended.
 
-    So are requests that come while an answer to one of ours is due.
+    This includes requests that arrive while a response to one of ours is awaited.
     """
     association = session.association
     association.perform = partial(_perform, session, performers)
@@ -88,7 +88,7 @@ def _perform(
         try:
             performer(session, message)
         except (IndexUnavailableError, NoConnectionError, MemoryFullError) as error:
-            # Nobody here is to blame: the caller may ask again.
+            # Nobody here is at fault: the caller may ask again.
             log.warning("A request could not be performed: %s", error)
             refuse(association, message, out_of_resources(cast(Request, message.command)), str(error))
             session.done["unavailable", "refused"] += 1
@@ -99,7 +99,7 @@ def _perform(
 def serve_to_end(
     session: AnySession, performers: Performers[AnySession]
 ) -> tuple[AssociationReport, Exception | None]:
-    """Serve until the association has ended; what there is to tell of it, and a fault of ours that has ended it."""
+    """Serve until the association has ended. Return its report, and the bug of ours that ended it, if any."""
     begun = time.monotonic()
     ended = RELEASED
     fault: Exception | None = None
@@ -114,13 +114,13 @@ def serve_to_end(
 
 
 def is_in_its_context(message: Message, normalized: Offered = NOTHING) -> bool:
-    """Whether a request is one of the SOP class that its context was accepted for, in the role agreed on.
+    """Return whether a request fits the SOP class and role that its presentation context was accepted for.
 
-    No composite service is asked for in the contexts of `normalized` services.
+    No composite service may be requested in the contexts of `normalized` services.
     """
     command, context = message.command, message.context
     if type(command) not in COMPOSITE:
-        # Of others, who performs them knows.
+        # For all others, the performer checks this.
         return True
     return (
         type(command) is _service_of(context.abstract_syntax)
@@ -131,7 +131,7 @@ def is_in_its_context(message: Message, normalized: Offered = NOTHING) -> bool:
 
 
 def only_stores(association: Association, normalized: Offered = NOTHING) -> bool:
-    """Whether nothing can be asked for on an association that needs the index, and something can be stored."""
+    """Return whether an association accepts storage, and nothing that needs the index."""
     classes = {each.abstract_syntax for each in association.contexts.values()}
     services = {_service_of(each) for each in classes}
     return (
@@ -142,7 +142,7 @@ def only_stores(association: Association, normalized: Offered = NOTHING) -> bool
 
 
 def _service_of(sop_class_uid: str) -> type[Request]:
-    """Which request a SOP class is asked by."""
+    """Return the request type of a SOP class."""
     if sop_class_uid == VERIFICATION:
         return CEchoRequest
     model = MODEL_OF.get(sop_class_uid)
@@ -166,13 +166,13 @@ NAMES: Mapping[type[Command], str] = {
     NDeleteRequest: "N-DELETE",
 }
 
-#: What has a place in every context. What nobody offers is answered with a failure.
+#: Allowed in every context. If nobody offers the service, the response is a failure.
 _CANCEL = Service("any", "C-CANCEL", Role.SCU)
 _UNRECOGNIZED = Service("any", "unrecognized", Role.SCU)
 
 
 def services(performers: Performers[AnySession], normalized: Offered = NOTHING) -> set[Service]:
-    """All that performers can be asked for, as the table of rights has it."""
+    """Return the services of all performers, as listed in the table of rights."""
     found = {_CANCEL, _UNRECOGNIZED}
     for uid in (VERIFICATION, KEY_OBJECT_SELECTION, *MODEL_OF):
         if _service_of(uid) in performers:
@@ -181,7 +181,7 @@ def services(performers: Performers[AnySession], normalized: Offered = NOTHING) 
 
 
 def require_rights(performers: Performers[AnySession], normalized: Offered = NOTHING) -> None:
-    """Raises `UnlistedError` if something can be asked for that the table of rights does not have."""
+    """Raise `UnlistedError` if the table of rights lacks a service that can be requested."""
     for command in performers:
         if command not in NAMES:
             raise UnlistedError(command.__name__)
@@ -190,7 +190,7 @@ def require_rights(performers: Performers[AnySession], normalized: Offered = NOT
 
 
 def _is_allowed(session: Session, message: Message) -> bool:
-    """Whether the caller has the right that a request takes; found out once for each context of an association."""
+    """Return whether the caller has the right for a request. Determined once for each context of an association."""
     command, context = type(message.command), message.context
     known = session.allowed.get((context.id, command))
     if known is None:
@@ -205,21 +205,21 @@ def _operation(abstract_syntax: str, role: Role, command: type[Command], normali
     if command in COMPOSITE:
         return Service(_service_class_of(abstract_syntax), NAMES[command], role)
     if (abstract_syntax, command) in normalized.operations:
-        # Each SOP class by itself: its UID stands for its service class. Events are told by its SCP.
+        # Each SOP class has its own: its UID implies its service class. Events are reported by its SCP.
         role = Role.SCP if command is NEventReportRequest else Role.SCU
         return Service(abstract_syntax, NAMES[command], role)
     return _UNRECOGNIZED
 
 
 def _service_class_of(sop_class_uid: str) -> str:
-    """The service class of PS3.4 that a SOP class belongs to."""
+    """Return the service class of PS3.4 that a SOP class belongs to."""
     if sop_class_uid == VERIFICATION:
         return "Verification"
     return "Query/Retrieve" if sop_class_uid in MODEL_OF else "Storage"
 
 
 def _not_allowed(session: Session, message: Message) -> None:
-    """Not authorized (PS3.7 C.5.24): the performer does not hear of it."""
+    """Refuse: Not authorized (PS3.7 C.5.24). The performer is not called."""
     why = "The calling AE title has no right to this here"
     refuse(session.association, message, statuses.NOT_AUTHORIZED, why)
     session.done["unauthorized", "refused"] += 1
@@ -227,7 +227,7 @@ def _not_allowed(session: Session, message: Message) -> None:
 
 
 def _not_here(session: Session, message: Message) -> None:
-    """SOP class not supported (PS3.7 C.5): not in this context."""
+    """Refuse: SOP class not supported (PS3.7 C.5) in this context."""
     why = "This context was accepted for another SOP class or role"
     refuse(session.association, message, statuses.SOP_CLASS_NOT_SUPPORTED, why)
     session.done["misplaced", "refused"] += 1

@@ -1,4 +1,4 @@
-"""An association that is being served: what its performers need, and what is told of it at its end."""
+"""An association that is being served: what its performers need, and what is reported at its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kinote.security.actors import Actor, ActorKind
 from kinote.security.origins import Interface, Origin
 from kinote.security.rights import Right
 
-#: Bytes of an identifier at most.
+#: The longest identifier, in bytes.
 _LONGEST_IDENTIFIER = 4 * 1024 * 1024
 
 
@@ -30,7 +30,7 @@ class WayIn(Protocol):
     """Where received objects go."""
 
     def open(self, origin: Origin, expected: Expected) -> Upload:
-        """Begin to receive one object from there."""
+        """Begin to receive an object of this origin."""
 
     def observe(self, refusal: Outcome) -> None:
         """Record an object that is refused before it begins."""
@@ -38,12 +38,11 @@ class WayIn(Protocol):
 
 @dataclass(slots=True)
 class Session:
-    """An association, who has opened it, and what has been done on it so far.
+    """An association, who opened it, and what has been done on it so far.
 
-    Received objects, of `largest_object` bytes at most, go the `way_in`. `granted` are the rights that the caller had
-    when the association was accepted. `done` counts operations by service and what became of them, e.g.
-    ("store", "stored"). What else a service needs is in a class of its own (`scp.rooms`), so that
-    a process without an index can serve as well.
+    Received objects, of at most `largest_object` bytes, go the `way_in`. `granted` are the rights of the caller when
+    the association was accepted. `done` counts operations by service and outcome, e.g. ("store", "stored"). Services
+    that need more have a class of their own (`scp.rooms`), so that a process without an index can serve too.
     """
 
     association: Association
@@ -52,12 +51,12 @@ class Session:
     largest_object: int | None
     granted: frozenset[Right]
     done: Counter[tuple[str, str]] = field(default_factory=Counter)
-    #: The caller, and where what it stores comes from.
+    #: The caller, as the origin of what it stores.
     actor: Actor = field(init=False)
     origin: Origin = field(init=False)
-    #: What the request that is performed has of the memory of this process.
+    #: The memory that the request at work is charged with.
     memory: Charge = field(init=False, default_factory=MEMORY.open)
-    #: Whether what has been asked for so far is allowed, by presentation context and message (`scp.serving`).
+    #: Whether the requests so far were allowed, by presentation context and message (`scp.serving`).
     allowed: dict[tuple[int, type[Command]], bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,7 +70,7 @@ class Session:
 
     @property
     def who(self) -> Actor:
-        """Who the audit trail says has done something: the user that has signed in, else the peer."""
+        """The actor in the audit trail: the user that has signed in, else the peer."""
         user = self.association.user
         if isinstance(user, NamedUser) and user.is_verified:
             return Actor(ActorKind.PERSON, user.login, self.caller.host)
@@ -79,14 +78,14 @@ class Session:
 
     @property
     def beside(self) -> dict[str, str]:
-        """What the audit trail says beside that: by which peer a user came, or which user a peer claims."""
+        """Further details for the audit trail: the peer that a user came by, or the user that a peer claims."""
         user = self.association.user
         if not isinstance(user, NamedUser):
             return {}
         return {"peer": self.calling_ae_title} if user.is_verified else {"claimed user": user.login}
 
     def note_refusal(self, operation: str) -> None:
-        """Record an operation that was refused for want of the right to it. Without an index, nothing is."""
+        """Record an operation that was refused because its right is missing. Without an index, nothing is recorded."""
 
     @property
     def calling_ae_title(self) -> str:
@@ -97,15 +96,16 @@ class Session:
         return self.association.request.called_ae_title
 
     def application_information(self, sop_class_uid: str) -> bytes:
-        """What the caller has asked for by extended negotiation; nothing if it has not (PS3.7 D.3.3.5)."""
+        """Return what the caller requested by extended negotiation; empty if it did not (PS3.7 D.3.3.5)."""
         extended = self.association.request.user_information.extended
         return next(
             (each.application_information for each in extended if each.sop_class_uid == sop_class_uid), b""
         )
 
     def identifier(self) -> bytes:
-        """The identifier of the request. Raises `IdentifierError` for one that is too long, and
-        `MemoryFullError`.
+        """Read the identifier of the request.
+
+        Raises `IdentifierError` if it is too long, and `MemoryFullError`.
         """
         data = self.association.whole_data_set(_LONGEST_IDENTIFIER, self.memory)
         if data is None:
@@ -115,9 +115,9 @@ class Session:
         return data
 
     def is_cancelled(self, message_id: int) -> bool:
-        """Whether the caller no longer wants the answers to its request; looked up without waiting.
+        """Return whether the caller has cancelled its request, without waiting.
 
-        What has begun to come has to go on at once. Raises `AssociationError` where the caller has gone.
+        A message that has begun must arrive without pauses. Raises `AssociationError` if the caller has gone.
         """
         while self.association.something_waits():
             message = self.association.receive_due(self.association.patience.within)
@@ -132,5 +132,5 @@ class Session:
 
 
 def peer(calling_ae_title: str, caller: Caller) -> Actor:
-    """Who has opened an association."""
+    """Return the actor who opened an association."""
     return Actor(ActorKind.PEER, calling_ae_title, caller.host)

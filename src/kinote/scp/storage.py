@@ -1,7 +1,7 @@
-"""C-STORE: objects come in (PS3.4 Annex B).
+"""C-STORE: receives objects (PS3.4 Annex B).
 
-What comes of the data set goes on to intake as it lies in the connection's buffer. The answer goes out when
-the object is durable and in the index (law 6).
+The data set goes to intake directly from the connection's buffer. The response is sent when the object is durable and
+in the index (law 6).
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _receive(session: Session, message: Message, request: CStoreRequest) -> Outc
 
 
 def _refused(session: Session, request: CStoreRequest, status: int, why: str) -> Outcome:
-    """Refuse an object that intake does not get to see, and record that."""
+    """Refuse an object before it reaches intake, and record that."""
     refusal = refused(
         status,
         why,
@@ -88,7 +88,7 @@ def _refused(session: Session, request: CStoreRequest, status: int, why: str) ->
 
 
 def _said(outcome: Outcome) -> str:
-    """Why the status is not success: the first thing there is to say."""
+    """Return why the status is not success: the first finding."""
     if outcome.reason:
         return outcome.reason
     return outcome.findings[0] if outcome.findings else f"The key object is {outcome.registration}."

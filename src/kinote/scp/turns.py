@@ -1,4 +1,4 @@
-"""How many queries are answered at once, and how many of them for one host."""
+"""Limits how many queries are answered at once, in all and for one host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from threading import Condition
 
 
 class Turns:
-    """Turns of which there are `most`, for one host `most_per_host`: none of them can take all."""
+    """`most` turns, of which one host gets at most `most_per_host`."""
 
     def __init__(self, most: int, most_per_host: int) -> None:
         self._most = most
@@ -16,7 +16,7 @@ class Turns:
         self._changed = Condition()
 
     def take(self, host: str, seconds: float) -> bool:
-        """Wait for a turn, for so many seconds at most; whether there is one, which is then to be given back."""
+        """Wait up to `seconds` for a turn. Return whether there is one; the caller then has to give it back."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._is_free(host), seconds):
                 return False

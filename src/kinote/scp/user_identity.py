@@ -1,7 +1,7 @@
-"""Users of DICOM systems: who they are, by the user identity of an association (PS3.7 D.3.3.7).
+"""Users of DICOM systems, by the user identity of an association (PS3.7 D.3.3.7).
 
-A name and passcode are those of a user here, and are compared as at the sign-in page. A name alone proves nothing: it
-is only recorded. Kerberos tickets and SAML assertions are not accepted, since nothing here could verify them.
+Name and passcode are those of a user here, and are verified as at the sign-in page. A name alone proves nothing and is
+only recorded. Kerberos tickets and SAML assertions are not accepted, because they cannot be verified here.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from kinote.security.sign_in.slowing_down import SlowDownError
 
 log = logging.getLogger(__name__)
 
-#: Passcodes that are compared at once, since each takes 64 MB of memory; and seconds that others wait for their turn.
+#: The number of passcodes verified at once (each takes 64 MB of memory), and the seconds that others wait for a turn.
 _AT_ONCE, _PATIENCE = 2, 10.0
 
-#: Characters of a name, and of a passcode, at most.
+#: The most characters of a name, and of a passcode.
 _LONGEST_NAME, _LONGEST_PASSCODE = 64, 256
 
 
 class Users:
-    """Finds out who the user of an association is. May be used from any thread."""
+    """Determines the user of an association. Thread-safe."""
 
     def __init__(
         self, handling: UserIdentities, sign_in: SignIn | None, trail: Callable[[], AuditTrail | None]
@@ -44,9 +44,9 @@ class Users:
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
 
     def identify(self, request: AssociateRequest, caller: Caller) -> NamedUser | AssociateReject | None:
-        """Return the user of an association, None if none is named, or the rejection.
+        """Return the user of an association, None if none is given, or the rejection.
 
-        The rejection is the same whatever is wrong, and whether or not there is such a user.
+        The rejection is the same whatever is wrong, and whether or not the user exists.
         """
         if self._handling is UserIdentities.IGNORED:
             return None
@@ -96,7 +96,7 @@ class Users:
 
 
 def _rejected(caller: Caller, why: str) -> AssociateReject:
-    # Neither the name nor the passcode is logged: people type one in the place of the other.
+    # Neither name nor passcode is logged: people confuse the fields.
     log.warning(
         "The user identity of an association is not accepted: the peer %s", why, extra={"host": caller.host}
     )
@@ -104,7 +104,7 @@ def _rejected(caller: Caller, why: str) -> AssociateReject:
 
 
 def _text(value: bytes, longest: int) -> str | None:
-    """Return a field as text (PS3.7 D.3.3.7.1: UTF-8); None for what no user here can have."""
+    """Return a field as text (PS3.7 D.3.3.7.1: UTF-8); None if no user here can have it."""
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
@@ -113,7 +113,7 @@ def _text(value: bytes, longest: int) -> str | None:
 
 
 def _is_here(host: str) -> bool:
-    """Return whether a connection comes from this machine, so that nobody else can see what passes."""
+    """Return whether a connection comes from this machine, so that nobody else can read it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

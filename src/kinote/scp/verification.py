@@ -1,4 +1,4 @@
-"""C-ECHO: whether we are there (PS3.4 Annex A)."""
+"""C-ECHO: verification (PS3.4 Annex A)."""
 
 from __future__ import annotations
 

@@ -335,6 +335,7 @@ COMMANDS: dict[str, Right] = {
     "notes duplicates": Right.EXAMINE,
     "notes materialise": Right.OPERATE,
     "migrate scan": Right.OPERATE,
+    "migrate collect": Right.CONNECT,
     "migrate fetch": Right.OPERATE,
     "migrate follow": Right.OPERATE,
     "migrate unfollow": Right.OPERATE,

@@ -1,4 +1,4 @@
-"""What each setting may be, as the end of a sentence for who has written something else."""
+"""The permitted values of each setting, as the end of a sentence about a wrong one."""
 
 from __future__ import annotations
 

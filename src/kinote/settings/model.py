@@ -193,11 +193,13 @@ class Settings(AlertSettings, OpenIdSettings):
         "", description="The site in audit messages; empty for none."
     )
     http_host: Annotated[str, AfterValidator(listening_host)] = Field(
-        "127.0.0.1", description="The address the HTTP face listens on."
+        "127.0.0.1", description="The address the HTTP interface listens on."
     )
     http_certificate: _File = Field(None, description="Our certificate for HTTPS, PEM; empty: no TLS here.")
     http_key: _File = Field(None, description="Its private key, PEM; empty if it is in the same file.")
-    http_port: int = Field(8080, ge=0, le=65535, description="The port of the HTTP face; 0 takes a free one.")
+    http_port: int = Field(
+        8080, ge=0, le=65535, description="The port of the HTTP interface; 0 takes a free one."
+    )
     allowed_hosts: Annotated[
         tuple[Annotated[str, AfterValidator(host_name)], ...], NoDecode, BeforeValidator(listed)
     ] = Field((), description="Further host names by which browsers may reach it.")
@@ -237,10 +239,10 @@ class Settings(AlertSettings, OpenIdSettings):
     )
     any_called_title: bool = Field(False, description="Take associations that call another AE title.")
     dicom_host: Annotated[str, AfterValidator(listening_host)] = Field(
-        "127.0.0.1", description="The address the DICOM face listens on."
+        "127.0.0.1", description="The address the DICOM interface listens on."
     )
     dicom_port: Annotated[_Port | None, BeforeValidator(none_if_empty)] = Field(
-        11112, description="The port of the DICOM face; 0 takes a free one. Empty: no DICOM without TLS."
+        11112, description="The port of the DICOM interface; 0 takes a free one. Empty: no DICOM without TLS."
     )
     dicom_tls_port: Annotated[_Port | None, BeforeValidator(none_if_empty)] = Field(
         None, description="The port for DICOM by TLS; empty for none."

@@ -1,4 +1,4 @@
-"""Who makes a request: who has signed in, or, where nobody does, as the request itself says."""
+"""The actor of a request: the signed-in user, or, if nobody needs to sign in, the one that the request claims."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from kinote.keyobject.texts import problem_with
 from kinote.security.actors import ACTOR_HEADER, COMMAND, Actor, ActorKind, command_actor
 from kinote.web.problems import BadRequestError, FieldError, RefusedContentError
 
-#: Characters of a name at most; a PN has three component groups of 64 (PS3.5 6.2.1).
+#: The most characters of a name; a PN has three component groups of 64 (PS3.5 6.2.1).
 LONGEST = 194
 
-#: Where the actor of a request stands in its ASGI scope.
+#: The key of the actor in the ASGI scope of a request.
 _KEY = "kinote.actor"
 
-#: Where it stands who a request comes from, if people sign in (`kinote.web.identified`).
+#: The key of the signed-in user, if people sign in (`kinote.web.identified`).
 IDENTIFIED = "kinote.identified"
 
 
 def find_actor(scope: Scope) -> Actor:
-    """Find out who makes a request, and keep it in the scope.
+    """Determine the actor of a request, and keep it in the scope.
 
-    Raises `BadRequestError` for a malformed name, and `RefusedContentError` for one that is no person name.
+    Raises `BadRequestError` for a malformed name, and `RefusedContentError` for one that is not a person name.
     """
     identified: Actor | None = scope.get(IDENTIFIED)
     if identified is not None:
@@ -46,13 +46,13 @@ def find_actor(scope: Scope) -> Actor:
 
 
 def actor_of(request: Request) -> Actor:
-    """Who makes a request."""
+    """Return the actor of a request."""
     actor: Actor = request.scope[_KEY]
     return actor
 
 
 def claimed_name(headers: Headers) -> str:
-    """The name that a request gives itself. Raises as `find_actor`."""
+    """Return the name that a request claims. Raises as `find_actor`."""
     return _name(headers.get(ACTOR_HEADER, ""))
 
 
@@ -69,7 +69,7 @@ def _name(written: str) -> str:
         raise BadRequestError(f"{ACTOR_HEADER}: a name has no control characters.")
     problem = problem_with("PN", name)
     if problem is not None:
-        # Rejection notes say who has withdrawn something, as a PN.
+        # Rejection notes name the person who withdrew something, as a PN.
         raise RefusedContentError(
             f"{ACTOR_HEADER}: the name {problem}.", errors=[FieldError(ACTOR_HEADER, problem)]
         )

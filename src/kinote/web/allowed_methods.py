@@ -1,4 +1,4 @@
-"""What a resource takes: an answer 405 names every method of it (RFC 9110 15.5.6), whichever route has it."""
+"""The methods of a resource. A 405 response names all of them (RFC 9110 15.5.6), whichever route has them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def allowed_methods(routes: Sequence[BaseRoute], scope: Scope) -> tuple[str, ...]:
-    """The methods for which one of these routes answers the request's path."""
+    """Return the methods for which one of these routes serves the request's path."""
     return tuple(method for method in _METHODS if _answers(routes, {**scope, "method": method}))
 
 

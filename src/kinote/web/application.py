@@ -1,4 +1,4 @@
-"""The HTTP application: all faces on one address, and the layers every request passes."""
+"""The HTTP application: all interfaces at one address, and the middleware that every request passes."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ Errors are RFC 9457 problem documents (`application/problem+json`); `errors` nam
 answer `{"items": [...], "next": cursor or null}`: give `next` as `cursor` for the following page."""
 
 
-#: Answers for every path that nothing else answers for: it stands last.
+#: Serves all paths that no other route serves, so it comes last.
 _VIEWER = PermittedRoute("/{path:path}", viewer_file)
 
 
 def create_application(rooms: Rooms) -> FastAPI:
-    """The application over open rooms. Whoever opened the rooms closes them, after the application.
+    """Create the application over open rooms. The caller closes them after the application.
 
-    Raises `UnlistedError` where the table of rights does not have a route.
+    Raises `UnlistedError` if a route is missing in the table of rights.
     """
     application = FastAPI(
         title="Kinote",
         version="1",
         description=_DESCRIPTION,
-        # It is a route of ours. The pages for it load scripts from elsewhere.
+        # A route of ours serves it. FastAPI's pages for it load scripts from elsewhere.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         exception_handlers={HTTPException: _problem, RequestValidationError: _problem},
     )
     application.state.rooms = rooms
-    # Routes are tried in turn: those of DICOMweb, where thousands of objects come in, stand first.
+    # Routes are tried in order. Those of DICOMweb, which receives thousands of objects, come first.
     application.router.routes.extend(dicomweb.routes())
     application.router.routes.extend(api_routes())
     application.router.routes.extend(
@@ -83,13 +83,13 @@ def create_application(rooms: Rooms) -> FastAPI:
 
 
 def end_event_streams(application: FastAPI) -> None:
-    """The server is being stopped. To be called in its event loop."""
+    """End all event streams because the server stops. Call it in the event loop."""
     rooms: Rooms = application.state.rooms
     rooms.streams.end()
 
 
 async def openapi(request: Request) -> Response:
-    """The description of the REST API (OpenAPI)."""
+    """Return the description of the REST API (OpenAPI)."""
     application: FastAPI = request.app
     return JSONResponse(description(application))
 

@@ -1,7 +1,8 @@
-"""Lists and metadata as gzip, for clients that take it (RFC 9110 8.4.1, 12.5.3): JSON has a tenth of its size then.
+"""Compresses lists and metadata with gzip for clients that accept it (RFC 9110 8.4.1, 12.5.3): JSON shrinks to a tenth.
 
-Pixels are compressed already or large, and go out as they are. So does whatever holds a secret: beside what a request
-says, its length would tell of it (BREACH). This is why the table names what is compressed, and not what is not.
+Pixels are compressed already or too large, and are sent unchanged. So are responses with a secret: if an attacker
+controls part of the request, their compressed length reveals the secret (BREACH). The table therefore lists what is
+compressed, not what is excluded.
 """
 
 from __future__ import annotations
@@ -14,33 +15,33 @@ from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Collections of the REST API, and what stands below them.
+#: Collections of the REST API, and the resources below them.
 _COLLECTIONS = (
     "acts|alerts|arrivals|changes|destinations|explain|findings|held|instances|jobs|laws|notes|peers|purges|queues"
     "|rejections|studies|titles|withdrawals|openapi\\.json"
 )
 
-#: What is compressed, if it is one of the media types.
+#: The media types that are compressed.
 _PATHS = re.compile(rf"/dicomweb/.*|/api/v1/(?:{_COLLECTIONS})(?:/.*)?")
 _MEDIA = ("application/json", "application/dicom+json", "text/csv")
 
-#: The tag of something that people change.
+#: The ETag of a resource that people change.
 _VERSION = re.compile(r'"\d+"')
 
-#: Bytes below which compression does not pay.
+#: The size in bytes below which compression does not pay.
 _LEAST = 1024
 
-#: Bytes that are compressed in a thread; fewer take less time than the way there.
+#: The size in bytes from which a thread compresses. Fewer bytes take less time than switching threads.
 _IN_THREAD = 16 * 1024
 
 _LEVEL = 5
 
-#: Threads that compress at once.
+#: The number of threads that compress at once.
 _AT_ONCE = 2
 
 
 class Compression:
-    """ASGI middleware that compresses answers."""
+    """ASGI middleware that compresses responses."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -55,7 +56,7 @@ class Compression:
 
 
 def takes_gzip(headers: Headers) -> bool:
-    """Return whether a client says that it takes gzip; one that says nothing gets answers as they are."""
+    """Return whether a client accepts gzip. A client that says nothing gets uncompressed responses."""
     weights: dict[str, str] = {}
     for part in ",".join(headers.getlist("accept-encoding")).split(","):
         coding, *parameters = part.lower().split(";")
@@ -66,7 +67,7 @@ def takes_gzip(headers: Headers) -> bool:
 
 
 class _Answer:
-    """One answer on its way. Its beginning waits for the first bytes: small ones go out as they are."""
+    """A response on its way. Its start waits for the first bytes: small responses are not compressed."""
 
     def __init__(self, send: Send, threads: CapacityLimiter, is_wanted: bool) -> None:
         self._send = send
@@ -105,7 +106,7 @@ class _Answer:
             and kind in _MEDIA
             and "content-encoding" not in headers
             and "set-cookie" not in headers
-            # Whoever changes it gives this back as If-Match, which a weak tag never meets (RFC 9110 13.1.1).
+            # Clients send this tag back as If-Match, which a weak tag never matches (RFC 9110 13.1.1).
             and not _VERSION.fullmatch(headers.get("etag", ""))
         )
 
@@ -119,7 +120,7 @@ class _Answer:
                 del headers["content-length"]
             tag = headers.get("etag")
             if tag is not None and not tag.startswith("W/"):
-                # The same by what it means, and not byte by byte (RFC 9110 8.8.1).
+                # Weak: the same content, but not byte for byte (RFC 9110 8.8.1).
                 headers["ETag"] = f"W/{tag}"
         await self._send(start)
 

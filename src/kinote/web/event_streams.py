@@ -1,7 +1,7 @@
-"""What event streams wait for: something was committed, or the server ends.
+"""What event streams wait for: a commit, or the end of the server.
 
-A stream that waits costs neither a thread nor a query. Streams would last for ever, so the server ends them when it is
-stopped; requests of other kinds may finish.
+A waiting stream costs neither a thread nor a query. Streams would last for ever, so the server ends them when it stops;
+other requests may finish.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from kinote.catalog.transactions.announcements import Announcements
 
 
 class EventStream:
-    """The wait of one stream. Belongs to the event loop that it was opened in; `wake` may come from any thread."""
+    """The wait of one stream. It belongs to the event loop that opened it; `wake` is thread-safe."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._event = asyncio.Event()
         self._end = asyncio.Event()
-        #: Whether it has been woken since the last `look`; a commit that finds it awake costs next to nothing.
+        #: Whether it was woken since the last `look`. A commit that finds it awake costs almost nothing.
         self.is_awake = False
 
     def wake(self) -> None:
         if self.is_awake:
             return
         self.is_awake = True
-        # The loop of a stream that is about to be closed with it.
+        # The loop of the stream is closed, and the stream with it.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._event.set)
 
     def look(self) -> None:
-        """To be called before the feed is read: whatever is committed from then on wakes the stream again."""
+        """Prepare for reading the feed: any later commit wakes the stream again."""
         self.is_awake = False
         self._event.clear()
 
     async def wait(self, seconds: float) -> None:
-        """Until it is woken or ends, or so many seconds have passed."""
+        """Wait until it is woken or ends, or for this many seconds."""
         with anyio.move_on_after(seconds):
             await self._event.wait()
 
     async def rest(self, seconds: float) -> None:
-        """For so many seconds, whatever is committed meanwhile, unless it ends."""
+        """Wait for this many seconds whatever is committed, unless it ends."""
         with anyio.move_on_after(seconds):
             await self._end.wait()
 
@@ -59,7 +59,7 @@ class EventStream:
 
 
 class EventStreams:
-    """The open event streams of one server. To be used in its event loop."""
+    """The open event streams of a server. To be used in its event loop."""
 
     def __init__(self) -> None:
         self._open: set[EventStream] = set()
@@ -67,7 +67,7 @@ class EventStreams:
 
     @contextmanager
     def open(self, announcements: Announcements) -> Iterator[EventStream]:
-        """A stream that is woken by what is announced, for as long as the block lasts."""
+        """Open a stream that is woken by announcements until the block ends."""
         stream = EventStream()
         if self._has_ended:
             stream.end()
@@ -79,12 +79,12 @@ class EventStreams:
             self._open.discard(stream)
 
     def look_at_rights(self) -> None:
-        """Users, sessions or tokens have changed: wake all streams, which look whether they may go on."""
+        """Wake all streams so that they check their rights: users, sessions or tokens have changed."""
         for stream in self._open:
             stream.wake()
 
     def end(self) -> None:
-        """The server is being stopped: no stream goes on after what it is just sending."""
+        """End all streams after their current message: the server stops."""
         self._has_ended = True
         for stream in self._open:
             stream.end()

@@ -1,8 +1,7 @@
-"""Who may speak to this server.
+"""Checks where requests come from.
 
-A server on loopback is reachable by every page in the user's browser. A page under a name that resolves
-to 127.0.0.1 (DNS rebinding) is stopped by the Host check; a page that posts across origins (CSRF) by the
-Origin check.
+A server on loopback can be reached by every page in the user's browser. The Host check stops pages under a name that
+resolves to 127.0.0.1 (DNS rebinding). The Origin check stops pages that post across origins (CSRF).
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ from kinote.web.rooms import WebOptions
 _STREAMED = frozenset({"/api/v1/objects"})
 
 
-#: A name, or an address in brackets, and a port: nothing else that an address of the web may have (RFC 3986 3.2.2).
+#: A name, or an address in brackets, and a port: nothing else that a URL may contain (RFC 3986 3.2.2).
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?::[0-9]*)?")
 
 
 class _WhileReadError(RequestError, HTTPException):  # type: ignore[misc]
-    """Raised where FastAPI reads a body: it makes 400 of all that is no `HTTPException`."""
+    """Raised where FastAPI reads a body: it answers 400 for everything except `HTTPException`."""
 
     def __init__(self, detail: str) -> None:
         HTTPException.__init__(self, self.status, detail)
@@ -59,7 +58,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
-    """ASGI middleware with the checks, and a bound on the bodies of the REST API."""
+    """ASGI middleware with these checks, and a limit for the bodies of the REST API."""
 
     def __init__(self, app: ASGIApp, options: WebOptions) -> None:
         self._app = app
@@ -97,8 +96,8 @@ class Guard:
             return
         origin = headers.get("origin")
         if origin is None:
-            # Browsers name the origin of every unsafe request; only the oldest leave it out, and they
-            # do not send Sec-Fetch-Site either. Other clients are no concern of this check.
+            # Browsers send the origin with every unsafe request. Very old ones omit it, and send no Sec-Fetch-Site
+            # either. Other clients do not need this check.
             if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
                 raise ForbiddenOriginError("The request comes from a page of another origin.")
             return
@@ -110,7 +109,7 @@ class Guard:
             )
 
     def _bounded(self, headers: Headers, receive: Receive, memory: Charge) -> Receive:
-        """`receive`, refusing more bytes than the body of an API request may have, or than there is memory for."""
+        """Return `receive` with limits for the body of an API request: its size, and the memory that is free."""
         too_large = _TooLargeError(f"The body has more than {self._max_json} bytes.")
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > self._max_json:
@@ -138,13 +137,13 @@ class Guard:
 
 
 def _host_name(host: str) -> str | None:
-    """The name in a Host header, in lower case and without port; None if it is no host (RFC 9110 7.2)."""
+    """Return the name in a Host header, in lower case and without port; None if it is not a host (RFC 9110 7.2)."""
     found = _HOST.fullmatch(host)
     return (found["address"] or found["name"]).lower() if found else None
 
 
 def is_loopback(name: str) -> bool:
-    """Whether a host name is one of this machine to itself."""
+    """Return whether a host name is a loopback name."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Whether the server is there (`/healthz`) and able to work (`/readyz`)."""
+"""Whether the server is running (`/healthz`) and able to work (`/readyz`)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from kinote.web.rooms import rooms_of
 
 
 async def healthz(_request: Request) -> Response:
-    """The process answers."""
+    """Confirm that the process is running."""
     return JSONResponse({"status": "ok"})
 
 
 async def readyz(request: Request) -> Response:
-    """The index answers too; with what a person must look at, which does not keep the server from its work."""
+    """Confirm that the index is available, and report the alerts that do not prevent the server's work."""
     rooms = rooms_of(request)
 
     def look() -> HoldingsHealth:

@@ -1,5 +1,6 @@
-"""Who a request comes from, where people sign in: by the cookie of a session, by an API token or an access token of the
-OpenID provider, or by the proof of a command that it may read the secret of the data directory."""
+"""Identifies who sends a request, if people sign in: by a session cookie, by an API token or an access token of the
+OpenID provider, or by a command's proof that it can read the secret of the data directory.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +20,20 @@ from kinote.security.sign_in.identifying import SignedIn, nobody
 from kinote.web.actor import IDENTIFIED, claimed_name
 from kinote.web.rooms import Rooms
 
-#: The cookie of a session. By TLS, browsers take the second only from this very host, for all of its paths.
+#: The cookie of a session. With TLS, the second name is used: browsers accept it only from this host, for all its
+#: paths.
 COOKIE, SECURE_COOKIE = "kinote_session", "__Host-kinote_session"
 
-#: How tokens are given in `Authorization`: as a Bearer token (RFC 6750), or by a command of the owner of the data
-#: directory. Basic is never taken: browsers would repeat it for every page that asks for it.
+#: How tokens are sent in `Authorization`: as a Bearer token (RFC 6750), or by a command of the owner of the data
+#: directory. Basic is not accepted: browsers would repeat it for every page that asks for it.
 _BEARER = "bearer"
 
-#: Where in the scope of a request it is kept who has signed in.
+#: The key of the signed-in user in the scope of a request.
 _SIGNED_IN = "kinote.signed_in"
 
 
 class Identified:
-    """ASGI middleware that finds out who a request comes from. Where nobody signs in, it does nothing."""
+    """ASGI middleware that identifies who sends a request. It does nothing if nobody needs to sign in."""
 
     def __init__(self, app: ASGIApp, rooms: Rooms) -> None:
         self._app = app
@@ -44,7 +46,7 @@ class Identified:
 
 
 async def identify(rooms: Rooms, scope: Scope) -> Actor:
-    """Find out who a request comes from, and keep it in its scope."""
+    """Identify who sends a request, and keep that in its scope."""
     headers = Headers(scope=scope)
     client = scope.get("client")
     address = str(client[0]) if client else ""
@@ -68,23 +70,23 @@ async def identify(rooms: Rooms, scope: Scope) -> Actor:
 
 
 def signed_in_of(request: Request) -> SignedIn | None:
-    """Who has signed in; None for nobody, and for a command."""
+    """Return the signed-in user; None for nobody, and for a command."""
     found: SignedIn | None = request.scope.get(_SIGNED_IN)
     return found
 
 
 async def may_go_on(request: Request, rooms: Rooms, right: Right) -> bool:
-    """Whether the one who makes a long request still has a right."""
+    """Return whether the actor of a long request still has a right."""
     if rooms.sign_in is None:
         return True
-    # In a scope of its own: what was found out for the request stays as it was.
+    # In a copy of the scope, so that the request keeps its actor.
     return rooms.policy.allowed(await identify(rooms, dict(request.scope)), right)
 
 
 def session_token(scope: Scope) -> str | None:
-    """The token of the session in a request's cookies; None if there is none, or more than one.
+    """Return the session token in a request's cookies; None if there is none, or more than one.
 
-    A page of a neighbouring host may set a second cookie of the name; neither is believed then.
+    A page of a neighbouring host may set a second cookie of this name. Then neither is trusted.
     """
     wanted = SECURE_COOKIE if scope.get("scheme") == "https" else COOKIE
     found = [
@@ -113,9 +115,10 @@ async def _find(rooms: Rooms, token: str, by: str) -> SignedIn | None:
 
 
 async def _renewed(rooms: Rooms, token: str, found: SignedIn | None) -> SignedIn | None:
-    """Who has a session by an OpenID provider, renewed if its tokens are about to expire; None if nobody has it.
+    """Return the user of a session by an OpenID provider; None if it has ended.
 
-    As long as they are valid, nobody waits for the provider.
+    The session's tokens are renewed if they are about to expire. While they are valid, no request waits for the
+    provider.
     """
     if found is None or not found.fresh_until:
         return found
@@ -126,7 +129,7 @@ async def _renewed(rooms: Rooms, token: str, found: SignedIn | None) -> SignedIn
     if found.renew_at and found.renew_at <= now:
         renewing = rooms.openid.sessions.renew(token)
         if found.fresh_until <= now:
-            # Whoever goes away must not end it for the others.
+            # A client that disconnects must not end the renewal for the others.
             await shield(wrap_future(renewing))
             found = await _find(rooms, token, "session")
     if found is None or found.fresh_until <= timestamp(rooms.clock() - GRACE):

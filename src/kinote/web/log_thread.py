@@ -1,4 +1,4 @@
-"""Writing the log in a thread of its own: a terminal or a pipe that takes nothing must not stop the server."""
+"""Writes the log in its own thread, so that a blocked terminal or pipe cannot stop the server."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import queue
 import threading
 from collections.abc import Callable
 
-#: Lines that may wait to be written; beyond that they are dropped rather than kept in memory.
+#: The most lines that wait to be written. Further ones are dropped.
 _WAITING = 10_000
 
 
 class LogThread:
-    """Calls what it is given, one after the other, in its own thread."""
+    """Calls functions one after another, in its own thread."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -19,7 +19,7 @@ class LogThread:
         self._thread.start()
 
     def put(self, write: Callable[[], object]) -> None:
-        """Never waits."""
+        """Schedule a call. Never waits."""
         if self._queue.qsize() < _WAITING:
             self._queue.put(write)
 

@@ -160,17 +160,17 @@ def observe_request(method: str, route: str, status: int, seconds: float) -> Non
 
 
 def observe_outcome(outcome: Outcome) -> None:
-    """Count what became of a received object."""
+    """Count the outcome of a received object."""
     _OBJECTS.labels(outcome.kind).inc()
 
 
 def observe_background(seconds: float) -> None:
-    """Take note of how long a piece of background work held a writer of the index."""
+    """Record how long a piece of background work held a writer of the index."""
     _BACKGROUND.observe(seconds)
 
 
 def observe_decoding(frame: Decoded) -> None:
-    """Count a compressed frame that a decoding process had."""
+    """Count a compressed frame processed by a decoding process."""
     _DECODING.labels(frame.codec.name, frame.outcome).observe(frame.seconds)
     _DECODING_WAIT.observe(frame.waited)
 
@@ -239,7 +239,7 @@ def _rejections_waiting(rooms: Rooms) -> dict[str, int]:
 
 
 def _tell_jobs(found: Sequence[Number], now: datetime) -> None:
-    # What is gone is not told any more.
+    # Series whose source is gone are removed.
     _JOBS.clear()
     _OLDEST_JOB.clear()
     for each in found:

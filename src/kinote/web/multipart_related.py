@@ -1,7 +1,7 @@
-"""multipart/related bodies (RFC 2387, RFC 2046), read and written as streams (PS3.18 8.6.1).
+"""Reads and writes multipart/related bodies (RFC 2387, RFC 2046) as streams (PS3.18 8.6.1).
 
-Reading: `PartReader` takes the body in pieces of any size and gives events. What it keeps is bounded:
-the headers of one part, and never a part's content. Writing: `multipart_body` frames parts one by one.
+Reading: `PartReader` takes the body in pieces of any size and returns events. It keeps at most the headers of one part,
+and never content. Writing: `multipart_body` frames parts one by one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from python_multipart.multipart import MultipartParser
 
 from kinote.web.problems import BadRequestError
 
-#: Headers of one part: enough for Content-Type, Content-Location and what clients add to them.
+#: The most headers of a part: enough for Content-Type, Content-Location and what clients add.
 _HEADERS_PER_PART = 16
 _HEADER_BYTES = 8192
 
 
 class MultipartError(BadRequestError):
-    """The body is no well-formed multipart message, or ends before its closing delimiter."""
+    """The body is malformed, or ends before its closing delimiter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class PartBegins:
 
 @dataclass(frozen=True, slots=True)
 class PartEnds:
-    """All content of the part has been given."""
+    """All content of the part has been returned."""
 
 
-#: What reading gives: the beginning of a part, pieces of its content, its end.
+#: The results of reading: the beginning of a part, pieces of its content, its end.
 Event = PartBegins | bytes | PartEnds
 
 
@@ -81,10 +81,10 @@ class PartReader:
             raise MultipartError(f"Content-Type: the boundary parameter cannot be used: {error}") from error
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that this piece of the body completes.
+        """Return the events that this piece of the body completes.
 
-        MultipartError where the body is malformed; events read before it in this piece are lost, so
-        they are given first and the error is raised by the next call.
+        If the body is malformed, the events before the error are returned first, and the next call raises
+        `MultipartError`.
         """
         try:
             self._parser.write(data)
@@ -97,7 +97,7 @@ class PartReader:
         return self._take()
 
     def finish(self) -> None:
-        """MultipartError if the closing delimiter has not come."""
+        """Raise `MultipartError` if the closing delimiter has not arrived."""
         self.feed(b"")
         if not self._complete:
             raise MultipartError(
@@ -115,7 +115,7 @@ class PartReader:
             raise FormParserError(f"it has more than {self._max_parts} parts")
 
     def _end_header(self) -> None:
-        # latin-1 maps every byte, so that a header in any encoding is at worst unreadable.
+        # latin-1 maps every byte, so a header in any encoding can be read, if not understood.
         self._headers[self._name.decode("latin-1").lower()] = self._value.decode("latin-1").strip()
         self._name.clear()
         self._value.clear()
@@ -125,7 +125,7 @@ class PartReader:
 
 
 class _Failed:
-    """Stands in for the parser once the body has proved malformed."""
+    """Takes the place of the parser after the body has proved malformed."""
 
     def __init__(self, error: FormParserError) -> None:
         self._error = error
@@ -135,12 +135,12 @@ class _Failed:
 
 
 def new_boundary() -> str:
-    """A delimiter that no content has, for all practical purposes."""
+    """Return a random delimiter, which practically no content contains."""
     return f"kinote-{uuid.uuid4().hex}"
 
 
 def multipart_body(parts: Iterable[Part], boundary: str) -> Iterator[bytes]:
-    """The body with all parts, piece by piece; parts and their content are asked for one at a time."""
+    """Yield the body with all parts. Parts and their content are requested one at a time."""
     delimiter = f"--{boundary}\r\n".encode("latin-1")
     for part in parts:
         head = "".join(f"{name}: {value}\r\n" for name, value in part.headers)

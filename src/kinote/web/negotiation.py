@@ -1,4 +1,4 @@
-"""Content negotiation (RFC 9110 12.5.1, PS3.18 8.7): what a client accepts, best first."""
+"""Content negotiation (RFC 9110 12.5.1, PS3.18 8.7): what a client accepts, the preferred first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ESCAPE = re.compile(r"\\(.)")
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """A media type or range, in lower case, with its parameters. `q` is taken out of them."""
+    """A media type or range, in lower case, with its parameters except `q`."""
 
     type: str
     subtype: str
@@ -30,25 +30,25 @@ class MediaType:
 
     @property
     def transfer_syntax(self) -> str | None:
-        """The parameter `transfer-syntax` (PS3.18 8.7.3.5.2), None if it is not given."""
+        """The parameter `transfer-syntax` (PS3.18 8.7.3.5.2); None if it is not given."""
         return self.parameters.get("transfer-syntax")
 
     @property
     def part_type(self) -> MediaType:
-        """Of multipart/related: what its parts are, with the transfer syntax; anything if it does not say."""
+        """For multipart/related: the type of its parts, with the transfer syntax; any type if it is not given."""
         name = self.parameters.get("type", "*/*")
         kind, _, subtype = name.lower().partition("/")
         inner = {key: value for key, value in self.parameters.items() if key == "transfer-syntax"}
         return MediaType(kind, subtype or "*", inner, self.q)
 
     def takes(self, name: str) -> bool:
-        """Whether this range takes a media type, e.g. `image/*` takes `image/png`."""
+        """Return whether this range includes a media type, e.g. `image/*` includes `image/png`."""
         kind, _, subtype = name.partition("/")
         return self.type in ("*", kind) and self.subtype in ("*", subtype)
 
 
 def media_type(value: str) -> MediaType:
-    """Read a media type. Raises BadRequestError if it is none."""
+    """Read a media type. Raises `BadRequestError` if it is invalid."""
     name, _, _ = value.partition(";")
     kind, slash, subtype = name.strip().lower().partition("/")
     if not (kind and slash and subtype):
@@ -75,12 +75,11 @@ def media_type(value: str) -> MediaType:
 
 
 def accepted(request: Request) -> list[MediaType]:
-    """What the client accepts, best first; `*/*` if it does not say.
+    """Return what the client accepts, the preferred first; `*/*` if it does not say.
 
-    The query parameter `accept` goes before the header (PS3.18 8.3.3.1). Among ranges of the same weight
-    the more specific one goes first, then the order they were written in. A range in the header that is none is let
-    pass, as the client did not write it by hand (RFC 9110 12.5.1 asks for no refusal).
-    Raises BadRequestError for one in the query.
+    The query parameter `accept` takes precedence over the header (PS3.18 8.3.3.1). Among ranges of the same weight, the
+    more specific one comes first, then the order in the request. An invalid range in the header is ignored, since no
+    person wrote it (RFC 9110 12.5.1 does not require a refusal). Raises `BadRequestError` for one in the query.
     """
     asked = ",".join(request.query_params.getlist("accept"))
     if asked:
@@ -100,7 +99,7 @@ def _readable(parts: Iterable[str]) -> Iterator[MediaType]:
 
 
 def choose(ranges: list[MediaType], offered: tuple[str, ...]) -> str | None:
-    """The media type among `offered` (best first) that the client likes best; None if it takes none."""
+    """Return the media type of `offered` (our preferred first) that the client prefers; None if it accepts none."""
     for wanted in ranges:
         for name in offered:
             if wanted.takes(name):
@@ -116,7 +115,7 @@ def _weight(text: str) -> float:
 
 
 def _split(text: str) -> list[str]:
-    """The members of a list, whose quoted strings may hold commas."""
+    """Split a list whose quoted strings may contain commas."""
     parts = []
     current = ""
     quoted = escaped = False

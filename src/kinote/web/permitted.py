@@ -1,7 +1,7 @@
-"""Where a request begins: its actor is found out, and its right looked at, before its endpoint hears of it.
+"""The start of a request: its actor is determined and its right checked before its endpoint is called.
 
-Every route of the application is of a class of this file. `require_rights` sees to that, and that the table of rights
-(`kinote.security.rights`) has every one of them.
+Every route of the application is of a class of this file. `require_rights` ensures this, and that the table of rights
+(`kinote.security.rights`) has every route.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from kinote.web.rooms import Rooms
 
 
 class _Permitted:
-    #: What the route takes, by method.
+    #: The right that the route requires, by method.
     rights: Mapping[str, Right]
-    #: Its whole path, as the table of rights has it.
+    #: Its full path, as in the table of rights.
     whole_path: str
 
     def begin(self, scope: Scope) -> None:
-        """Raises `SignInRequiredError` and `NotAllowedError` where the actor lacks the right."""
+        """Raise `SignInRequiredError` or `NotAllowedError` if the actor lacks the right."""
         rooms: Rooms = scope["app"].state.rooms
         actor = find_actor(scope)
         right = self.rights.get(scope["method"], OTHER_METHODS)
@@ -44,7 +44,7 @@ class _Permitted:
         scope[WHOLE_PATH] = self.whole_path
 
     async def recorded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, and record in the audit trail that something was read, once it was."""
+        """Answer a request. If it read something successfully, record that in the audit trail."""
         rooms: Rooms = scope["app"].state.rooms
         event = scope.get(RECORDED) if rooms.trail is not None else None
         if event not in NOTED:
@@ -54,7 +54,7 @@ class _Permitted:
 
 
 class PermittedRoute(_Permitted, Route):
-    """A route of Starlette's."""
+    """A route of Starlette."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.begin(scope)
@@ -70,7 +70,7 @@ class PermittedAPIRoute(_Permitted, APIRoute):
             return answer
 
         async def checked(request: Request) -> Response:
-            # The request keeps its body for whoever parses it.
+            # The request caches its body for the parser.
             refuse_unstorable_texts(await request.body())
             return await answer(request)
 
@@ -82,7 +82,9 @@ class PermittedAPIRoute(_Permitted, APIRoute):
 
 
 def require_rights(application: FastAPI) -> None:
-    """Give every route what its methods take. Raises `UnlistedError` for one that passes by here, or has no row."""
+    """Give every route the rights of its methods. Raises `UnlistedError` for a route of another class, or without a
+    row.
+    """
     rights: dict[int, dict[str, Right]] = {}
     for route, method, path in routes_of(application):
         if not isinstance(route, _Permitted):
@@ -93,12 +95,12 @@ def require_rights(application: FastAPI) -> None:
 
 
 def routes_of(application: FastAPI) -> Iterator[tuple[Any, str, str]]:
-    """Every route of an application, with each of its methods and its whole path."""
+    """Yield every route of an application, with each of its methods and its full path."""
     yield from routes_in(application.routes)
 
 
 def routes_in(routes: Sequence[BaseRoute]) -> Iterator[tuple[Any, str, str]]:
-    """The same of a list of routes, of which each may stand for many."""
+    """Yield the routes of a list, of which each may contain others."""
     for context in iter_route_contexts(routes):
         for method in context.methods or {"any method"}:
             yield context.original_route, method, context.path or "?"

@@ -1,4 +1,4 @@
-"""What an image says of its pixels, compared with what they are."""
+"""Compares what an image's header says about its pixels with the pixels."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kinote.holdings.live_objects import LiveObject
 from kinote.keyobject.findings import found
 from kinote.security.actors import KINOTE
 
-#: Bytes of a deflated object that is looked into.
+#: The largest deflated object that is examined, in bytes.
 _MOST_DEFLATED = 4 * 1024 * 1024
 
 
 def picture_findings(door: Door, item: LiveObject) -> list[dict[str, Any]]:
-    """The findings of a live image, as JSON. Bytes that cannot be had, or read, say nothing here.
+    """Return the findings of a live image as JSON; none if its bytes are unavailable or unreadable.
 
-    Nor does a deflated object of more than a few megabytes, which would have to be inflated as a whole.
+    A deflated object larger than a few megabytes has none either: it would have to be inflated as a whole.
     """
     if not item.pixel_rows or not door.can_open(item):
         return []

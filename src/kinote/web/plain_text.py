@@ -1,4 +1,4 @@
-"""Texts in JSON bodies that cannot be stored: refused here, once for every field of every request.
+"""Refuses texts in JSON bodies that cannot be stored, for all fields of all requests.
 
 PostgreSQL stores no NUL, and UTF-8 has no lone surrogates, which JSON can write (RFC 8259, sections 7 and 8.2).
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from kinote.web.problems import FieldError, RefusedContentError
 
-#: What a body must contain for a text of it to be refused. Most bodies have none of it, and are not looked through.
+#: Only a body that contains one of these can have such a text. Most bodies have none, and are not searched.
 _SUSPECT = re.compile(rb"\\u0000|\\u[dD][89a-fA-F]|\x00|\xed[\xa0-\xbf]")
 
 _NOT_STORED = re.compile("[\0\ud800-\udfff]")
@@ -20,7 +20,7 @@ _NOT_STORED = re.compile("[\0\ud800-\udfff]")
 def refuse_unstorable_texts(body: bytes) -> None:
     """Raise `RefusedContentError` for the first text of a JSON body that cannot be stored. It names the field.
 
-    A body that is no JSON is left to whoever parses it.
+    Invalid JSON is left to the parser.
     """
     if not _SUSPECT.search(body):
         return

@@ -1,7 +1,7 @@
-"""Errors as RFC 9457 problem documents: the one place where an error gets its status.
+"""Errors as RFC 9457 problem documents: the only place where an error gets its status.
 
-Errors of the rooms below keep their own classes; the table here says which status each has. An error
-that is not in the table is a fault of the server: it is logged, and the client learns nothing of it.
+Errors of the packages below keep their own classes; the table here gives each a status. Any other error is a bug of the
+server: it is logged, and the client gets no details.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ MEDIA_TYPE = "application/problem+json"
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field of a request, e.g. `references[1].frames`."""
+    """The problem with a field of a request, e.g. `references[1].frames`."""
 
     field: str
     message: str
@@ -95,7 +95,7 @@ class FieldError:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What the client is told; `name` is stable, for programs, the rest is for people."""
+    """What the client is told. `name` is stable, for programs; the rest is for people."""
 
     status: int
     name: str
@@ -122,7 +122,7 @@ class Problem:
 
 
 class RequestError(Exception):
-    """What a client asked for cannot be had; the message says why and what to do instead."""
+    """A request cannot be fulfilled. The message says why and what to do instead."""
 
     status: int = HTTPStatus.BAD_REQUEST
     name = "bad-request"
@@ -145,7 +145,7 @@ class BadRequestError(RequestError):
 
 
 class ForbiddenOriginError(RequestError):
-    """A page of another origin asks to change something here."""
+    """A page of another origin asks for a change here."""
 
     status = HTTPStatus.FORBIDDEN
     name = "foreign-origin"
@@ -164,7 +164,7 @@ class MemoryUnavailableError(RequestError):
 
 
 class UnknownResourceError(RequestError):
-    """There is nothing under this address, or it has been withdrawn from use."""
+    """Nothing exists at this address, or it has been withdrawn from use."""
 
     status = HTTPStatus.NOT_FOUND
     name = "not-found"
@@ -172,7 +172,7 @@ class UnknownResourceError(RequestError):
 
 
 class NotAcceptableError(RequestError):
-    """The resource is there, but in none of the media types the client accepts."""
+    """The resource exists, but in none of the media types that the client accepts."""
 
     status = HTTPStatus.NOT_ACCEPTABLE
     name = "not-acceptable"
@@ -180,7 +180,7 @@ class NotAcceptableError(RequestError):
 
 
 class ConflictError(RequestError):
-    """The request does not go with the state of the resource."""
+    """The request conflicts with the state of the resource."""
 
     status = HTTPStatus.CONFLICT
     name = "conflict"
@@ -196,7 +196,7 @@ class StaleVersionError(RequestError):
 
 
 class BodyTooLargeError(RequestError):
-    """The body is larger than this resource takes."""
+    """The body is larger than this resource accepts."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     name = "body-too-large"
@@ -204,7 +204,7 @@ class BodyTooLargeError(RequestError):
 
 
 class UnsupportedMediaTypeError(RequestError):
-    """The body is of a media type this resource does not take."""
+    """This resource does not accept bodies of this media type."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     name = "unsupported-media-type"
@@ -212,7 +212,7 @@ class UnsupportedMediaTypeError(RequestError):
 
 
 class UnknownHostError(RequestError):
-    """The Host header names no host this server answers for."""
+    """The Host header names a host that this server does not serve."""
 
     status = HTTPStatus.MISDIRECTED_REQUEST
     name = "unknown-host"
@@ -220,7 +220,7 @@ class UnknownHostError(RequestError):
 
 
 class RefusedContentError(RequestError):
-    """The body is well-formed, but what it says is refused; `errors` names the fields."""
+    """The body is well-formed, but its content is refused. `errors` names the fields."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     name = "refused-content"
@@ -228,7 +228,7 @@ class RefusedContentError(RequestError):
 
 
 class VersionRequiredError(RequestError):
-    """A change needs If-Match, so that nobody overwrites what they have not seen."""
+    """A change requires If-Match, so that nobody overwrites what they have not seen."""
 
     status = HTTPStatus.PRECONDITION_REQUIRED
     name = "version-required"
@@ -236,7 +236,7 @@ class VersionRequiredError(RequestError):
 
 
 class TooSlowError(RequestError):
-    """A request did not come in the time that it may take; the connection is closed."""
+    """A request took longer than it may. The connection is closed."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
     name = "too-slow"
@@ -244,7 +244,7 @@ class TooSlowError(RequestError):
 
 
 class TooManyRequestsError(RequestError):
-    """The client asks for more at once than one client may."""
+    """The client makes more requests at once than one client may."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     name = "too-many-requests"
@@ -252,7 +252,7 @@ class TooManyRequestsError(RequestError):
 
 
 class EncryptionRequiredError(RequestError):
-    """A connection without TLS comes from elsewhere, and from no trusted proxy."""
+    """A connection without TLS comes from another machine, and not through a trusted proxy."""
 
     status = HTTPStatus.FORBIDDEN
     name = "encryption-required"
@@ -260,7 +260,7 @@ class EncryptionRequiredError(RequestError):
 
 
 class HeadTooLargeError(RequestError):
-    """The request line and headers, or what surrounds the chunks of the body, are too large."""
+    """The request line and headers, or the framing of the body's chunks, are too large."""
 
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     name = "head-too-large"
@@ -268,7 +268,7 @@ class HeadTooLargeError(RequestError):
 
 
 class OutOfResourcesError(RequestError):
-    """An object cannot be taken now, for want of space or memory, or because the index does not answer."""
+    """An object cannot be accepted now, for lack of space or memory, or because the index does not respond."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     name = "out-of-resources"
@@ -276,14 +276,14 @@ class OutOfResourcesError(RequestError):
 
 
 class TooManyConnectionsError(RequestError):
-    """The server, or one address, has as many connections as it may."""
+    """The server, or one address, has reached its limit of connections."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     name = "too-many-connections"
     title = "Too many connections"
 
 
-#: Errors of the rooms below: class, status, name and title of the problem.
+#: Errors of the packages below: class, status, name and title of the problem.
 _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (
         DecodingUnavailableError,
@@ -389,7 +389,7 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     ),
 )
 
-#: Headers of the problems of some of them: in so many seconds index or store may answer again; caches would keep a 410.
+#: Headers of some problems: index or store may respond again after this many seconds; caches would keep a 410.
 _HEADERS: dict[type[Exception], Mapping[str, str]] = {
     CommitInDoubtError: {"Retry-After": "30"},
     NoConnectionError: {"Retry-After": "5"},
@@ -408,7 +408,7 @@ _HEADERS: dict[type[Exception], Mapping[str, str]] = {
     WrongPasswordError: {"WWW-Authenticate": 'Bearer realm="Kinote"'},
 }
 
-#: What is refused of users and tokens: class, and the field at fault.
+#: Refused changes of users and tokens: class, and the field at fault.
 _REFUSED_FIELDS: tuple[tuple[type[Exception], str], ...] = (
     (HoldRefusedError, ""),
     (UserRefusedError, ""),
@@ -425,7 +425,7 @@ FAULT = Problem(
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """The problem document of an error; None for an error that is a fault of the server."""
+    """Return the problem document of an error; None for a bug of the server."""
     if isinstance(error, MemoryFullError):
         error = MemoryUnavailableError(str(error))
     if isinstance(error, RequestError):
@@ -465,7 +465,7 @@ def problem_of(error: Exception) -> Problem | None:
     return None
 
 
-#: In place of the words of the library, which do not say what to do.
+#: Replaces the messages of the library, which do not say what to do.
 _WORDS = {
     "extra_forbidden": "This field is not taken here, though an answer may have it; leave it out.",
     "missing": "This field has to be given.",
@@ -501,7 +501,7 @@ def _validation_problem(error: RequestValidationError) -> Problem:
 
 
 def _field(location: Sequence[str | int]) -> str:
-    """`("body", "references", 1, "frames")` as `references[1].frames`."""
+    """Return `("body", "references", 1, "frames")` as `references[1].frames`."""
     path = ""
     for step in location[1:]:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step

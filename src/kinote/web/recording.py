@@ -1,4 +1,4 @@
-"""What requests leave in the audit trail: what was read, what was refused, and the acts of the REST API."""
+"""Audit entries of requests: what was read, what was refused, and the acts of the REST API."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from kinote.security.rights import Right
 from kinote.web.actor import actor_of
 from kinote.web.rooms import Rooms, rooms_of
 
-#: Where in the scope of a request it stands what it is recorded as, and the path of its route.
+#: The key of a request's audit event and route path in its scope.
 RECORDED, WHOLE_PATH = "kinote.recorded", "kinote.whole_path"
 
-#: What changes nothing, or is recorded elsewhere when it does: gathered, and written in groups. What is stored is
-#: recorded with its instance, in the same transaction.
+#: Events that change nothing, or are recorded elsewhere if they do. They are gathered, and written in groups. A stored
+#: instance is recorded in the transaction that files it.
 NOTED = frozenset({AuditEvent.READ, AuditEvent.QUERY, AuditEvent.TRAIL_READ, AuditEvent.STORED})
 
-#: What is taken from queries at most, in characters.
+#: The most characters taken from a query.
 _LONGEST_QUERY = 500
 
 #: Parameters in paths, and what they are numbers of.
@@ -54,7 +54,7 @@ _NUMBERS = {
 
 
 def noting(rooms: Rooms, scope: Scope, send: Send) -> Send:
-    """`send`, which records what was read when the answer begins, if it is one."""
+    """Return `send`, which also records what was read when a successful response starts."""
 
     async def send_and_note(message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] < 400 and rooms.trail is not None:
@@ -75,7 +75,7 @@ def noting(rooms: Rooms, scope: Scope, send: Send) -> Send:
 def note_refusal(
     rooms: Rooms, actor: Actor, method: str, path: str, right: Right, parameters: Mapping[str, Any]
 ) -> None:
-    """Record that a request was refused, for want of a right. Nothing is looked up for it here."""
+    """Record that a request was refused because a right is missing. Nothing is looked up for it here."""
     if rooms.trail is not None:
         rooms.trail.note(
             Entry(
@@ -89,7 +89,7 @@ def note_refusal(
 
 
 def act_entry(request: Request) -> Entry | None:
-    """The entry of the act that a request asks for; None if it is not recorded."""
+    """Return the entry of the act that a request performs; None if it is not recorded."""
     event: AuditEvent | None = request.scope.get(RECORDED)
     if event is None or event in NOTED:
         return None
@@ -102,7 +102,7 @@ def act_entry(request: Request) -> Entry | None:
 
 
 def recorder(request: Request, **detail: str | int) -> Callable[[Connection, Mapping[str, int]], None]:
-    """What records parts of a long act, each in its own transaction, with what was done in it."""
+    """Return a function that records parts of a long act, each in its own transaction, with its results."""
     trail, entry, clock = rooms_of(request).trail, act_entry(request), rooms_of(request).clock
 
     def record(transaction: Connection, done: Mapping[str, int]) -> None:
@@ -114,7 +114,7 @@ def recorder(request: Request, **detail: str | int) -> Callable[[Connection, Map
 
 
 def concerned_by(parameters: Mapping[str, Any]) -> Concerned:
-    """What the parameters in a path name."""
+    """Return what the parameters in a path name."""
     number = next(
         (f"{what} {str(parameters[name])[:40]}" for name, what in _NUMBERS.items() if name in parameters), ""
     )
@@ -128,24 +128,24 @@ def concerned_by(parameters: Mapping[str, Any]) -> Concerned:
 
 
 def _key(parameters: Mapping[str, Any], name: str) -> int | None:
-    """A key in a path; None for longer numbers, which are keys of nothing."""
+    """Return a key in a path; None for numbers too long to be a key."""
     given = str(parameters.get(name, ""))
     return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
 
 
 def _uid(parameters: Mapping[str, Any], name: str) -> str:
-    """A UID in a path; empty for what no database can look up."""
+    """Return a UID in a path; empty if no database can look it up."""
     given = str(parameters.get(name, ""))[:64]
     return given if given.isprintable() else ""
 
 
 def _listed(scope: Scope) -> dict[str, str | int]:
-    """Which list was asked for."""
+    """Return which list was requested."""
     return {} if scope.get("path_params") else {"path": scope[WHOLE_PATH]}
 
 
 def _asked(scope: Scope) -> dict[str, str | int]:
-    """The query of a list, which says what was searched for. Of one study it says only how it is shown."""
+    """Return the query of a list, which says what was searched for; of one study, it only says how it is shown."""
     if scope.get("path_params", {}).get("study"):
         return {}
     query = scope.get("query_string", b"").decode("ascii", "replace")[:_LONGEST_QUERY]
@@ -154,7 +154,7 @@ def _asked(scope: Scope) -> dict[str, str | int]:
 
 
 def record_change(request: Request, transaction: Connection, subject: str, **detail: str | int) -> None:
-    """Record a change of users or tokens in its transaction, without what is secret."""
+    """Record a change of users or tokens in its transaction, without secrets."""
     trail = rooms_of(request).trail
     event: AuditEvent | None = request.scope.get(RECORDED)
     if trail is not None and event is not None:
@@ -163,6 +163,6 @@ def record_change(request: Request, transaction: Connection, subject: str, **det
 
 
 def record_begun(request: Request, **detail: str) -> None:
-    """Record in a transaction of its own that a long act begins. Blocks until it is committed."""
+    """Record in a separate transaction that a long act begins. Blocks until it is committed."""
     rooms, record = rooms_of(request), recorder(request, **detail)
     rooms.catalog.write(lambda transaction: record(transaction, {}))

@@ -1,6 +1,6 @@
-"""A request's body handed to worker threads, piece by piece, with a bound on what lies in between.
+"""Passes a request's body to worker threads, piece by piece, with a limited buffer in between.
 
-A body that stalls has no thread: there are few, and clients may be slow in any number.
+A stalled body occupies no thread: threads are few, and any number of clients may be slow.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from kinote.memory.shared import MEMORY
 
 Result = TypeVar("Result")
 
-#: What takes a body: is sent its pieces, and None at the end; gives the result. A body that breaks off is thrown into
-#: it as `BodyBrokenOffError`. Its threads change from piece to piece, and it has one at a time.
+#: A consumer of a body. It is sent the pieces, and None at the end, and returns the result. If the body breaks off,
+#: `BodyBrokenOffError` is thrown into it. It runs in one thread at a time, not always the same.
 Taking = Generator[None, bytes | None, Result]
 
-#: Bytes received and not yet taken; the client is held back beyond that.
+#: The most bytes received and not consumed. Beyond that the client is throttled.
 IN_BETWEEN = 1024 * 1024
 
-#: A body declared up to here is read before a thread begins, in bytes.
+#: A body with a declared size up to this, in bytes, is read before a thread starts.
 _SHORT = 64 * 1024
 
-#: Seconds that a thread waits for further pieces, in all, before it is given back: a client that sends a byte now and
-#: then must not keep it. Bytes that flow seldom change threads.
+#: Seconds in all that a thread waits for further pieces before it is released, so that a client cannot occupy it by
+#: sending a byte now and then. A steady flow rarely changes threads.
 _WAITING = 0.02
 
 
 class BodyBrokenOffError(Exception):
-    """The client went away before its body was complete."""
+    """The client disconnected before its body was complete."""
 
 
 class _Feeding(Generic[Result]):
-    """Bytes from the event loop to what takes them, which has a thread while there are some.
+    """Passes bytes from the event loop to a consumer, which has a thread while there are some.
 
-    No lock, which the loop could block on: the loop alone counts what was put, the thread what was taken.
+    There is no lock that could block the loop: only the loop counts what was put, and only the thread what was taken.
     """
 
     def __init__(self, taking: Taking[Result], limiter: CapacityLimiter, memory: Charge) -> None:
@@ -54,15 +54,15 @@ class _Feeding(Generic[Result]):
         self._taken = 0
         self._room = asyncio.Event()
         self._waiting = False
-        #: What comes of it, or the error that it has ended with.
+        #: Its result, or the error with which it ended.
         self._done: asyncio.Future[Result] = self._loop.create_future()
-        # Nobody may be left to hear of an error.
+        # Nobody may be left to receive an error.
         self._done.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._has_begun = False
         self._worker: asyncio.Future[None] | None = None
 
     async def put(self, chunk: bytes) -> None:
-        """Hand on a piece of the body. What is wanted by nobody any more is let pass."""
+        """Pass on a piece of the body. If the consumer has ended, the piece is ignored."""
         if self._done.done():
             return
         await self._memory.reached(self._put - self._taken + len(chunk))
@@ -71,18 +71,18 @@ class _Feeding(Generic[Result]):
         self._waiting = True
         while self._full:
             self._room.clear()
-            # Looked at again: the thread may have made room between the two lines above.
+            # Checked again: the thread may have made room between the two lines above.
             if self._full:
                 await self._room.wait()
         self._waiting = False
 
     async def end(self) -> Result:
-        """The body is complete: what comes of it."""
+        """Signal the end of the body. Return the result."""
         self._hand_on(None)
         return await self._done
 
     async def break_off(self) -> None:
-        """No more bytes come: what takes them is told, and has ended then."""
+        """Signal that no more bytes come, and wait for the consumer to end."""
         self._hand_on(BodyBrokenOffError("The connection closed before the body was complete."))
         await asyncio.wait([self._done])
 
@@ -91,19 +91,19 @@ class _Feeding(Generic[Result]):
         self._see_to_it()
 
     def _see_to_it(self) -> None:
-        """Have a thread take what is there."""
+        """Have a thread consume what is there."""
         if self._worker is None and not self._done.done():
             self._worker = asyncio.ensure_future(to_thread.run_sync(self._take, limiter=self._limiter))
             self._worker.add_done_callback(self._worked)
 
     def _worked(self, worker: asyncio.Future[None]) -> None:
-        """A thread was given back: because too little came, or because it is done."""
+        """Handle the release of a thread: too little arrived, or the consumer has ended."""
         self._worker = None
         if worker.cancelled():
             # The server ends.
             self._done.cancel()
         elif (error := worker.exception()) is None:
-            # The last piece may have come when the thread had looked for the last time.
+            # The last piece may have arrived after the thread's last look.
             if not self._queue.empty():
                 self._see_to_it()
             return
@@ -114,7 +114,9 @@ class _Feeding(Generic[Result]):
         self._room.set()
 
     def _take(self) -> None:
-        """In a thread: until it has waited for long enough. Raises `_Done` at the end, and what the taker raises."""
+        """Consume pieces in a thread, until it has waited too long. Raises `_Done` at the end, and the consumer's
+        errors.
+        """
         left = _WAITING
         try:
             if not self._has_begun:
@@ -152,11 +154,11 @@ class _Done(Exception):  # noqa: N818 - no error: how a thread tells that the la
 async def in_threads_with_body(
     request: Request, take: Callable[[], Taking[Result]], limiter: CapacityLimiter
 ) -> Result:
-    """What comes of a body that is taken in threads while it comes in, or when it has if it is short.
+    """Pass the body to a consumer in threads while it arrives, or afterwards if it is short. Return the result.
 
-    If the client goes away, `BodyBrokenOffError` is thrown into the taker. A body that it does not want to the end is
-    let pass, so that the client gets to read the answer. Raises `MemoryFullError` where there is no memory for what
-    comes in faster than it is taken.
+    If the client disconnects, `BodyBrokenOffError` is thrown into the consumer. If the consumer ends early, the rest of
+    the body is ignored, so that the client gets to read the response. Raises `MemoryFullError` if there is no memory
+    for what arrives faster than it is consumed.
     """
     if _is_short(request):
         whole = await request.body()

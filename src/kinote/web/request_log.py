@@ -1,6 +1,6 @@
-"""The outermost layer: each request logged and measured, each error made a problem document.
+"""The outermost middleware: logs and measures each request, and turns errors into problem documents.
 
-Paths are logged without their query: names, IDs and dates of patients are asked for there.
+Paths are logged without their query, which may have names, IDs and dates of patients.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ log = structlog.get_logger("kinote.web")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
-#: What is asked for again and again by machines: measured, not logged.
+#: Paths that machines poll: measured, not logged.
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
-#: The client closed the connection before it was answered; no status is sent, this one is logged.
+#: The client disconnected before the response. This status is only logged, not sent.
 _CLIENT_CLOSED = 499
 
 
@@ -59,7 +59,7 @@ class RequestLog:
                 failed = partial(log.error, "request failed", exc_info=error, path=scope["path"])
                 self._log.put(failed)
             if status:
-                # The answer has begun: only breaking it off tells the client that it is not whole.
+                # The response has begun: only breaking it off tells the client that it is incomplete.
                 raise
             await (problem or FAULT).response()(scope, receive, watched_send)
         finally:
@@ -80,7 +80,7 @@ class RequestLog:
 
 
 def _who(scope: Scope) -> dict[str, str]:
-    """The address of the client, and who has signed in; never what was only claimed."""
+    """Return the address of the client, and the signed-in user; never what was only claimed."""
     client = scope.get("client")
     found = {"client": str(client[0])} if client else {}
     actor = scope.get(IDENTIFIED)
@@ -88,6 +88,6 @@ def _who(scope: Scope) -> dict[str, str]:
 
 
 def _route(scope: Scope) -> str:
-    """The kind of resource, with few values: paths hold UIDs."""
+    """Return the kind of resource, which has few values: paths contain UIDs."""
     endpoint = scope.get("endpoint")
     return getattr(endpoint, "__name__", "none")

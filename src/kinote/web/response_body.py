@@ -1,4 +1,4 @@
-"""Response bodies made by iterators that read files and the index: run in threads, block by block."""
+"""Response bodies from iterators that read files and the index: run in threads, block by block."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from starlette.responses import Response, StreamingResponse
 
 from kinote.web.problems import TooSlowError
 
-#: What one hop into a thread brings back, in bytes: large enough that hops cost little.
+#: The bytes that one call in a thread returns: enough that switching threads costs little.
 BLOCK = 256 * 1024
 
-#: How far an iterator that holds something scarce is read ahead of its client, in bytes; more than most answers have.
+#: How far an iterator that holds a scarce resource is read ahead of its client, in bytes; more than most responses
+#: have.
 AHEAD = 64 * 1024 * 1024
 
-#: How far all of them together are, in bytes of temporary files. Beyond that an iterator waits for its client.
+#: The total read ahead for all of them, in bytes of temporary files. Beyond that an iterator waits for its client.
 AHEAD_ALTOGETHER = 1024 * 1024 * 1024
 
-#: Seconds for which a client may take an answer that is longer than was read ahead. Then what it holds is given back.
+#: Seconds that a client may take for a response longer than was read ahead. Then its resources are released.
 HELD_SECONDS = 300.0
 
 
 def block(pieces: Iterator[bytes], size: int = BLOCK) -> tuple[bytes, bool]:
-    """The next pieces, joined, up to about `size` bytes, and whether the iterator is at its end."""
+    """Return the next pieces, joined, up to about `size` bytes, and whether the iterator is at its end."""
     taken: list[bytes] = []
     length = 0
     for piece in pieces:
@@ -48,12 +49,12 @@ async def iterated(
     at_once: int = BLOCK,
     holding: CapacityLimiter | None = None,
 ) -> Response:
-    """A response whose body a synchronous iterator makes, each block in a thread.
+    """Return a response whose body comes from a synchronous iterator, each block in a thread.
 
-    Up to `at_once` bytes it is made here and now, so that what goes wrong until then can still be
-    answered otherwise; what is longer is streamed. The iterator is closed whatever ends the response,
-    so that its files and connections are given back. A share of `holding` is taken for as long as it is
-    open: for iterators that hold something scarce. They are read ahead, whether or not the client takes what they give.
+    Up to `at_once` bytes are produced before the response starts, so that an error until then can still change the
+    status. The rest is streamed. The iterator is closed at the end of the response, however that happens, to release
+    its files and connections. For an iterator that holds a scarce resource, pass `holding`: a token of it is held while
+    the iterator is open. Such an iterator is read ahead even if the client reads slowly.
     """
     if holding is not None:
         await holding.acquire_on_behalf_of(pieces)
@@ -91,7 +92,7 @@ async def _blocks(pieces: Iterator[bytes], limiter: CapacityLimiter, first: byte
 async def _held(
     pieces: Iterator[bytes], limiter: CapacityLimiter, first: bytes, holding: CapacityLimiter
 ) -> AsyncIterator[bytes]:
-    """The same, of an iterator that holds something scarce: a client that does not read must not hold it, too."""
+    """Yield the blocks of an iterator with a scarce resource, which a slow client must not hold."""
     ahead = _Ahead(pieces, limiter, holding)
     try:
         yield first
@@ -103,14 +104,14 @@ async def _held(
 
 
 class _Budget:
-    """Bytes that are read ahead of clients, of all answers. For all threads."""
+    """The bytes read ahead of clients, for all responses. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.taken = 0
 
     def take(self, size: int) -> bool:
-        """Whether so many more may be read ahead; they count from then on."""
+        """Return whether this many more may be read ahead. If so, they are counted."""
         with self._lock:
             if self.taken + size > AHEAD_ALTOGETHER:
                 return False
@@ -126,9 +127,9 @@ budget = _Budget()
 
 
 class _Ahead:
-    """What an iterator gives, read into a file up to `AHEAD` bytes; where that was all, what it holds is given back.
+    """The output of an iterator, read into a file up to `AHEAD` bytes. If that is all, its resources are released.
 
-    Where it was not, that is given back when the rest is taken, or `HELD_SECONDS` later: the answer is broken off then.
+    Otherwise they are released when the rest has been read, or after `HELD_SECONDS`: then the response is broken off.
     """
 
     def __init__(self, pieces: Iterator[bytes], limiter: CapacityLimiter, holding: CapacityLimiter) -> None:
@@ -140,17 +141,17 @@ class _Ahead:
         self._ended = False
         self._holds = True
         self._in_budget = 0
-        #: Has the iterator.
+        #: Holds the iterator.
         self._turn = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._overdue: asyncio.Future[None] | None = None
         self._reading = asyncio.ensure_future(self._read())
-        # Nobody may be left to hear of an error.
+        # Nobody may be left to receive an error.
         self._reading.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def next(self) -> bytes:
-        """The next bytes, none at the end."""
-        # Whoever waits may go away. The thread goes on until it is told, and `close` waits for it.
+        """Return the next bytes; none at the end."""
+        # The waiting task may be cancelled. The thread continues until it is told, and `close` waits for it.
         await asyncio.shield(self._reading)
         data = await to_thread.run_sync(lambda: self._file.read(BLOCK), limiter=self._limiter)
         if not data and not self._ended:
@@ -190,7 +191,7 @@ class _Ahead:
         self._overdue = asyncio.ensure_future(break_off())
 
     def _fill(self) -> None:
-        """In a thread."""
+        """Read in a thread."""
         while not self._ended and self._file.tell() < AHEAD and not self._is_closing.is_set():
             if not budget.take(BLOCK):
                 break

@@ -1,4 +1,4 @@
-"""What the HTTP face stands on: the rooms below, its options, and its worker threads."""
+"""The packages, options and worker threads that the HTTP interface uses."""
 
 from __future__ import annotations
 
@@ -45,14 +45,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class WebOptions:
-    """Options of the HTTP face.
+    """Options of the HTTP interface.
 
-    `allowed_hosts` are host names, beside the loopback ones, under which it may be reached;
-    `allowed_origins` origins (`https://host:port`) of other pages that may change things through it.
-    `hosts_needed` says that DICOM callers are let in by their addresses, so that a peer that calls needs a host.
-    `max_json_bytes` bounds the bodies of the REST API, `max_parts` the parts of one STOW-RS request.
-    `requests_per_client` are answered at once.
-    `undo_window` is that of the acts that have one: for so long withdrawals can be undone before others are told.
+    `allowed_hosts` are host names, apart from loopback names, by which it may be reached. `allowed_origins` are origins
+    (`https://host:port`) of other pages that may make changes. `hosts_needed` says that DICOM callers are recognized by
+    address, so that a peer that calls needs a host. `max_json_bytes` limits the bodies of the REST API, `max_parts` the
+    parts of a STOW-RS request. `requests_per_client` are answered at once. `undo_window` is how long certain
+    withdrawals can be undone before others are told.
     """
 
     allowed_hosts: tuple[str, ...] = ()
@@ -69,9 +68,8 @@ class WebOptions:
 class Threads:
     """How many threads may do what at once.
 
-    Short reads, streamed answers, answers for which frames are decoded (`decoded`, and `pictures`), incoming bodies and
-    calls of other systems each have their own share, so that slow clients or systems of one kind do not keep the others
-    from the index.
+    Short reads, streamed responses, responses with decoded frames (`decoded` and `pictures`), incoming bodies and calls
+    of other systems have separate limits, so that slow clients or systems of one kind do not block the others.
     """
 
     reads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
@@ -81,15 +79,15 @@ class Threads:
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     decoded: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
     calls: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(8))
-    #: Each comparison of a password takes 64 MB of memory.
+    #: Each password comparison takes 64 MB of memory.
     passwords: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
-    #: What waits for the OpenID provider.
+    #: For requests to the OpenID provider.
     provider: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(4))
 
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """The rooms the HTTP face stands on."""
+    """The packages and functions that the HTTP interface uses."""
 
     catalog: Catalog
     receiver: Receiver
@@ -97,17 +95,17 @@ class Rooms:
     options: WebOptions = WebOptions()
     clock: Clock = field(kw_only=True)
     policy: Policy = field(kw_only=True)
-    #: What is wrong with index and bytes, as it is now.
+    #: Returns the current health of index and bytes.
     health: Callable[[], HoldingsHealth] = HoldingsHealth
-    #: Reads and compares what follows a key; and the key to go on after, if there is more.
+    #: Reads and compares the objects that follow a key; returns the key to continue after, if there are more.
     scrub: Callable[[int], tuple[Scrubbed, int | None]] = lambda position: (Scrubbed(), None)
-    #: Looks at the instances that follow a key, against the laws; and the key to go on after, if there is more.
+    #: Checks the instances that follow a key against the laws; returns the key to continue after, if there are more.
     check_laws: Callable[[int], tuple[int, list[Breach], int | None]] = lambda position: (0, [], None)
-    #: Where the journal and the index disagree.
+    #: Returns where the journal and the index disagree.
     compare_journal: Callable[[], list[Difference]] = list
     #: Makes backups; None where none are made.
     backups: Backups | None = None
-    #: Told which study somebody opens, before its notes are read.
+    #: Called with each study that is opened, before its notes are read.
     study_opened: Callable[[str], object] = lambda study: None
     #: Scans folders of other systems; None where none are scanned.
     scans: FolderScans | None = None
@@ -115,50 +113,50 @@ class Rooms:
     fetching: tuple[NamedSources, Fetches] | None = None
     #: The volume of the cache.
     volume: Callable[[], Volume] = lambda: Volume(0, 0)
-    #: How long the bytes of what is withdrawn stay.
+    #: How long the bytes of withdrawn instances are kept.
     purge_delays: PurgeDelays = field(default_factory=PurgeDelays)
-    #: The kinds of jobs that this server does.
+    #: The kinds of jobs that this server performs.
     job_kinds: Sequence[JobKind] = ()
-    #: The proof that this is the announced server, by the challenge; None where none is announced.
+    #: Returns the proof that this is the announced server, for a challenge; None where none is announced.
     prove: Callable[[str], str | None] = lambda challenge: None
-    #: The systems that are known, and whether one of this name answers at an endpoint.
+    #: The known systems, and whether one of this name responds at an endpoint.
     peers: PeersInUse = field(default_factory=PeersInUse)
-    #: Records what peers are given.
+    #: Records what peers are sent.
     record_for: RecordFor = without_ledger
-    #: Writes down what peers were given until now: before an act that goes by it.
+    #: Writes the pending records of what peers were sent, before an act that depends on them.
     write_ledger: Callable[[], None] = lambda: None
-    #: Brings bytes back from archives; None where nothing is recalled.
+    #: Recalls bytes from archives; None where nothing is recalled.
     recaller: Recaller | None = None
-    #: Removes the files of what was evicted; returns how many there were.
+    #: Removes the files of evicted instances; returns how many there were.
     remove_evicted: Callable[[], int] = lambda: 0
     probe: Callable[[str, Endpoint], Answer] = lambda name, endpoint: Answer(False, "Nobody is called.", 0)
-    #: What the entity at a DIMSE endpoint accepts. Raises `DimseError`.
+    #: Returns what the entity at a DIMSE endpoint accepts. Raises `DimseError`.
     accepted_by: Callable[[Endpoint], Accepted] = lambda endpoint: Accepted((), (), "", False, False)
-    #: Sends a test message by each channel of alerts; and what came of each.
+    #: Sends a test message by each channel of alerts; returns the outcome of each.
     test_alerts: Callable[[], list[dict[str, object]]] = list
-    #: What rejection notes of others may do.
+    #: Returns what rejection notes of others may do.
     rejections: RejectionRules = DEFAULT_RULES
-    #: How people sign in; None where nobody does, and everybody may do everything.
+    #: How people sign in; None where nobody needs to, and everybody has all rights.
     sign_in: SignIn | None = None
-    #: The OpenID provider by which people sign in too; None where there is none.
+    #: The OpenID provider by which people can also sign in; None where there is none.
     openid: OpenId | None = None
-    #: Whether this is the proof of a command that it may read the secret of the data directory.
+    #: Whether a proof shows that a command can read the secret of the data directory.
     is_owner: Callable[[str], bool] = lambda proof: False
-    #: The audit trail; None where none is written.
+    #: The audit trail; None where there is none.
     trail: AuditTrail | None = None
     threads: Threads = field(default_factory=Threads)
     streams: EventStreams = field(default_factory=EventStreams)
 
     def clock_in(self, days: float) -> datetime:
-        """This moment, so many days later."""
+        """Return the time this many days from now."""
         return self.clock() + timedelta(days=days)
 
     async def read(self, work: Callable[[], Result]) -> Result:
-        """Run a short piece of reading in a thread."""
+        """Run a short read in a thread."""
         return await to_thread.run_sync(work, limiter=self.threads.reads)
 
 
 def rooms_of(request: Request) -> Rooms:
-    """The rooms of the application that serves a request."""
+    """Return the rooms of the application that serves a request."""
     rooms: Rooms = request.app.state.rooms
     return rooms

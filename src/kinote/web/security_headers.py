@@ -1,4 +1,4 @@
-"""Headers that keep scripts, frames and type guessing out of what this server answers, and caches from keeping it."""
+"""Headers against scripts, frames and type guessing in responses, and against storing them in caches."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
-    # What may be kept says so itself. Whatever does not may carry patients' data: metadata, problems, metrics.
+    # Responses that may be cached say so. Others may have patient data: metadata, problems, metrics.
     ("Cache-Control", "private, no-store"),
 )
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds the headers where the answer does not set its own."""
+    """ASGI middleware that adds these headers unless the response sets its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

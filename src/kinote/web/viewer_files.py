@@ -1,4 +1,4 @@
-"""The viewer's files at `/`: its assets, and its page for every address the viewer itself knows."""
+"""The viewer's files at `/`: its assets, and its page for every address of the viewer."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from kinote.web.rooms import rooms_of
 #: Vite puts a hash of the content into the names below this folder.
 _HASHED = "assets"
 
-#: First steps of the addresses that are never the viewer's.
+#: First path segments of addresses that never belong to the viewer.
 _SERVICES = frozenset({"api", "dicomweb", "fhir"})
 
-#: The longest path that is looked for on the disk, in bytes; file systems take 255 for one name.
+#: The longest path that is looked for on the disk, in bytes. File systems allow 255 for a name.
 _LONGEST = 255
 
 _NOT_BUILT = """<!doctype html>
@@ -30,14 +30,14 @@ _NOT_BUILT = """<!doctype html>
 <a href="/api/v1/openapi.json">REST API</a>.</p></body></html>
 """
 
-# The machine's own table may lack these or have them otherwise.
+# The system's own table may lack these or differ.
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("application/wasm", ".wasm")
 mimetypes.add_type("image/svg+xml", ".svg")
 
 
 async def viewer_file(request: Request) -> Response:
-    """A file of the viewer; its page for an address that is no file, such as `/studies/1.2.3`."""
+    """Return a file of the viewer; or its page, for an address that is not a file, such as `/studies/1.2.3`."""
     root = rooms_of(request).options.viewer
     path = request.path_params["path"]
     found = await to_thread.run_sync(lambda: _file(root, path))
@@ -53,14 +53,14 @@ async def viewer_file(request: Request) -> Response:
 
 
 def _file(root: Path, path: str) -> Path | None:
-    """The file to send for a path; None if the viewer is not built."""
+    """Return the file for a path; None if the viewer is not built."""
     if path.partition("/")[0] in _SERVICES:
         raise UnknownResourceError(f"There is nothing at /{path}.")
     index = root / "index.html"
     if not index.is_file():
         return None
     if len(path.encode()) > _LONGEST or "\0" in path:
-        # Nothing on a disk can be called so.
+        # Such a name cannot exist on a disk.
         return index
     wanted = (root / path).resolve()
     if not wanted.is_relative_to(root.resolve()):

@@ -1,21 +1,21 @@
-"""The Warning header, in which PS3.18 has a server say what it could not do as asked."""
+"""The Warning header, in which a PS3.18 server says how it deviated from the request."""
 
 from __future__ import annotations
 
-#: What would end the quoted string, or escape its end.
+#: Characters that would end the quoted string, or escape its end.
 _UNQUOTED = str.maketrans({'"': "'", "\\": "/"})
 
 
 def without_bytes(number: int) -> str:
-    """What is said of so many instances that are not in an answer, since their bytes cannot be had."""
+    """Return the text about instances missing in a response because their bytes are unavailable."""
     return f"the bytes of {number} instances cannot be had: ask for each to see why"
 
 
 def warning(text: str) -> str:
-    """The header's value with this text.
+    """Return the header's value with this text.
 
-    The text may quote what the client sent, and a header takes no line breaks (here spaces), nor control
-    characters (here `?`, as all beyond ASCII).
+    The text may quote the client. A header allows no line breaks (replaced by spaces), control characters or characters
+    beyond ASCII (replaced by `?`).
     """
     plain = "".join(
         character if character.isascii() and character.isprintable() else "?"

@@ -1,4 +1,4 @@
-"""Work in a thread that can stop when the client has gone."""
+"""Runs work in a thread, and lets it stop when the client has disconnected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 async def while_wanted(
     request: Request, work: Callable[[Callable[[], bool]], Result], limiter: CapacityLimiter
 ) -> Result:
-    """Run `work` in a thread; it is given a function that says whether the client has gone.
+    """Run `work` in a thread, with a function that tells whether the client has disconnected.
 
     For requests whose body nobody else reads meanwhile.
     """
@@ -27,7 +27,7 @@ async def while_wanted(
 
 @asynccontextmanager
 async def watched(request: Request) -> AsyncIterator[Callable[[], bool]]:
-    """A function that says whether the client has gone within the block."""
+    """Yield a function that tells whether the client has disconnected."""
     gone = threading.Event()
     watching = asyncio.ensure_future(_watch(request, gone))
     try:

@@ -68,7 +68,7 @@ class Server:
         return Client(self.client_tls.wrap_socket(sock) if self.client_tls else sock)
 
     def connect_without_tls(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=30)
+        return socket.create_connection(self.address, timeout=60)
 
     def ask(self) -> int:
         """The status that somebody gets who asks now."""

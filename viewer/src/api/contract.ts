@@ -79,6 +79,22 @@ export interface Reference {
   status: ReferenceStatus;
 }
 
+/** A part of an image: its first and last column and row, from 1. */
+export interface Area {
+  left: number;
+  upper: number;
+  right: number;
+  lower: number;
+}
+
+/** How an image is shown. What is left out is as the image itself asks to be shown. */
+export interface Presentation {
+  window?: { center: number; width: number };
+  inverted?: boolean;
+  overlays?: boolean;
+  area?: Area;
+}
+
 export interface Finding {
   code: string;
   severity: "info" | "warning" | "error";
@@ -148,6 +164,8 @@ export interface RequestedReference {
   frames?: number[];
   segments?: number[];
   presentation_state_uid?: string;
+  /** How the image is shown: the server makes a presentation state of it. */
+  presentation?: Presentation;
 }
 
 export interface NoteRequest {

@@ -12,6 +12,8 @@ export interface Look {
   side?: number | null;
   /** Whether overlay planes are drawn; they are, unless this is false. */
   overlays?: boolean;
+  /** The UID of a presentation state to apply. */
+  presentationState?: string | null;
 }
 
 const instance = ({ study, series, sop }: Place) =>
@@ -25,11 +27,17 @@ export function renderedAddress(place: Place, frame: number | null, look: Look =
   if (look.window) parts.push(`window=${short(look.window.center)},${short(look.window.width)},linear`);
   if (look.side) parts.push(`viewport=${look.side},${look.side}`);
   if (look.overlays === false) parts.push("overlays=off");
+  if (look.presentationState) parts.push(`presentationUID=${look.presentationState}`);
   const query = parts.length ? `?${parts.join("&")}` : "";
   return `${instance(place)}${frame === null ? "" : `/frames/${frame}`}/rendered${query}`;
 }
 
-export function thumbnailAddress(place: Place, frame: number | null = null): string {
+export function thumbnailAddress(
+  place: Place,
+  frame: number | null = null,
+  presentationState: string | null = null,
+): string {
+  if (presentationState) return renderedAddress(place, frame, { side: 128, presentationState });
   if (frame === null) return `${instance(place)}/thumbnail`;
   return renderedAddress(place, frame, { side: 128 });
 }

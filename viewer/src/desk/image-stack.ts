@@ -6,6 +6,9 @@ import type { ImageStack } from "../viewport/viewport";
 /** How an image is called here, e.g. "Axial · 14"; null for one this study does not have. */
 export type NameOf = (sop: string) => string | null;
 
+/** The presentation state with which the chosen note wants an image, or a frame of it, shown; null: as stored. */
+export type StateOf = (sop: string, frame: number | null) => string | null;
+
 export function imageNames(study: Study): NameOf {
   const names = new Map<string, string>();
   for (const series of study.series) {
@@ -27,6 +30,7 @@ export const stackOf = (
   series: Series,
   positions: readonly Position[],
   nameOf: NameOf,
+  stateOf: StateOf,
 ): ImageStack => ({
   series: series.series_instance_uid,
   images: positions.map((position) => ({
@@ -37,5 +41,6 @@ export const stackOf = (
     rows: position.instance.rows,
     columns: position.instance.columns,
     caption: captionOf(position, nameOf),
+    presentationState: stateOf(position.instance.sop_instance_uid, position.frame),
   })),
 });

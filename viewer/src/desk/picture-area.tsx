@@ -3,7 +3,7 @@ import { useAnnounce } from "../parts/announcer";
 import { useViewportState } from "../viewport/use-viewport-state";
 import type { Viewport } from "../viewport/viewport";
 import type { ImageMarks } from "./image-marks";
-import type { NameOf } from "./image-stack";
+import type { NameOf, StateOf } from "./image-stack";
 import { Toolbar } from "./toolbar";
 import type { Scrollers } from "./use-scrollers";
 import { ViewportPane } from "./viewport-pane";
@@ -15,6 +15,7 @@ interface PictureAreaProps {
   viewportOf: (id: ViewportId) => Viewport;
   marks: ImageMarks;
   nameOf: NameOf;
+  stateOf: StateOf;
   onStar: () => void;
   onMark: (direction: 1 | -1) => void;
   onHelp: () => void;
@@ -22,7 +23,7 @@ interface PictureAreaProps {
 
 /** The viewports, and the tools that work on the active one. */
 export function PictureArea(props: PictureAreaProps) {
-  const { study, scrollers, viewportOf, marks, nameOf, onStar, onMark, onHelp } = props;
+  const { study, scrollers, viewportOf, marks, nameOf, stateOf, onStar, onMark, onHelp } = props;
   const announce = useAnnounce();
   const { series, position, positions } = scrollers.active;
   const viewport = viewportOf(scrollers.active.viewport);
@@ -60,6 +61,7 @@ export function PictureArea(props: PictureAreaProps) {
           viewport={viewportOf(scroller.viewport)}
           scroller={scroller}
           nameOf={nameOf}
+          stateOf={stateOf}
           marks={marks}
         />
       ))}

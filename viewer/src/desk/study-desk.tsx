@@ -10,7 +10,7 @@ import { useDraft } from "../draft/use-draft";
 import { useSaving } from "../draft/use-saving";
 import { isOpen, isUnsaved } from "../model/draft";
 import { loadAuthor } from "../model/draft-store";
-import type { Tile } from "../model/notes";
+import { statesIn, type Tile } from "../model/notes";
 import { nextMarked } from "../model/positions";
 import { titleText } from "../model/titles";
 import { NotesPanel } from "../notes/notes-panel";
@@ -19,6 +19,7 @@ import { UndoOffer } from "../notes/undo-offer";
 import { useWithdrawal } from "../notes/use-withdrawal";
 import { useAnnounce } from "../parts/announcer";
 import { go, studyAddress } from "../router";
+import { reset } from "../viewport/tools";
 import type { CreateViewport } from "../viewport/viewport";
 import { useImageMarks } from "./image-marks";
 import { imageNames } from "./image-stack";
@@ -53,19 +54,34 @@ export function StudyDesk({ study, titles, createViewport, viewports = ONE_VIEWP
   const [afterDiscard, setAfterDiscard] = useState<(() => void) | null>(null);
   const marks = useImageMarks(notes, titles, draft);
   const nameOf = useMemo(() => imageNames(study), [study]);
+  const stateOf = useMemo(() => statesIn(notes ?? [], scrollers.note), [notes, scrollers.note]);
+  /** A note that says how its images look is seen so, and not with what the viewport changes on top of it. */
+  const choose = (note: Note) => {
+    const viewport = viewportOf(scrollers.active.viewport);
+    if (note.references.some((reference) => reference.presentation_state_uid)) reset(viewport);
+    scrollers.choose(String(note.id));
+  };
   const saving = useSaving({
     study: study.study_instance_uid,
     draft,
     dispatch,
     onSaved: (note) => {
       announce(`Saved “${titleText(note.title)}”`);
-      scrollers.choose(String(note.id));
+      choose(note);
       void refresh();
     },
   });
   const withdrawal = useWithdrawal(refresh);
   const scroller = scrollers.active;
-  const { target, star, starUnder } = useStarring({ study, titles, scroller, draft, dispatch, nameOf });
+  const { target, star, starUnder } = useStarring({
+    study,
+    titles,
+    scroller,
+    viewport: viewportOf(scroller.viewport),
+    draft,
+    dispatch,
+    nameOf,
+  });
   const at = target && { sop: target.sop, frame: target.frame };
 
   const clear = () => {
@@ -110,6 +126,7 @@ export function StudyDesk({ study, titles, createViewport, viewports = ONE_VIEWP
         viewportOf={viewportOf}
         marks={marks}
         nameOf={nameOf}
+        stateOf={stateOf}
         onStar={() => star()}
         onMark={toMark}
         onHelp={() => setKeysShown(true)}
@@ -149,7 +166,7 @@ export function StudyDesk({ study, titles, createViewport, viewports = ONE_VIEWP
           nameOf={nameOf}
           onRetry={() => void refresh()}
           onGo={(note: Note, { reference, frame }: Tile) => {
-            scrollers.choose(String(note.id));
+            choose(note);
             goToImage(
               reference.sop_instance_uid,
               frame,

@@ -1,6 +1,6 @@
 import { may } from "../api/session";
 import { Fit, Help, Invert, Left, LinkIcon, Overlays, Right, Star } from "../parts/icons";
-import { invert, reset, switchOverlays, ZOOM_STEP, zoomBy } from "../viewport/tools";
+import { invert, reset, switchOverlays, switchPresented, ZOOM_STEP, zoomBy } from "../viewport/tools";
 import type { Viewport, ViewportState } from "../viewport/viewport";
 import { WindowSelect } from "./window-select";
 
@@ -93,6 +93,20 @@ export function Toolbar(props: ToolbarProps) {
       >
         <Overlays />
       </button>
+      {state.shown?.image.presentationState && (
+        <button
+          type="button"
+          className="icon-button"
+          aria-label="As in the note"
+          title="As the author of the note saw it, or as it was stored (L)"
+          aria-pressed={state.presented}
+          aria-keyshortcuts="l"
+          onClick={() => switchPresented(viewport)}
+          data-testid="presented"
+        >
+          <span aria-hidden="true">PR</span>
+        </button>
+      )}
       <span className="tool-group">
         <button
           type="button"

@@ -4,7 +4,7 @@ import { may } from "../api/session";
 import { imageSeries } from "../model/positions";
 import { titleOfKey } from "../model/titles";
 import { useKeys } from "../parts/keys";
-import { invert, reset, switchOverlays, ZOOM_STEP, zoomBy } from "../viewport/tools";
+import { invert, reset, switchOverlays, switchPresented, ZOOM_STEP, zoomBy } from "../viewport/tools";
 import type { Viewport } from "../viewport/viewport";
 import type { Scroller } from "./use-scrollers";
 
@@ -65,6 +65,7 @@ export function useDeskKeys({
     else if (key === "0") reset(viewport);
     else if (key === "v") invert(viewport);
     else if (key === "o") switchOverlays(viewport);
+    else if (key === "l") switchPresented(viewport);
     else if (title) event.repeat || !may("mark") || onStarUnder(title);
     else return false;
     return true;

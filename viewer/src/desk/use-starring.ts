@@ -2,9 +2,11 @@
 import type { Dispatch } from "react";
 import type { Study, Title } from "../api/contract";
 import { type Draft, type DraftAction, holds, type Target } from "../model/draft";
-import { firstTitle } from "../model/draft-store";
+import { firstTitle, keepsLook } from "../model/draft-store";
 import { codeOf } from "../model/titles";
 import { useAnnounce } from "../parts/announcer";
+import { presentationIn, stateIn } from "../viewport/presentation";
+import type { Viewport } from "../viewport/viewport";
 import type { NameOf } from "./image-stack";
 import type { Scroller } from "./use-scrollers";
 
@@ -12,6 +14,8 @@ interface StarringParts {
   study: Study;
   titles: readonly Title[];
   scroller: Scroller;
+  /** The viewport that looks at the image: how it looks there goes with the note. */
+  viewport: Viewport;
   draft: Draft;
   dispatch: Dispatch<DraftAction>;
   nameOf: NameOf;
@@ -26,7 +30,8 @@ export interface Starring {
   starUnder: (title: Title) => void;
 }
 
-export function useStarring({ study, titles, scroller, draft, dispatch, nameOf }: StarringParts): Starring {
+export function useStarring(parts: StarringParts): Starring {
+  const { study, titles, scroller, viewport, draft, dispatch, nameOf } = parts;
   const announce = useAnnounce();
   const { series, position } = scroller;
   const target = series &&
@@ -36,6 +41,13 @@ export function useStarring({ study, titles, scroller, draft, dispatch, nameOf }
       sop: position.instance.sop_instance_uid,
       frame: position.frame,
     };
+  /** The image as it looks at this moment. */
+  const asSeen = (aim: Target): Target => {
+    if (!keepsLook()) return aim;
+    // What another note says is said again. What is changed on top of it cannot be: it is of what the state shows.
+    const presentationState = stateIn(viewport);
+    return { ...aim, presentationState, presentation: presentationState ? null : presentationIn(viewport) };
+  };
   return {
     target,
     star: (whole = false) => {
@@ -44,12 +56,12 @@ export function useStarring({ study, titles, scroller, draft, dispatch, nameOf }
       const name = [nameOf(aim.sop), aim.frame && `frame ${aim.frame}`].filter(Boolean).join(", ");
       announce(holds(draft, aim.sop, aim.frame) ? `Took out ${name}` : `Starred ${name}`, "quiet");
       if (!draft.title) dispatch({ kind: "title", title: firstTitle(titles) });
-      dispatch({ kind: "toggle", target: aim });
+      dispatch({ kind: "toggle", target: asSeen(aim) });
     },
     starUnder: (title) => {
       if (!target) return;
       dispatch({ kind: "title", title: codeOf(title) });
-      dispatch({ kind: "add", target });
+      dispatch({ kind: "add", target: asSeen(target) });
       announce(`Starred as “${title.meaning}”`, "quiet");
     },
   };

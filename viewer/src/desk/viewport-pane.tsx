@@ -7,7 +7,7 @@ import { fit, windowInForce } from "../viewport/tools";
 import { useViewportState } from "../viewport/use-viewport-state";
 import type { Viewport, ViewportState } from "../viewport/viewport";
 import type { ImageMarks } from "./image-marks";
-import { type NameOf, stackOf } from "./image-stack";
+import { type NameOf, stackOf, type StateOf } from "./image-stack";
 import { PositionSlider } from "./position-slider";
 import { usePointerTools } from "./use-pointer-tools";
 import type { Scroller } from "./use-scrollers";
@@ -17,19 +17,20 @@ interface ViewportPaneProps {
   viewport: Viewport;
   scroller: Scroller;
   nameOf: NameOf;
+  stateOf: StateOf;
   marks: ImageMarks;
 }
 
 /** One viewport on the desk: its picture, what is said over it, the pointer in it, and the way through its series. */
-export function ViewportPane({ study, viewport, scroller, nameOf, marks }: ViewportPaneProps) {
+export function ViewportPane({ study, viewport, scroller, nameOf, stateOf, marks }: ViewportPaneProps) {
   const pane = useRef<HTMLDivElement>(null);
   const host = useRef<HTMLDivElement>(null);
   const state = useViewportState(viewport);
   const pointer = usePointerTools(pane, viewport, scroller.scroll);
   const { series, positions, position, index } = scroller;
   const stack = useMemo(
-    () => (series ? stackOf(study, series, positions, nameOf) : null),
-    [study, series, positions, nameOf],
+    () => (series ? stackOf(study, series, positions, nameOf, stateOf) : null),
+    [study, series, positions, nameOf, stateOf],
   );
 
   useLayoutEffect(() => {
@@ -71,7 +72,11 @@ export function ViewportPane({ study, viewport, scroller, nameOf, marks }: Viewp
           <span>{shown?.image.caption ?? ""}</span>
         </div>
         <div className="overlay overlay-bottom">
-          <WindowText state={state} />
+          {shown?.image.presentationState && state.presented ? (
+            <span data-testid="as-presented">as in the note</span>
+          ) : (
+            <WindowText state={state} />
+          )}
         </div>
         {position && <StageMarks position={position} marks={marks} />}
         {failure !== null && (

@@ -11,6 +11,7 @@ const KEYS: [string, string][] = [
   ["+ −", "Zoom"],
   ["V", "Invert"],
   ["O", "Overlays on or off"],
+  ["L", "As in the note, or as stored"],
   ["0", "Reset window, zoom and position"],
   ["Ctrl Enter", "Save the note"],
 ];

@@ -1,6 +1,8 @@
 import { type Dispatch, useState } from "react";
 import { thumbnailAddress } from "../api/pictures";
 import type { Draft, DraftAction, DraftReference } from "../model/draft";
+import { keepLook, keepsLook } from "../model/draft-store";
+import { presentationText } from "../model/presentation";
 import { plural } from "../model/when";
 import { Cross, Left, Right } from "../parts/icons";
 import { Picture } from "../parts/picture";
@@ -19,6 +21,7 @@ interface DraftImagesProps {
 /** The images of the draft, in order: go to, reorder (by dragging, or by the buttons), take out. */
 export function DraftImages({ draft, dispatch, at, nameOf, onGo, errors, byReference }: DraftImagesProps) {
   const [dragged, setDragged] = useState<number | null>(null);
+  const [keeps, setKeeps] = useState(keepsLook);
   const count = draft.references.length;
   return (
     <fieldset className="field">
@@ -34,7 +37,7 @@ export function DraftImages({ draft, dispatch, at, nameOf, onGo, errors, byRefer
         {draft.references.map((reference, index) => (
           // Dragging is a convenience for the pointer; the buttons do the same for everybody.
           <li
-            key={`${reference.sop} ${reference.presentationState}`}
+            key={`${reference.sop} ${reference.presentationState} ${JSON.stringify(reference.presentation)}`}
             className={`draft-image ${dragged === index ? "is-dragged" : ""} ${byReference.has(index) ? "is-wrong" : ""}`}
             draggable
             onDragStart={() => setDragged(index)}
@@ -59,6 +62,18 @@ export function DraftImages({ draft, dispatch, at, nameOf, onGo, errors, byRefer
           </li>
         ))}
       </ol>
+      <label className="check">
+          <input
+            type="checkbox"
+            checked={keeps}
+            onChange={(event) => {
+              keepLook(event.target.checked);
+              setKeeps(event.target.checked);
+            }}
+            data-testid="draft-keep-look"
+          />{" "}
+          Keep window and enlargement of images that are added
+        </label>
       {errors.length > 0 && <FieldErrors errors={errors} />}
     </fieldset>
   );
@@ -86,12 +101,26 @@ function DraftImage({ reference, index, last, current, name, dispatch, onGo }: D
         aria-label={`Go to ${name}`}
         onClick={() => onGo(reference.sop, frame, reference.study)}
       >
-        <Picture address={place ? thumbnailAddress(place, frame) : null} text="" />
+        <Picture address={place ? thumbnailAddress(place, frame, reference.presentationState) : null} text="" />
         {reference.presentationState && <span className="tile-tag">PR</span>}
       </button>
       <span className="draft-image-text">
         <span className="draft-image-name">{name}</span>
         <span className="chips">
+          {(reference.presentation || reference.presentationState) && (
+            <span className="chip" data-testid="draft-look">
+              {reference.presentation ? presentationText(reference.presentation) : "as in the note"}
+              <button
+                type="button"
+                className="chip-remove"
+                aria-label={`Show ${name} as it was stored`}
+                onClick={() => dispatch({ kind: "asStored", index })}
+                data-testid="draft-as-stored"
+              >
+                <Cross />
+              </button>
+            </span>
+          )}
           {reference.frames.map((number) => (
             <span key={number} className="chip">
               frame {number}

@@ -43,6 +43,14 @@ export function firstTitle(titles: readonly Title[]): Code | null {
   return title?.can_be_made ? codeOf(title) : null;
 }
 
+const LOOK = "kinote.look";
+
+/** Whether images that are starred keep how they look; they do, unless somebody has switched it off. */
+export const keepsLook = (): boolean => attempt(() => localStorage.getItem(LOOK) !== "off", true);
+
+export const keepLook = (on: boolean) =>
+  attempt(() => localStorage.setItem(LOOK, on ? "on" : "off"), undefined);
+
 export function draftFrom(text: string | null): Draft | null {
   if (!text) return null;
   const draft = JSON.parse(text) as Draft;

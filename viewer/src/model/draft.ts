@@ -1,6 +1,7 @@
 // The note being written: a new one, or a revision of one that exists.
-import type { Code, Note, NoteRequest, Title } from "../api/contract";
+import type { Code, Note, NoteRequest, Presentation, Title } from "../api/contract";
 import { framesOf } from "./notes";
+import { samePresentation } from "./presentation";
 import { findTitle, sameCode } from "./titles";
 
 export interface DraftReference {
@@ -10,7 +11,9 @@ export interface DraftReference {
   /** Ascending; empty: the whole image. */
   frames: number[];
   segments: number[];
+  /** The state of a note that exists; or how the image looked when it was starred. Never both. */
   presentationState: string | null;
+  presentation: Presentation | null;
 }
 
 export interface Draft {
@@ -32,6 +35,10 @@ export interface Target {
   series: string;
   sop: string;
   frame: number | null;
+  /** How it looks; null or absent: as stored. */
+  presentation?: Presentation | null;
+  /** The state of another note with which it is shown. */
+  presentationState?: string | null;
 }
 
 export type DraftAction =
@@ -39,6 +46,7 @@ export type DraftAction =
   | { kind: "add"; target: Target }
   | { kind: "remove"; index: number }
   | { kind: "removeFrame"; index: number; frame: number }
+  | { kind: "asStored"; index: number }
   | { kind: "move"; from: number; to: number }
   | { kind: "title"; title: Code | null }
   | { kind: "modifier"; modifier: Code; on: boolean }
@@ -70,6 +78,7 @@ function referencesOf(note: Note): DraftReference[] {
     frames: framesOf(reference),
     segments: reference.segments ?? [],
     presentationState: reference.presentation_state_uid ?? null,
+    presentation: null,
   }));
 }
 
@@ -95,8 +104,13 @@ export const holds = (draft: Draft, sop: string, frame: number | null): boolean 
 
 function added(references: readonly DraftReference[], target: Target): DraftReference[] {
   const { frame } = target;
+  const presentation = target.presentation ?? null;
+  const presentationState = target.presentationState ?? null;
   const same = references.findIndex(
-    (reference) => reference.sop === target.sop && !reference.presentationState,
+    (reference) =>
+      reference.sop === target.sop &&
+      reference.presentationState === presentationState &&
+      samePresentation(reference.presentation ?? null, presentation),
   );
   const known = references[same];
   if (known && frame !== null) {
@@ -111,7 +125,8 @@ function added(references: readonly DraftReference[], target: Target): DraftRefe
     sop: target.sop,
     frames: frame === null ? [] : [frame],
     segments: [],
-    presentationState: null,
+    presentationState,
+    presentation,
   };
   return [...references, fresh];
 }
@@ -152,6 +167,12 @@ export function draftReducer(draft: Draft, action: DraftAction): Draft {
           const frames = reference.frames.filter((frame) => frame !== action.frame);
           return frames.length ? [{ ...reference, frames }] : [];
         }),
+      });
+    case "asStored":
+      return change({
+        references: draft.references.map((reference, index) =>
+          index === action.index ? { ...reference, presentation: null, presentationState: null } : reference,
+        ),
       });
     case "move":
       return change({ references: moved(draft.references, action.from, action.to) });
@@ -223,6 +244,7 @@ export function requestOf(draft: Draft & { title: Code }): NoteRequest {
       ...(reference.frames.length ? { frames: reference.frames } : {}),
       ...(reference.segments.length ? { segments: reference.segments } : {}),
       ...(reference.presentationState ? { presentation_state_uid: reference.presentationState } : {}),
+      ...(reference.presentation ? { presentation: reference.presentation } : {}),
     })),
   };
 }

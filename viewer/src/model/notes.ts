@@ -80,6 +80,20 @@ export function notesAt(marked: Marks, sop: string, frame: number | null): Note[
   return [...mark.whole, ...(mark.frames.get(frame ?? 1) ?? [])];
 }
 
+/** The presentation state with which a note, given by its number, wants an image (and frame) shown. */
+export function statesIn(
+  notes: readonly Note[],
+  number: string | null,
+): (sop: string, frame: number | null) => string | null {
+  const references = notes.find((note) => String(note.id) === number)?.references ?? [];
+  return (sop, frame) =>
+    references.find(
+      (reference) =>
+        reference.sop_instance_uid === sop &&
+        (framesOf(reference).length === 0 || framesOf(reference).includes(frame ?? 1)),
+    )?.presentation_state_uid || null;
+}
+
 export interface Tile {
   reference: Reference;
   frame: number | null;

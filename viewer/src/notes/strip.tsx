@@ -89,7 +89,7 @@ function StripTile({ note, tile, name, at, onGo }: StripTileProps) {
       data-frame={frame ?? undefined}
       onClick={() => onGo(tile)}
     >
-      <Picture address={place ? thumbnailAddress(place, frame) : null} text={label} />
+      <Picture address={place ? thumbnailAddress(place, frame, reference.presentation_state_uid) : null} text={label} />
       <span className="tile-star">
         <Star filled />
       </span>

@@ -23,11 +23,16 @@ export const invert = (viewport: Viewport): void => viewport.setInverted(!viewpo
 export const switchOverlays = (viewport: Viewport): void =>
   viewport.setOverlays(!viewport.getState().overlays);
 
-/** Window, zoom, position, grey scale and overlays as they were at first. */
+/** As the note wants the image shown, or as it was stored. */
+export const switchPresented = (viewport: Viewport): void =>
+  viewport.setPresented(!viewport.getState().presented);
+
+/** Window, zoom, position, grey scale, overlays and presentation as they were at first. */
 export function reset(viewport: Viewport): void {
   viewport.setView(FITTED);
   viewport.setInverted(false);
   viewport.setOverlays(true);
+  viewport.setPresented(true);
   viewport.setWindow(null);
 }
 

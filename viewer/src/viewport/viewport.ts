@@ -1,5 +1,6 @@
 // What the study desk needs of whatever draws images: a viewport, one place on the screen that shows one image.
 // The desk knows this interface alone; each renderer implements it in a folder of its own.
+import type { Area } from "../api/contract";
 import { FITTED, type View } from "./view";
 import type { Window, WindowFacts } from "./window";
 
@@ -15,6 +16,8 @@ export interface ViewportImage {
   columns: number | null;
   /** What it is called, for a person. */
   caption: string;
+  /** The UID of the presentation state with which a note wants it shown; null: as stored. */
+  presentationState: string | null;
 }
 
 /** The images of a series, in the order one scrolls through them. */
@@ -44,6 +47,8 @@ export interface ViewportState {
   inverted: boolean;
   /** Whether the overlay planes of the images (60xx) are drawn. */
   overlays: boolean;
+  /** Whether images are shown with their presentation states. */
+  presented: boolean;
 }
 
 /** A viewport before anything is asked of it. */
@@ -55,6 +60,7 @@ export const BLANK: ViewportState = {
   view: FITTED,
   inverted: false,
   overlays: true,
+  presented: true,
 };
 
 export interface Viewport {
@@ -69,6 +75,9 @@ export interface Viewport {
   setView(view: View): void;
   setInverted(inverted: boolean): void;
   setOverlays(overlays: boolean): void;
+  setPresented(presented: boolean): void;
+  /** The part of the image that is seen, in its columns and rows; null: all of it, or not known. */
+  visibleArea(): Area | null;
   /** The same object until something changes. */
   getState(): ViewportState;
   /** Hear of every change of the state: an image is shown, or failed, or something was set. Returns how to stop. */

@@ -5,7 +5,7 @@ Intake and the object creator both use this, so that every instance is indexed i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from kinote.catalog.instances.completion import complete_studies, describes_anew
 from kinote.catalog.instances.differing import OF_SERIES, Difference, differs_from_series, differs_from_study
 from kinote.catalog.instances.entry import InstanceEntry, Row
 from kinote.catalog.instances.patient_keys import patient_keys
+from kinote.catalog.instances.remembered import forget_rows, rows_in_use
 from kinote.catalog.instances.study_text import index_study_text
 from kinote.catalog.schema.tables import (
     instance,
@@ -103,6 +104,7 @@ def insert_with_series(
 
 def describe_series(transaction: Connection, described: Mapping[int, InstanceEntry]) -> None:
     """Let entries describe series, given by key, that have no live instance."""
+    forget_rows(transaction)
     _describe_series(
         transaction,
         [
@@ -161,7 +163,10 @@ def _studies(
     Also returns the UIDs of studies that belong to another patient now.
     """
     by_uid = describing(_with_standing(placed), lambda entry: entry.study_instance_uid)
-    known = {row["study_instance_uid"]: row for row in _known_studies(transaction, by_uid)}
+    remembered = rows_in_use(transaction).studies
+    known = {uid: remembered[uid] for uid in by_uid if uid in remembered}
+    for row in _known_studies(transaction, by_uid.keys() - known.keys()):
+        known[row["study_instance_uid"]] = row
     # In key order, as everywhere: two writers that meet the same new studies cannot deadlock.
     new = [by_uid[uid].entries[0] for uid in sorted(by_uid) if uid not in known]
     if new:
@@ -169,14 +174,15 @@ def _studies(
             transaction, [(entry.patient_id, entry.issuer_of_patient_id) for entry in new]
         )
         rows = [{**entry.study_row, "patient": key} for entry, key in zip(new, patients, strict=True)]
-        statements.insert_new(transaction, study, rows, unique=["study_instance_uid"])
-        made = _known_studies(transaction, [entry.study_instance_uid for entry in new])
+        made = [row._asdict() for row in _insert_studies(transaction, rows)]
         index_study_text(transaction, made)
         known |= {row["study_instance_uid"]: row for row in made}
     completed, told = complete_studies(
         transaction, [(known[uid], described) for uid, described in by_uid.items()]
     )
-    return known | {row["study_instance_uid"]: row for row in completed}, told
+    known |= {row["study_instance_uid"]: row for row in completed}
+    remembered.update((uid, row) for uid, row in known.items() if row["instance_count"])
+    return known, told
 
 
 def _with_standing(placed: Iterable[tuple[InstanceEntry, Placed]]) -> Iterator[tuple[InstanceEntry, str]]:
@@ -189,6 +195,10 @@ def _known_studies(transaction: Connection, study_uids: Iterable[str]) -> list[M
 
 _studies_by_uid = statements.LookUp(select(study), study.c.study_instance_uid)
 
+_insert_studies = statements.InsertNew(
+    study, unique=["study_instance_uid"], look_up=_studies_by_uid, by="study_instance_uid"
+)
+
 
 def _series(
     transaction: Connection, placed: Iterable[tuple[InstanceEntry, Placed]], studies: Mapping[str, int]
@@ -200,7 +210,9 @@ def _series(
     wanted = describing(
         _with_standing(placed), lambda entry: (studies[entry.study_instance_uid], entry.series_instance_uid)
     )
-    known = _known_series(transaction, wanted)
+    remembered = rows_in_use(transaction).series
+    known = {place: remembered[place] for place in wanted if place in remembered}
+    known |= _of_places(_series_by_uid(transaction, {uid for _, uid in wanted.keys() - known.keys()}), wanted)
     anew = [
         {
             "key": known[place]["id"],
@@ -217,20 +229,16 @@ def _series(
         if place not in known
     ]
     if rows:
-        statements.insert_new(transaction, series, rows, unique=["study", "series_instance_uid"])
-        known = _known_series(transaction, wanted)
+        known |= _of_places(_insert_series(transaction, rows), wanted)
+    remembered.update((place, row) for place, row in known.items() if row["instance_count"])
     return {place: now.get(row["id"], row) for place, row in known.items()}
 
 
-def _known_series(
-    transaction: Connection, places: Iterable[tuple[int, str]]
+def _of_places(
+    rows: Iterable[Any], wanted: Collection[tuple[int, str]]
 ) -> dict[tuple[int, str], Mapping[str, Any]]:
-    wanted = set(places)
-    return {
-        place: row._asdict()
-        for row in _series_by_uid(transaction, {uid for _, uid in wanted})
-        if (place := (row.study, row.series_instance_uid)) in wanted
-    }
+    """Return the rows of wanted series. The same UID may mean series of several studies."""
+    return {place: row._asdict() for row in rows if (place := (row.study, row.series_instance_uid)) in wanted}
 
 
 _series_by_uid = statements.LookUp(
@@ -242,6 +250,10 @@ _series_by_uid = statements.LookUp(
         *(series.c[name] for name in OF_SERIES),
     ),
     series.c.series_instance_uid,
+)
+
+_insert_series = statements.InsertNew(
+    series, unique=["study", "series_instance_uid"], look_up=_series_by_uid, by="series_instance_uid"
 )
 
 #: The columns of a series row that come from the data set.

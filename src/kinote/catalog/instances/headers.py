@@ -32,7 +32,7 @@ Derived = Callable[[Connection, str], bytes | None]
 
 
 def nothing_derived(_connection: Connection, _sop_instance_uid: str) -> None:
-    """Return None, for who has nothing to derive bytes with."""
+    """Return None, for callers that cannot derive bytes."""
 
 
 def headers(

@@ -11,7 +11,7 @@ from kinote.catalog.schema.tables import destination, endpoint, peer
 
 
 def insert_destination(transaction: Connection, values: Mapping[str, Any]) -> int:
-    """Write a new destination; gives its key."""
+    """Write a new destination. Return its key."""
     return int(
         transaction.execute(destination.insert().values(values).returning(destination.c.id)).scalar_one()
     )

@@ -17,7 +17,7 @@ _REVISION = "peers revision"
 
 
 def begin_change(transaction: Connection) -> None:
-    """Keep other writers of peers and destinations out, and let every server read them anew after the commit."""
+    """Lock out other writers of peers and destinations, and make every server reload them after the commit."""
     dialects.lock_names(transaction, ["kinote peers"])
     write_fact(transaction, _REVISION, str(revision(transaction) + 1))
     note_changes(transaction)
@@ -29,7 +29,7 @@ def revision(connection: Connection) -> int:
 
 
 def insert_peer(transaction: Connection, values: Mapping[str, Any]) -> int:
-    """Write a new peer; gives its key."""
+    """Write a new peer. Return its key."""
     return int(transaction.execute(peer.insert().values(values).returning(peer.c.id)).scalar_one())
 
 
@@ -41,7 +41,7 @@ def update_peer(transaction: Connection, peer_id: int, values: Mapping[str, Any]
 
 
 def insert_endpoint(transaction: Connection, values: Mapping[str, Any]) -> int:
-    """Write a new endpoint; gives its key."""
+    """Write a new endpoint. Return its key."""
     return int(transaction.execute(endpoint.insert().values(values).returning(endpoint.c.id)).scalar_one())
 
 

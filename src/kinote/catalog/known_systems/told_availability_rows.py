@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import Connection, delete, select
 
 from kinote.catalog.schema.tables import peer, told_availability
 from kinote.catalog.schema.timestamps import timestamp
@@ -65,21 +65,11 @@ def record(
 
 def told_about_instance(connection: Connection, sop_instance_uid: str) -> list[ToldBy]:
     """Return what present peers say of an instance, by their names."""
-    return _told(connection, told_availability.c.sop_instance_uid == sop_instance_uid, limit=None)
-
-
-def told_about_study(connection: Connection, study_instance_uid: str, *, limit: int) -> list[ToldBy]:
-    """Return what present peers say of the instances of a study, `limit` rows at most."""
-    return _told(connection, told_availability.c.study_instance_uid == study_instance_uid, limit=limit)
-
-
-def _told(connection: Connection, which: ColumnElement[bool], *, limit: int | None) -> list[ToldBy]:
     query = (
         select(told_availability, peer.c.name)
         .join(peer, peer.c.id == told_availability.c.peer)
-        .where(which)
-        .order_by(peer.c.name, told_availability.c.sop_instance_uid)
-        .limit(limit)
+        .where(told_availability.c.sop_instance_uid == sop_instance_uid)
+        .order_by(peer.c.name)
     )
     return [
         ToldBy(

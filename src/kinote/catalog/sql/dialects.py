@@ -160,6 +160,14 @@ def snapshots(engine: Engine) -> Engine:
     return engine if is_sqlite(engine) else engine.execution_options(isolation_level="REPEATABLE READ")
 
 
+#: In `Connection.info`: what a transaction has read or written and a later one does not look up again; and rows that
+#: are remembered while a transaction runs. Nothing that is rolled back is remembered.
+REMEMBERED, ROWS_IN_USE = "kinote remembered", "kinote rows in use"
+
+#: In `Connection.info`: the greatest keys of tables, by name, while nothing but `statements.reserve_ids` makes any.
+GREATEST_KEYS_KNOWN = "kinote greatest keys"
+
+
 class UnansweredCommitError(Exception):
     """COMMIT was sent, and the database has not answered whether it was carried out. `reason` is what happened
     instead."""
@@ -182,10 +190,20 @@ def transaction(connection: Connection) -> Iterator[None]:
             committing = True
     except BaseException as failure:
         in_doubt = committing and not _is_refusal(connection, failure)
+        if not connection.invalidated:
+            _forget(connection)
         _leave_nothing_open(connection)
         if in_doubt:
             raise UnansweredCommitError(failure) from failure
         raise
+
+
+def _forget(connection: Connection) -> None:
+    """Forget what is remembered of a transaction that is rolled back, in part or as a whole."""
+    connection.info.pop(REMEMBERED, None)
+    rows = connection.info.get(ROWS_IN_USE)
+    if rows is not None:
+        rows.clear()
 
 
 def _leave_nothing_open(connection: Connection) -> None:
@@ -225,8 +243,13 @@ def savepoint(connection: Connection) -> Iterator[Callable[[], None]]:
     Uses the driver directly: SQLAlchemy's nested transactions cost several times as much as the savepoint.
     """
     driver: Any = connection.connection.driver_connection
+
+    def undo() -> None:
+        _forget(connection)
+        driver.execute("ROLLBACK TO SAVEPOINT piece")
+
     driver.execute("SAVEPOINT piece")
-    yield lambda: driver.execute("ROLLBACK TO SAVEPOINT piece")
+    yield undo
     driver.execute("RELEASE SAVEPOINT piece")
 
 

@@ -35,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from kinote.catalog.sql.dialects import GREATEST_KEY, is_sqlite, wrapped
+from kinote.catalog.sql.dialects import GREATEST_KEY, GREATEST_KEYS_KNOWN, is_sqlite, wrapped
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -121,8 +121,11 @@ class LookUp:
             column == any_(bindparam("wanted", type_=postgresql.ARRAY(column.type)))
         )
         self._compiled: _Compiled | None = None
-        row: Any = namedtuple("Row", [str(column.key) for column in query.selected_columns])  # type: ignore[misc]
-        self._row: Callable[[Iterable[Any]], Any] = row._make
+        #: The columns of the rows.
+        self.columns = tuple(query.selected_columns)
+        row: Any = namedtuple("Row", [str(column.key) for column in self.columns])  # type: ignore[misc]
+        #: Makes a row of its values.
+        self.row: Callable[[Iterable[Any]], Any] = row._make
 
     def __call__(self, connection: Connection, wanted: Iterable[Any]) -> Sequence[Any]:
         """Return the rows for the wanted values (texts or numbers), with their columns as attributes."""
@@ -138,7 +141,7 @@ class LookUp:
             query = self._query.where(self._column == listed.c.value)
             compiled = self._compiled = _Compiled.of(connection.dialect, query)
         parameters = compiled.parameters({"wanted": _json_list(dict.fromkeys(wanted))})
-        return list(map(self._row, rows_by_driver(connection, compiled.statement, parameters)))
+        return list(map(self.row, rows_by_driver(connection, compiled.statement, parameters)))
 
 
 class ChangeAmong:
@@ -219,16 +222,77 @@ _inserts: dict[tuple[str, str, tuple[str, ...]], ForEach] = {}
 _inserts_of_new: dict[tuple[str, str], ForEach] = {}
 
 
+class InsertNew:
+    """Inserts rows, except those whose `unique` columns exist already, and returns the rows that are there then.
+
+    `look_up` has the columns that are returned, and finds rows by the column `by`.
+    """
+
+    def __init__(self, into: Table, *, unique: Iterable[str], look_up: LookUp, by: str) -> None:
+        self._into = into
+        self._unique = list(unique)
+        self._look_up = look_up
+        self._by = by
+        self._compiled: _Compiled | None = None
+
+    def __call__(self, connection: Connection, rows: Rows) -> Sequence[Any]:
+        if len(rows) > 1 or not is_sqlite(connection):
+            # SQLite's driver returns nothing of a statement that is executed for each of several rows.
+            insert_new(connection, self._into, rows, unique=self._unique)
+            return self._look_up(connection, [row[self._by] for row in rows])
+        (row,) = rows
+        compiled = self._compiled
+        if compiled is None:
+            statement = (
+                sqlite.insert(self._into)
+                .on_conflict_do_nothing(index_elements=self._unique)
+                .returning(*self._look_up.columns)
+            )
+            compiled = self._compiled = _Compiled.of(connection.dialect, statement, row)
+        made = rows_by_driver(connection, compiled.statement, compiled.parameters(row))
+        return list(map(self._look_up.row, made)) or self._look_up(connection, [row[self._by]])
+
+
+class ChangeEach:
+    """An update that is executed for each of many rows of parameters, and returns the rows as they are then.
+
+    `look_up` has the columns that are returned, and finds rows by the parameter `by`.
+    """
+
+    def __init__(self, update: Update, *, look_up: LookUp, by: str) -> None:
+        self._each = ForEach(update)
+        self._returning = update.returning(*look_up.columns)
+        self._look_up = look_up
+        self._by = by
+        self._compiled: _Compiled | None = None
+
+    def __call__(self, connection: Connection, rows: Rows) -> Sequence[Any]:
+        if len(rows) > 1 or not is_sqlite(connection):
+            self._each(connection, rows)
+            return self._look_up(connection, [row[self._by] for row in rows])
+        (row,) = rows
+        compiled = self._compiled
+        if compiled is None:
+            compiled = self._compiled = _Compiled.of(connection.dialect, self._returning)
+        made = rows_by_driver(connection, compiled.statement, compiled.parameters(row))
+        return list(map(self._look_up.row, made))
+
+
 def reserve_ids(connection: Connection, table: Table, count: int) -> range | list[int]:
     """Return `count` unused keys of a table, in ascending order, so that rows can be inserted together with rows
     that refer to them."""
     (key,) = table.primary_key.columns
     if is_sqlite(connection):
         # This writer holds the only write lock, so nobody else can take these keys.
-        query = _highest.get(table.name)
-        if query is None:
-            query = _highest[table.name] = GREATEST_KEY.format(table=table.name, key=key.name)
-        ((highest,),) = rows_by_driver(connection, query, ())
+        known: dict[str, int] | None = connection.info.get(GREATEST_KEYS_KNOWN)
+        highest = known.get(table.name) if known is not None else None
+        if highest is None:
+            query = _highest.get(table.name)
+            if query is None:
+                query = _highest[table.name] = GREATEST_KEY.format(table=table.name, key=key.name)
+            ((highest,),) = rows_by_driver(connection, query, ())
+        if known is not None and table.name in _ALWAYS_RESERVED:
+            known[table.name] = highest + count
         return range(highest + 1, highest + 1 + count)
     drawn = connection.execute(
         text("SELECT nextval(pg_get_serial_sequence(:table, :key)) FROM generate_series(1, :count)"),
@@ -237,13 +301,16 @@ def reserve_ids(connection: Connection, table: Table, count: int) -> range | lis
     return sorted(drawn.scalars())
 
 
+#: The tables whose rows always get their keys from `reserve_ids`.
+_ALWAYS_RESERVED = frozenset({"instance", "note", "note_version"})
+
 #: The query for the highest key of a table, by its name.
 _highest: dict[str, str] = {}
 
 
 def execute_by_driver(connection: Connection, statement: str, rows: Sequence[Sequence[Any]]) -> None:
     """Execute a statement for each of the rows of parameters, by SQLite's driver."""
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.connection.dbapi_connection
     try:
         driver.executemany(statement, rows)
     except sqlite3.Error as error:
@@ -254,7 +321,7 @@ def rows_by_driver(
     connection: Connection, statement: str, parameters: Sequence[Any]
 ) -> list[tuple[Any, ...]]:
     """Return the rows of a query, by SQLite's driver."""
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.connection.dbapi_connection
     try:
         rows: list[tuple[Any, ...]] = driver.execute(statement, parameters).fetchall()
     except sqlite3.Error as error:

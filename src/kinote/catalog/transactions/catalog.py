@@ -311,7 +311,7 @@ class Catalog:
                     result = piece.work(commits.connection)
                     changed = has_changes(commits.connection)
             except DBAPIError as error:
-                # A connection that broke before is replaced at the second attempt, or there is none to be had.
+                # A broken connection is replaced at the second attempt; if that fails, the database is unreachable.
                 most = _ATTEMPTS if begun else 2
                 if attempt < most and _spoils(commits.connection, error):
                     continue

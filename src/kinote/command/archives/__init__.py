@@ -1,1 +1,1 @@
-"""The commands `kinote archives …`: `typed` says what can be typed, `commands` does it."""
+"""The commands `kinote archives …`: `typed` has their syntax, `commands` the actions."""

@@ -13,7 +13,7 @@ from kinote.command.client import Client
 from kinote.command.output import fail, out
 from kinote.command.peers import all_of, peer_called, print_json
 
-#: Reasons that are printed.
+#: The number of reasons printed.
 _PRINTED = 20
 
 
@@ -65,7 +65,7 @@ def set_archive(begun: Begun, name: str, given: Mapping[str, Any], *, as_json: b
 
 
 def end_archive(begun: Begun, name: str, *, as_json: bool) -> None:
-    """Let a peer be no archive any more."""
+    """Stop using a peer as an archive."""
     with begun.store("work") as store:
         found = _archive(store, name)
         store.act("DELETE", f"/api/v1/archives/{found['peer']['id']}")
@@ -76,7 +76,7 @@ def end_archive(begun: Begun, name: str, *, as_json: bool) -> None:
 
 
 def act(begun: Begun, name: str, what: str, *, as_json: bool) -> None:
-    """Do something with an archive that has no other words than its name."""
+    """Perform an act on an archive that needs only its name."""
     with begun.store("work") as store:
         found = _archive(store, name)
         said = store.post(f"/api/v1/archives/{found['peer']['id']}/{what}", {})
@@ -89,7 +89,7 @@ def act(begun: Begun, name: str, what: str, *, as_json: bool) -> None:
 
 
 def recall(begun: Begun, name: str, instance: str | None, *, as_json: bool) -> None:
-    """Have an archive prove a recall, and print what it has shown."""
+    """Have an archive prove a recall, and print the result."""
     with begun.store("work") as store:
         found = _archive(store, name)
         body = {"instance": instance} if instance else {}

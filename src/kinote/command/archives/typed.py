@@ -1,4 +1,4 @@
-"""What can be typed of `kinote archives`; `command.archives.commands` does it."""
+"""The syntax of `kinote archives`; `command.archives.commands` has the actions."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def set_archive(
 
 @archives.command("end")
 def end_archive(name: ArchiveName, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Let a peer be no archive any more. Refused while objects lie only there."""
+    """Stop using a peer as an archive. Refused while objects are only there."""
     with begin(data=data) as begun:
         from kinote.command.archives import commands
 
@@ -83,7 +83,7 @@ def end_archive(name: ArchiveName, data: DataOption = None, as_json: JsonOption 
 
 @archives.command("commit")
 def commit(name: ArchiveName, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Ask an archive for storage commitment now; a running server does it."""
+    """Request storage commitment from an archive now. A running server does it."""
     with begin(data=data) as begun:
         from kinote.command.archives import commands
 
@@ -92,7 +92,7 @@ def commit(name: ArchiveName, data: DataOption = None, as_json: JsonOption = Fal
 
 @archives.command("resume")
 def resume(name: ArchiveName, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Rely on an archive's promises again after they were suspended."""
+    """Rely on an archive's commitments again after they were suspended."""
     with begin(data=data) as begun:
         from kinote.command.archives import commands
 
@@ -109,7 +109,9 @@ def recall(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch an object that is here from an archive, and say whether it is the same. Nothing is evicted before that."""
+    """Fetch an object that is here from an archive, and report whether it is the same. Required before anything is
+    evicted.
+    """
     with begin(data=data) as begun:
         from kinote.command.archives import commands
 
@@ -125,7 +127,7 @@ def evict(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove the bytes of objects here that an archive has committed to; they come back when somebody reads them."""
+    """Remove the bytes of objects here that an archive has committed to. They return when somebody reads them."""
     with begin(data=data) as begun:
         from kinote.command.archives import commands
 

@@ -1,1 +1,1 @@
-"""The commands about deliveries: what can be typed, and what each does."""
+"""The commands about deliveries: `typed` has their syntax, the other files the actions."""

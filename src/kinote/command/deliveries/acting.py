@@ -11,15 +11,15 @@ import typer
 from kinote.command.begun import Begun
 from kinote.command.output import FAILED, fail, out
 
-#: Objects that were not delivered of which a delivery is shown with.
+#: The number of undelivered objects shown with a delivery.
 _SHOWN = 20
 
-#: States of objects that a person wants to see the reason of.
+#: States of objects whose reason a person wants to see.
 _NOT_DELIVERED = ("refused", "failed", "unknown", "missing", "skipped")
 
 
 def deliver(begun: Begun, body: dict[str, Any], *, as_json: bool) -> None:
-    """Order a delivery and print it. A server has to run for it to begin."""
+    """Order a delivery and print it. It begins when a server runs."""
     with begun.store("work") as store:
         made = store.post("/api/v1/deliveries", body)
     if as_json:
@@ -74,7 +74,7 @@ def show(begun: Begun, key: int, *, as_json: bool) -> None:
 
 
 def act(begun: Begun, name: str, keys: list[int], options: dict[str, Any]) -> None:
-    """Do something to deliveries; exit status 1 if one of them is not in a state for it."""
+    """Perform an act on deliveries; exit status 1 if the state of one does not allow it."""
     with begun.store("work") as store:
         asked = {"act": name, "ids": list(dict.fromkeys(keys)), **options}
         expected = store.post("/api/v1/deliveries/acts", asked)["count"]

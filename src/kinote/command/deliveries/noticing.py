@@ -10,7 +10,7 @@ from kinote.command.begun import Begun
 from kinote.command.client import Client
 from kinote.command.output import fail, out
 
-#: Notices that a page of the list has.
+#: The number of notices on a page.
 _PAGE = 500
 
 

@@ -1,4 +1,4 @@
-"""What can be typed of `kinote deliver` and `kinote deliveries`; `command.deliveries.acting` does it."""
+"""The syntax of `kinote deliver` and `kinote deliveries`; `command.deliveries.acting` has the actions."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def deliver(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have the running server send objects to a destination, and keep account of it."""
+    """Have the running server send objects to a destination, and keep an account of it."""
     with begin(data=data) as begun:
         from kinote.command.deliveries import acting
 
@@ -113,7 +113,7 @@ def cancel_deliveries(
 
 @deliveries.command("retry")
 def retry_deliveries(deliveries: DeliveriesArgument, data: DataOption = None) -> None:
-    """Send again what failed of deliveries, or is not at the destination."""
+    """Send again what failed, or is missing at the destination."""
     with begin(data=data) as begun:
         from kinote.command.deliveries import acting
 
@@ -137,7 +137,7 @@ def prefer_deliveries(
 
 @deliveries.command("acknowledge")
 def acknowledge_deliveries(deliveries: DeliveriesArgument, data: DataOption = None) -> None:
-    """Take note of deliveries that failed: they have no alert any more."""
+    """Acknowledge failed deliveries: their alerts end."""
     with begin(data=data) as begun:
         from kinote.command.deliveries import acting
 
@@ -146,7 +146,7 @@ def acknowledge_deliveries(deliveries: DeliveriesArgument, data: DataOption = No
 
 @notices.command("list")
 def list_notices(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """List what receivers of withdrawn objects are owed, and who has to be told by hand."""
+    """List the notices owed to receivers of withdrawn objects, and who has to be told by hand."""
     with begin(data=data) as begun:
         from kinote.command.deliveries import noticing
 

@@ -23,21 +23,21 @@ from kinote.media.iso_image import read_image_back, write_image
 from kinote.media.reading_back import DIGESTS, NotAsMadeError, read_back
 from kinote.media.set_folder import SetFolder, sync_folder
 
-#: The last member of the stream, which says what became of everything.
+#: The last member of the stream: the outcome for every object.
 _REPORT = "report.json"
 
-#: What a file or folder is called until it is whole.
+#: The temporary name of a file or folder until it is complete.
 _INCOMPLETE = ".incomplete"
 
 _CHUNK = 256 * 1024
 
-#: Objects that are named in the report for people; `--json` has them all.
+#: The most objects named in the report for people. `--json` has them all.
 _NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an export goes: one of the three."""
+    """The output of an export: one of the three."""
 
     folder: Path | None = None
     zip_file: Path | None = None
@@ -52,7 +52,7 @@ class Target:
 
 
 def export(begun: Begun, target: Target, asked: dict[str, Any], *, as_json: bool) -> None:
-    """Make an export, and print what became of it; exit status 1 if something that belongs to it is missing."""
+    """Make an export, and print the outcome; exit status 1 if something that belongs to it is missing."""
     path = target.path
     if not asked["studies"] and not asked["notes"]:
         fail("Name a study with --study, or a note with --note.", USAGE)
@@ -72,7 +72,7 @@ def export(begun: Begun, target: Target, asked: dict[str, Any], *, as_json: bool
 
 
 def _check_target(target: Target, path: Path) -> None:
-    """Refuse a place that is taken, before the server records that anything was given away."""
+    """Refuse a place that is taken, before the server records that anything was exported."""
     if target.folder is None:
         if os.path.lexists(path):
             fail(f"{path} exists already.", USAGE)
@@ -88,7 +88,7 @@ def _check_target(target: Target, path: Path) -> None:
 
 
 def _make(target: Target, files: Iterator[File]) -> list[Path]:
-    """Write what comes where it belongs, read it back, and return what was made."""
+    """Write the files to their place, read them back, and return what was made."""
     if target.folder is not None:
         return [_folder(target.folder, files)]
     if target.zip_file is not None:
@@ -131,7 +131,7 @@ def _zip(path: Path, files: Iterator[File]) -> Path:
 
 
 def _images(path: Path, files: Iterator[File]) -> list[Path]:
-    """The images of the sets: one as it was named, several with their number before the suffix."""
+    """Write the images of the sets: a single one under the given name, several with a number before the suffix."""
     staging = path.with_name(f"{path.name}{_INCOMPLETE}.d")
     shutil.rmtree(staging, ignore_errors=True)
     try:
@@ -142,7 +142,7 @@ def _images(path: Path, files: Iterator[File]) -> list[Path]:
             path if len(made.sets) == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
             for number in range(1, len(made.sets) + 1)
         ]
-        # None has its name before all are whole: the first of three would look like the export.
+        # None gets its name before all are complete: the first of three would look like the export.
         with ExitStack() as all_made:
             making = [all_made.enter_context(_incomplete(image)) for image in images]
             for folder, image in zip(made.sets, making, strict=True):
@@ -156,7 +156,7 @@ def _images(path: Path, files: Iterator[File]) -> list[Path]:
 
 
 def _volume(folder: Path) -> str:
-    """The File-set ID of a set, which its volume is called by, too (PS3.12)."""
+    """Return the File-set ID of a set, which is also the name of its volume (PS3.12)."""
     with (folder / "DICOMDIR").open("rb") as file:
         head = file.read(1024)
     at = head.index(b"\x04\x00\x30\x11CS")
@@ -166,7 +166,7 @@ def _volume(folder: Path) -> str:
 
 @contextmanager
 def _incomplete(path: Path) -> Iterator[Path]:
-    """A file that gets its name when the block ends well, and is removed otherwise."""
+    """Yield the path of a temporary file, renamed when the block succeeds and removed otherwise."""
     making = path.with_name(path.name + _INCOMPLETE)
     try:
         if os.path.lexists(path):
@@ -180,7 +180,7 @@ def _incomplete(path: Path) -> Iterator[Path]:
 
 
 def _members(stream: BinaryIO) -> Iterator[File]:
-    """The files of a tar file as it comes."""
+    """Yield the files of a tar stream while it arrives."""
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member)
@@ -195,14 +195,14 @@ def _check(name: str) -> None:
 
 
 class _Reported:
-    """The report, which comes as the last file. `advance` is called for each file before it."""
+    """The report, which is the last file. `advance` is called for each file before it."""
 
     def __init__(self, advance: Callable[[], object]) -> None:
         self.found: dict[str, Any] = {}
         self._advance = advance
 
     def without(self, files: Iterator[File]) -> Iterator[File]:
-        """All files but the report. Raises `NotAsMadeError` at their end where there was none."""
+        """Yield all files but the report. Raises `NotAsMadeError` at the end if there was none."""
         for file in files:
             if file.path == _REPORT:
                 self.found = json.loads(b"".join(file.chunks))

@@ -12,7 +12,7 @@ from kinote.command.begun import Begun
 from kinote.command.client import Client
 from kinote.command.output import FAILED, fail, out, progress
 
-#: Series that are printed; `--json` has all.
+#: The number of series printed. `--json` has all.
 _SHOWN = 20
 
 

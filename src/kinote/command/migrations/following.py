@@ -14,14 +14,14 @@ _PATH = "/api/v1/migrations/followed"
 
 
 def follow(begun: Begun, peer: str, *, images: bool, kinote: bool) -> None:
-    """Follow a peer, and say so."""
+    """Follow a peer, and confirm it."""
     with begun.store("work") as store:
         made = store.post(_PATH, {"peer": peer, "wants": "images" if images else "notes", "kinote": kinote})
     _say(f"{made['peer']} is followed while a server runs.")
 
 
 def unfollow(begun: Begun, peer: str) -> None:
-    """Follow a peer no more, and say so."""
+    """Stop following a peer, and confirm it."""
     with begun.store("work") as store:
         key = next((each["id"] for each in store.get(_PATH)["items"] if each["peer"] == peer), None)
         if key is None:

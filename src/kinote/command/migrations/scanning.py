@@ -15,17 +15,17 @@ from kinote.command.begun import Begun
 from kinote.command.client import Client
 from kinote.command.output import FAILED, USAGE, fail, out, progress
 
-#: Files that are printed; `--report` has all.
+#: The number of files printed. `--report` has all.
 _SHOWN = 20
 
-#: What became of files, in the order in which it is told.
+#: The outcomes for files, in the order in which they are printed.
 _KINDS = ("stored", "known", "held", "refused", "unreadable", "passed over")
 
 
 def scan(
     begun: Begun, folders: Sequence[Path], *, in_place: bool, notes: bool, report: Path | None, as_json: bool
 ) -> None:
-    """Scan folders one after the other, and print what became of their files."""
+    """Scan folders one after another, and print the outcome for their files."""
     for folder in folders:
         if not folder.is_dir():
             fail(f"{folder} is no folder.", USAGE)

@@ -1,4 +1,4 @@
-"""What is typed after `kinote migrate`: stores of other systems."""
+"""The syntax of `kinote migrate`: stores of other systems."""
 
 from __future__ import annotations
 
@@ -32,11 +32,36 @@ def scan(
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the account as JSON.")] = False,
 ) -> None:
-    """Register what lies in folders; exit status 1 where a file was refused. Run again, it goes on where it ended."""
+    """Register the content of folders; exit status 1 if a file was refused. A repeated scan continues where the last
+    one ended.
+    """
     with _begun(data=data) as begun:
         from kinote.command.migrations import scanning
 
         scanning.scan(begun, folders, in_place=in_place, notes=notes, report=report, as_json=as_json)
+
+
+@migrate.command("collect")
+def collect(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of the other system's DICOM files.")],
+    output: Annotated[Path, typer.Option("--output", help="The table to write, as JSON Lines.")],
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--presentation-states",
+            help="Take presentation states with this Content Label as marks. Repeatable.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write what cannot be carried over to this file, as JSON Lines."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Collect the marks of viewers that write no key objects, as a table for `kinote notes import`."""
+    from kinote.command.migrations import collecting
+
+    collecting.collect_marks(folders, output, labels or [], report, as_json=as_json)
 
 
 @migrate.command("follow")
@@ -50,7 +75,7 @@ def follow(
     ] = False,
     data: DataOption = None,
 ) -> None:
-    """Follow a peer: its notes, and what it rejects, come here by themselves while a server runs."""
+    """Follow a peer: while a server runs, its notes and rejections are copied here."""
     with _begun(data=data) as begun:
         from kinote.command.migrations import following
 
@@ -61,7 +86,7 @@ def follow(
 def unfollow(
     peer: Annotated[str, typer.Argument(help="The name of the peer.")], data: DataOption = None
 ) -> None:
-    """Follow a peer no more. What has come stays."""
+    """Stop following a peer. What has been copied stays."""
     with _begun(data=data) as begun:
         from kinote.command.migrations import following
 
@@ -73,7 +98,7 @@ def followed(
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
 ) -> None:
-    """List the followed peers, and whether they answer; exit status 1 if one does not."""
+    """List the followed peers, and whether they respond; exit status 1 if one does not."""
     with _begun(data=data) as begun:
         from kinote.command.migrations import following
 
@@ -96,9 +121,9 @@ def fetch(
     data: DataOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the account as JSON.")] = False,
 ) -> None:
-    """Fetch the key objects of another system; exit status 1 where something is missing.
+    """Fetch the key objects of another system; exit status 1 if something is missing.
 
-    Run again, it goes on where it ended.
+    A repeated fetch continues where the last one ended.
     """
     with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
         from kinote.command.migrations import fetching

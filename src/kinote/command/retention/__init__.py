@@ -1,1 +1,1 @@
-"""What the commands about retention do: they place holds, end them, and list what holds keep."""
+"""The commands about retention: `typed` has their syntax, `holds` and `rules` the actions."""

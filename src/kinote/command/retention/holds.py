@@ -9,12 +9,12 @@ from urllib.parse import quote
 from kinote.command.begun import Begun
 from kinote.command.output import out
 
-#: Items of a page.
+#: The number of items on a page.
 _PAGE = 500
 
 
 def list_holds(begun: Begun, *, ended: bool, as_json: bool) -> None:
-    """Print the holds, the last one first."""
+    """Print the holds, the latest first."""
     items: list[dict[str, Any]] = []
     cursor = ""
     with begun.store("look") as store:

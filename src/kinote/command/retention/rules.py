@@ -11,15 +11,15 @@ from kinote.command.begun import Begun
 from kinote.command.client import Client
 from kinote.command.output import fail, out
 
-#: Items of a page.
+#: The number of items on a page.
 _PAGE = 1000
 
-#: Lines of a plan that are printed for people.
+#: The lines of a plan printed for people.
 _PRINTED = 20
 
 
 def status(begun: Begun, *, as_json: bool) -> None:
-    """Print what is in the cache, and when the volume is full."""
+    """Print the content of the cache, and when the volume will be full."""
     with begun.store("look") as store:
         found = store.get("/api/v1/retention")
     if as_json:
@@ -34,13 +34,13 @@ def status(begun: Begun, *, as_json: bool) -> None:
     _say(found["full_in"])
     _say(f"The bounds ask for {found['to_free']} bytes to be freed.")
     for each in found["archives"]:
-        _say(f"Archive {each['name']}: {each['hindrance'] or 'its word counts.'}")
+        _say(f"Archive {each['name']}: {each['hindrance'] or 'it is relied upon.'}")
     if not found["archives"]:
         _say("There is no archive, so nothing may be evicted.")
 
 
 def rules(begun: Begun, *, as_json: bool) -> None:
-    """Print the rules in force, and what each does now."""
+    """Print the rules in force, and the present effect of each."""
     with begun.store("look") as store:
         found = store.get("/api/v1/retention/rules")
     if as_json:
@@ -78,7 +78,7 @@ def save_rules(begun: Begun, file: Path, *, preview: bool) -> None:
 
 
 def plan(begun: Begun, *, wanted: int | None, as_json: bool) -> None:
-    """Make a plan, and print what would go."""
+    """Make a plan, and print what would be evicted."""
     with begun.store("work") as store:
         made = store.post("/api/v1/retention/plans", {"bytes": wanted})
         items = _items(store, made["plan"])
@@ -104,7 +104,7 @@ def plan(begun: Begun, *, wanted: int | None, as_json: bool) -> None:
 
 
 def evict(begun: Begun, number: int) -> None:
-    """Carry out a plan, and print what became of it."""
+    """Carry out a plan, and print the outcome."""
     with begun.store("work") as store:
         while True:
             done = store.post(f"/api/v1/retention/plans/{number}/evict")
@@ -117,7 +117,7 @@ def evict(begun: Begun, number: int) -> None:
 
 
 def evictions(begun: Begun, *, plan: int | None, as_json: bool) -> None:
-    """Print the last evictions, and those that were not done."""
+    """Print the latest evictions, and those that were not done."""
     of = "" if plan is None else f"&plan={plan}"
     with begun.store("look") as store:
         items = store.get(f"/api/v1/retention/evictions?limit={_PAGE}{of}")["items"]

@@ -1,4 +1,4 @@
-"""What can be typed of `kinote retention`."""
+"""The syntax of `kinote retention`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def place_hold(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Place a hold on a study, a patient or a note: nothing removes its bytes until the hold ends."""
+    """Place a hold on a study, a patient or a note: its bytes are not removed until the hold ends."""
     asked: dict[str, Any] = {"kind": kind, "reason": reason, "study": study, "note": note, "until": until}
     if patient:
         asked["patient"] = {"patient_id": patient, "issuer": issuer}
@@ -56,7 +56,7 @@ def release_hold(
     reason: Annotated[str, typer.Option("--reason", help="Why it ends.")],
     data: DataOption = None,
 ) -> None:
-    """End a hold. What nothing else keeps may go from then on."""
+    """End a hold. Bytes that nothing else keeps may then be removed."""
     with begin(data=data) as begun:
         from kinote.command.retention import holds as acting
 
@@ -68,7 +68,7 @@ def show_status(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is in the cache, when the volume is full, and whose word counts."""
+    """Show the content of the cache, when the volume will be full, and which archives count."""
     with begin(data=data) as begun:
         from kinote.command.retention import rules as acting
 
@@ -80,7 +80,7 @@ def show_rules(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the rules in force, and what each matches, lets go and protects now."""
+    """Show the rules in force, and what each matches, evicts and protects now."""
     with begin(data=data) as begun:
         from kinote.command.retention import rules as acting
 
@@ -93,7 +93,7 @@ def save_rules(
     preview: Annotated[bool, typer.Option("--preview", help="Only show what would be different.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Put the rules of a file into force, whole, or show what they would change."""
+    """Put all rules of a file into force, or show what they would change."""
     with begin(data=data) as begun:
         from kinote.command.retention import rules as acting
 
@@ -109,7 +109,7 @@ def make_plan(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a plan: what would go by the rules, in which order, and how much that frees. Nothing goes."""
+    """Make a plan: what the rules would evict, in which order, and how much that frees. Nothing is evicted."""
     with begin(data=data) as begun:
         from kinote.command.retention import rules as acting
 
@@ -121,7 +121,7 @@ def carry_out_plan(
     plan: Annotated[int, typer.Argument(help="The number of a plan.")],
     data: DataOption = None,
 ) -> None:
-    """Carry out a plan: each object is looked at again, and what may still go is evicted."""
+    """Carry out a plan: each object is checked again, and evicted if that is still permitted."""
     with begin(data=data) as begun:
         from kinote.command.retention import rules as acting
 
@@ -134,7 +134,7 @@ def list_evictions(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the last evictions: what went, when and by which rule, and what did not go though a plan had it."""
+    """List the latest evictions: what, when and by which rule; and planned ones that were not done."""
     with begin(data=data) as begun:
         from kinote.command.retention import rules as acting
 

@@ -1,1 +1,1 @@
-"""The commands `kinote routes …`: what can be typed, and what they do."""
+"""The commands `kinote routes …`: `typed` has their syntax, `acting` the actions."""

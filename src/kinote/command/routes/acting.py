@@ -1,4 +1,4 @@
-"""What the commands `kinote routes …` do."""
+"""The actions of the commands `kinote routes …`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.command.client import Client
 from kinote.command.output import fail, out
 from kinote.command.peers import all_of, print_json, taken
 
-#: What the API takes of a route.
+#: The fields of a route that the API accepts.
 _TAKEN = (
     "name",
     "description",
@@ -30,7 +30,7 @@ _TAKEN = (
     "quiet_seconds",
 )
 
-#: Results that are printed.
+#: The number of results printed.
 _SHOWN = 100
 
 
@@ -69,7 +69,7 @@ def add_route(begun: Begun, file: Path) -> None:
 
 
 def change_route(begun: Begun, name: str, file: Path) -> None:
-    """Change what a file has of a route, and print the route."""
+    """Change the fields of a route that a file has, and print the route."""
     changed = _read(file)
     with begun.store("work") as store:
         current = _route(store, name)
@@ -89,7 +89,7 @@ def remove_route(begun: Begun, name: str) -> None:
 
 
 def route_results(begun: Begun, name: str, *, as_json: bool) -> None:
-    """Print the last results of a route."""
+    """Print the latest results of a route."""
     with begun.store("look") as store:
         key = _route(store, name)["id"]
         found = store.get(f"/api/v1/routes/{key}/results?limit={_SHOWN}")["items"]
@@ -103,7 +103,7 @@ def route_results(begun: Begun, name: str, *, as_json: bool) -> None:
 
 
 def dry_run(begun: Begun, name: str, *, days: int, as_json: bool) -> None:
-    """Print what a route would have done, and in all for how many objects."""
+    """Print what a route would have done, and the total number of objects."""
     with begun.store("look") as store:
         found = list(_dry_run(store, _route(store, name)["id"], days))
     if as_json:
@@ -149,7 +149,7 @@ def _route(store: Client, name: str) -> Any:
 
 
 def _with_destination(store: Client, body: dict[str, Any]) -> dict[str, Any]:
-    """Return a route with the number of its destination where the file has the name."""
+    """Return a route with the number of its destination in place of the name in the file."""
     name = body.get("destination")
     if not isinstance(name, str):
         return body

@@ -1,4 +1,4 @@
-"""What can be typed of `kinote routes`; `command.routes.acting` does it."""
+"""The syntax of `kinote routes`; `command.routes.acting` has the actions."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def add_route(file: FileArgument, data: DataOption = None) -> None:
 
 @routes.command("change")
 def change_route(route: RouteName, file: FileArgument, data: DataOption = None) -> None:
-    """Change what the file has of a route."""
+    """Change the fields of a route that the file has."""
     with begin(data=data) as begun:
         from kinote.command.routes import acting
 
@@ -65,7 +65,7 @@ def change_route(route: RouteName, file: FileArgument, data: DataOption = None) 
 
 @routes.command("remove")
 def remove_route(route: RouteName, data: DataOption = None) -> None:
-    """Remove a route: it acts no more."""
+    """Remove a route: it no longer acts."""
     with begin(data=data) as begun:
         from kinote.command.routes import acting
 
@@ -74,7 +74,7 @@ def remove_route(route: RouteName, data: DataOption = None) -> None:
 
 @routes.command("results")
 def route_results(route: RouteName, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """List what a route did, or in training would have done, the last first."""
+    """List what a route did, or in training would have done, the latest first."""
     with begin(data=data) as begun:
         from kinote.command.routes import acting
 
@@ -88,7 +88,7 @@ def dry_run(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a route would have done in the last days. Nothing is ordered."""
+    """Show what a route would have done in the last days. Nothing is ordered."""
     with begin(data=data) as begun:
         from kinote.command.routes import acting
 

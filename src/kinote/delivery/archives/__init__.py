@@ -1,5 +1,5 @@
-"""Archives on the network: asking them for storage commitment, and bringing objects back from them.
+"""Archives on the network: requesting storage commitment, and recalling objects.
 
-`results` takes what archives report, `asking` is the job that asks, `following` looks what is to be asked or overdue;
-`recall` brings one object back, and `fetching` is how.
+`asking` is the job that requests commitment, `results` takes what archives report. `following` finds what to request
+and what is overdue. `recall` brings an object back, using `fetching`.
 """

@@ -1,4 +1,4 @@
-"""The job that asks an archive for storage commitment: by N-ACTION (PS3.4 J.3.2), or by DICOMweb (PS3.18 13)."""
+"""The job that requests storage commitment from an archive: by N-ACTION (PS3.4 J.3.2), or by DICOMweb (PS3.18 13)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: An archive may be away over a weekend.
+#: An archive may be down over a weekend.
 ASK_COMMITMENT = JobKind(
     "ask-storage-commitment",
     "asks an archive for storage commitment of what it has acknowledged",
@@ -51,10 +51,10 @@ ASK_COMMITMENT = JobKind(
     at_once=4,
 )
 
-#: Evidence is renewed when this part of the time has passed for which it counts.
+#: Commitment is renewed after this part of the time for which it counts.
 RENEWED_AFTER = 0.5
 
-#: Seconds for which a result is waited for on our association, after the last request.
+#: Seconds to wait for a result on our association, after the last request.
 _RESULT_SECONDS = 2.0
 
 #: Seconds for the response to a request by DICOMweb.
@@ -67,11 +67,11 @@ _FAILED, _REFERENCED = "00081198", "00081199"
 
 
 class NotTakenError(RuntimeError):
-    """An archive does not take a request now, but may later."""
+    """An archive does not accept a request now, but may later."""
 
 
 class AskCommitment:
-    """Does the job: request after request, until there is nothing to ask for. `title` is ours."""
+    """Performs the job: request after request, until nothing is left. `title` is our AE title."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class AskCommitment:
             self._happen(job, request, Event.LOST, f"{fault.rstrip('.')}.")
             raise NotTakenError(f"{archive.name} cannot be asked: {fault}") from error
         if answer.status_code == httpx.codes.ACCEPTED:
-            # The result is to be fetched. It is not, so that the request becomes overdue and is made again.
+            # The result would have to be fetched. It is not: the request becomes overdue and is made again.
             self._happen(job, request, Event.ACCEPTED)
             return
         if answer.status_code != httpx.codes.OK:
@@ -231,7 +231,7 @@ def _endpoint(peer: Peer, kind: EndpointKind) -> Endpoint:
 
 
 def _read(answer: httpx.Response) -> tuple[list[tuple[str, str]], list[tuple[str, str, int | None]]]:
-    """The result in a response (PS3.18 Table J.2-1). What cannot be read is left out, as if it were not there."""
+    """Read the result in a response (PS3.18 Table J.2-1). Unreadable parts are left out, as if absent."""
     try:
         said = answer.json()
     except ValueError as error:

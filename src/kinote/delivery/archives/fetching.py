@@ -1,4 +1,4 @@
-"""Fetching one object from an archive, by C-GET on an association of ours (PS3.4 C.4.3)."""
+"""Fetches one object from an archive, by C-GET on an association of ours (PS3.4 C.4.3)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kinote.dimse.negotiation import Context
 from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.tls import TlsOptions
 
-#: Bytes of a fetched object that stay in memory; more go into a file without a name.
+#: The bytes of a fetched object kept in memory. More go to an unnamed temporary file.
 _IN_MEMORY = 8 * 1024 * 1024
 
-#: An object that comes back may have so many bytes more than it had: who sends more is cut off.
+#: How much larger a returned object may be, in bytes. A longer one is cut off.
 _MORE = 1024 * 1024
 
 
 class NotFetchedError(RuntimeError):
-    """An archive does not give an object. The message says why."""
+    """An archive does not return an object. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A data set that an archive has given, at its beginning, and its transfer syntax. Whoever asked closes it."""
+    """A data set from an archive, positioned at its beginning, and its transfer syntax. The caller closes it."""
 
     file: BinaryIO
     size: int
@@ -52,8 +52,8 @@ class Fetched:
 def fetch(
     archive: ApplicationEntity, wanted: Wanted, *, title: str, tls: TlsOptions, seconds: float
 ) -> Fetched:
-    """Fetch an object within so many seconds. Raises `NotFetchedError`, and `DimseError`."""
-    # In the transfer syntax in which it was sent: in another, it would be other bytes.
+    """Fetch an object within some seconds. Raises `NotFetchedError` and `DimseError`."""
+    # In the transfer syntax in which it was sent: in another, the bytes would differ.
     proposal = Proposal(
         [
             (STUDY_ROOT.get, (IMPLICIT_VR_LITTLE_ENDIAN,)),
@@ -77,7 +77,7 @@ def fetch(
 
 
 class _Taking:
-    """Takes the object that was asked for, and nothing else."""
+    """Accepts the requested object and nothing else."""
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
@@ -126,7 +126,7 @@ def _said(answer: object) -> str:
 
 
 def _identifier(wanted: Wanted) -> bytes:
-    """The identifier of a C-GET at IMAGE level, in implicit little endian (PS3.4 C.4.3.1.3)."""
+    """Return the identifier of a C-GET at IMAGE level, in implicit little endian (PS3.4 C.4.3.1.3)."""
     return b"".join(
         _element(tag, value, padding)
         for tag, value, padding in (

@@ -1,4 +1,4 @@
-"""Looks again and again what archives are to be asked for, and which results are overdue."""
+"""Checks repeatedly what to request from archives, and which results are overdue."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks.
+#: Seconds between two checks.
 _EVERY = 60.0
 
 
 class ArchiveFollower:
-    """Stops waiting for results that do not come, and has archives asked. Does nothing where there is no archive.
+    """Gives up on overdue results, and schedules requests. Does nothing without an archive.
 
-    `remove_evicted` removes the files of what was evicted; those that a kill has left are removed by the next look.
+    `remove_evicted` removes the files of evicted instances, including those left by a kill.
     """
 
     def __init__(self, catalog: Catalog, clock: Clock, remove_evicted: Callable[[], int] = lambda: 0) -> None:
@@ -36,7 +36,7 @@ class ArchiveFollower:
         self._remove_evicted = remove_evicted
 
     def step(self) -> float:
-        """Look once; returns the seconds until the next look."""
+        """Check once. Return the seconds until the next check."""
         with self._catalog.read() as connection:
             archives = archives_in_use(connection)
             overdue = bool(archives) and is_anything_overdue(connection, moment_of(connection, self._clock))
@@ -64,7 +64,7 @@ class ArchiveFollower:
 
 
 def enqueue_asking(transaction: Connection, archive: int, *, clock: Clock, actor: str) -> Enqueued:
-    """Have an archive asked for commitment to all that it has acknowledged and not committed to."""
+    """Schedule a request for commitment to everything that an archive has acknowledged and not committed to."""
     return enqueue(
         transaction,
         ASK_COMMITMENT,

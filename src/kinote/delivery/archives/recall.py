@@ -1,9 +1,9 @@
-"""Recall: an instance whose bytes are at an archive gets them back, when somebody reads it.
+"""Recall: when somebody reads an instance whose bytes are at an archive, they are fetched.
 
-What comes back goes into the store only if it is the same data set, byte for byte: it is the ordinary way by which an
-object that has come again heals a row without bytes (`kinote.intake.healing`). What differs is not used, and suspends
-the archive's promises. One recall serves all who wait for it. Each of them waits no longer than the archive's policy
-says; the recall itself goes on, so that a later reader finds the bytes.
+The returned data set is stored only if it equals the original byte for byte. It takes the ordinary way by which an
+object that arrives again heals a row without bytes (`kinote.intake.healing`). If it differs, it is not used, and the
+archive's commitments are suspended. One recall serves all who wait for it. Each waits no longer than the archive's
+policy says. The recall itself continues, so that a later reader finds the bytes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from kinote.telemetry.registry import REGISTRY
 
 log = logging.getLogger(__name__)
 
-#: Recalls from one archive at the same time.
+#: The most simultaneous recalls from one archive.
 _AT_ONCE = 4
 
 _RECALLS = Counter("kinote_recalls", "Recalls from an archive, by outcome.", ["outcome"], registry=REGISTRY)
@@ -61,7 +61,7 @@ Open = Callable[[Origin, BareDataSet], Upload]
 
 @dataclass(frozen=True, slots=True)
 class _Sought:
-    """An instance that is to come back, with what its bytes must be, and where they are."""
+    """An instance to recall: what its bytes must be, and where they are."""
 
     key: int
     wanted: Wanted
@@ -71,7 +71,7 @@ class _Sought:
 
 
 class Recaller:
-    """Brings objects back. `title` is our AE title. May be called from any thread."""
+    """Recalls objects. `title` is our AE title. Thread-safe."""
 
     def __init__(
         self,
@@ -91,12 +91,12 @@ class Recaller:
         self._tls = tls
         self._lock = threading.Lock()
         self._under_way: dict[int, Future[str]] = {}
-        # Of each archive its own, so that one that stalls holds up no other.
+        # Separate for each archive, so that one that stalls delays no other.
         self._workers: dict[int, ThreadPoolExecutor] = {}
         self._is_closed = False
 
     def close(self) -> None:
-        """Begin no more recalls, and wait for those under way."""
+        """Start no more recalls, and wait for those under way."""
         with self._lock:
             self._is_closed = True
             workers = list(self._workers.values())
@@ -104,7 +104,7 @@ class Recaller:
             each.shutdown(cancel_futures=True)
 
     def __call__(self, stored: Stored) -> None:
-        """Bring the bytes of an instance back, and return when they are here.
+        """Recall the bytes of an instance, and return when they are here.
 
         Raises `BytesElsewhereError` if no archive has them, and `RecallFailedError`.
         """
@@ -125,7 +125,7 @@ class Recaller:
             raise RecallFailedError(uid, fault)
 
     def _begun(self, sought: _Sought) -> Future[str]:
-        """The recall of an instance that is under way, or one that begins."""
+        """Return the recall of an instance that is under way, or start one."""
         first = sought.archives[0][0].peer
         with self._lock:
             if self._is_closed:
@@ -139,7 +139,7 @@ class Recaller:
             return under_way
 
     def _recall(self, sought: _Sought) -> str:
-        """Ask one archive after the other. Returns why the bytes are not here; "" if they are."""
+        """Ask one archive after another. Return why the bytes are not here; "" if they are."""
         faults = []
         try:
             for archive, endpoint in sought.archives:
@@ -192,7 +192,7 @@ class Recaller:
         )
 
     def _file(self, archive: Archive, fetched: Fetched, wanted: Wanted) -> None:
-        """Let intake take the object, which gives its row the bytes."""
+        """Pass the object to intake, which gives the bytes to its row."""
         origin = Origin(Interface.C_STORE, Actor(ActorKind.PEER, archive.name, ""))
         upload = self._open(
             origin, BareDataSet(wanted.sop_class_uid, wanted.sop_instance_uid, wanted.transfer_syntax_uid)
@@ -207,13 +207,13 @@ class Recaller:
         if not outcome.succeeded:
             raise NotFetchedError(f"What came back could not be stored: {outcome.reason}")
 
-    # --- the proof ----------------------------------------------------------------------------------
+    # --- the proof ------------------------------------------------------------------------------------
 
     def prove(self, peer_id: int, key: int, opened: Callable[[], DataSet]) -> dict[str, Any]:
-        """Fetch an instance that is here from an archive, and compare both. The report says what the archive changes.
+        """Fetch an instance that is here from an archive, and compare. The report says what the archive changes.
 
-        An archive that gives back other bytes is refused for eviction: without its own bytes, nothing here could tell
-        whether what comes back is the object. `opened` opens the bytes that are here. Raises `NotFetchedError`.
+        An archive that returns other bytes may not be used for eviction: without the original bytes, nothing here could
+        tell whether what it returns is the object. `opened` opens the bytes that are here. Raises `NotFetchedError`.
         """
         with self._catalog.read() as connection:
             sought = self._sought(connection, key)
@@ -239,7 +239,7 @@ class Recaller:
         return report
 
     def provable(self, connection: Connection, peer_id: int) -> tuple[int, str] | None:
-        """Return an instance that is here and that an archive has committed to, the latest: key and UID."""
+        """Return the latest instance that is here and committed to by an archive: key and UID."""
         row = connection.execute(
             select(live_instance.c.id, live_instance.c.sop_instance_uid)
             .join(location, location.c.instance == live_instance.c.id)
@@ -282,7 +282,7 @@ class Recaller:
             endpoint = peer.endpoint(EndpointKind.DIMSE) if peer is not None else None
             if archive.peer in holding and endpoint is not None:
                 archives.append((archive, endpoint))
-        # Those that have committed first.
+        # The archives that committed first come first.
         archives.sort(key=lambda each: holding[each[0].peer] != Evidence.COMMITTED)
         wanted = Wanted(
             _as_received(connection, "study", row.study, "StudyInstanceUID", row.study_instance_uid),
@@ -296,13 +296,13 @@ class Recaller:
 
 
 def _as_received(connection: Connection, level: Any, key: int, attribute: str, today: str) -> str:
-    """The UID under which it was sent: what archives are sent is as it was received."""
+    """Return the UID under which it was sent: archives are sent what was received."""
     values = received_values(connection, level, [key]).get(key, [])
     return next((each.value for each in values if each.attribute == attribute), today)
 
 
 def _is_the_same(fetched: Fetched, sought: _Sought) -> bool:
-    """Whether the data set is the one that was received, byte for byte. Leaves its file at the beginning."""
+    """Return whether the data set equals the received one byte for byte. Its file is then at the beginning again."""
     if fetched.size != sought.wanted.size or fetched.transfer_syntax_uid != sought.wanted.transfer_syntax_uid:
         return False
     digest = digesting(sought.digest_algorithm)
@@ -313,7 +313,7 @@ def _is_the_same(fetched: Fetched, sought: _Sought) -> bool:
 
 
 def _what_differs(here: DataSet, fetched: Fetched, wanted: Wanted) -> dict[str, Any]:
-    """Say in what a data set that came back differs from the one that is here."""
+    """Return how a returned data set differs from the one that is here."""
     fetched.file.seek(0)
     try:
         one = OpenedDataSet(here, wanted.transfer_syntax_uid, TO_COMPARE)

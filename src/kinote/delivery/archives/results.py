@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class ResultTaker:
-    """Takes results on associations of archives, and on ours."""
+    """Takes results, on associations that archives open and on ours."""
 
     def __init__(self, catalog: Catalog, clock: Clock, peers: PeersInUse) -> None:
         self._catalog = catalog
@@ -36,7 +36,7 @@ class ResultTaker:
         return Offer(STORAGE_COMMITMENT, NEventReportRequest, self.perform, longest=LONGEST_REQUEST)
 
     def perform(self, asked: Asked) -> Answered:
-        """Take a result. It is written before the response goes out."""
+        """Take a result. It is stored before the response is sent."""
         command = asked.request
         assert isinstance(command, NEventReportRequest)
         if command.affected_sop_instance_uid != STORAGE_COMMITMENT_INSTANCE:
@@ -75,7 +75,7 @@ class ResultTaker:
         return Answered()
 
     def _archive(self, asked: Asked) -> int | None:
-        """The key of the peer at the other end, by the AE title that it has there."""
+        """Return the key of the peer at the other end, by its AE title."""
         association = asked.association
         request = association.request
         known = self._peers.known

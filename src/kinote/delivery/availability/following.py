@@ -1,4 +1,4 @@
-"""Follows the change feed, and notes for each destination the studies of which it has to be told."""
+"""Follows the change feed, and records for each destination the studies to report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kinote.jobs.moments import moment_of
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock
 
-#: What changes the availability of an instance.
+#: The kinds of change that affect the availability of an instance.
 _KINDS = frozenset(
     {
         Kind.INSTANCE_STORED,
@@ -26,7 +26,7 @@ _KINDS = frozenset(
         Kind.INSTANCE_RESTORED,
         Kind.INSTANCE_DAMAGED,
         Kind.INSTANCE_HEALED,
-        # The undo window of a withdrawal has closed: only now may its instances be told of as gone.
+        # The undo window of a withdrawal has closed: only now may its instances be reported as gone.
         Kind.REJECTION_NOTE_MADE,
     }
 )
@@ -34,21 +34,21 @@ _KINDS = frozenset(
 #: The fact that says up to where the feed has been read.
 _POSITION = "availability position"
 
-#: Changes that are read in one transaction at most.
+#: The most changes read in one transaction.
 _PAGE = 1000
 
 #: Seconds between two looks.
 _LOOK_EVERY = 5.0
 
-#: A study that changes all the time is told of after so many times the quiet time.
+#: A study that keeps changing is reported after this many times the quiet time.
 _LONGEST = 20
 
 
 class AvailabilityFollower:
-    """Calls for notifications where destinations want them (`Policy.availability`).
+    """Schedules notifications for destinations that want them (`Policy.availability`).
 
-    `quiet` is for how long a study must not have changed. Several servers may do this at once: each page of the feed
-    is taken in one transaction, with the position in it.
+    `quiet` is how long a study must have been unchanged. Several servers may do this at once: each page of the feed is
+    read in one transaction, together with the position in it.
     """
 
     def __init__(self, catalog: Catalog, clock: Clock, *, quiet: timedelta) -> None:
@@ -57,7 +57,9 @@ class AvailabilityFollower:
         self._quiet = quiet
 
     def step(self) -> float:
-        """Take what has happened since the last step, and make the jobs that are due. Returns seconds to the next."""
+        """Process what has happened since the last step, and schedule the jobs that are due. Return the seconds to the
+        next.
+        """
         while self._has_news() and self._catalog.submit(self._take, background=True).result():
             pass
         if self._is_anything_due():
@@ -70,13 +72,13 @@ class AvailabilityFollower:
             return position is None or bool(changes.since(connection, position, 1))
 
     def _take(self, transaction: Connection) -> bool:
-        """Take a page of the feed. Returns whether there may be more."""
-        # Of several servers, the second waits here and then sees where the first has left off.
+        """Process a page of the feed. Return whether there may be more."""
+        # A second server waits here and then sees where the first one has stopped.
         availability_rows.lock(transaction)
         position = _position(transaction)
         wanting = wanting_availability(transaction)
         if position is None or not wanting:
-            # Nobody is told of what happened before they wanted to know.
+            # Destinations are not told of changes from before they asked to be.
             write_fact(transaction, _POSITION, str(changes.end(transaction)))
             return False
         page = changes.since(transaction, position, _PAGE)
@@ -98,14 +100,14 @@ class AvailabilityFollower:
         with self._catalog.read() as connection:
             now = moment_of(connection, self._clock)
             due = set(availability_rows.latest_change_due(connection, now=now))
-            # What is owed to one that wants it, but to which nothing can be sent now, waits.
+            # A destination that wants notices but cannot be sent anything now has to wait.
             return bool(due - {each.id for each in wanting_availability(connection) if each.hindrance})
 
     def _call(self, transaction: Connection) -> None:
-        """Make a job for each destination that is to be told something now.
+        """Schedule a job for each destination that has something to be told now.
 
-        One that could not be told is called again when there is something new to tell. What is owed to one that is
-        disabled, or whose peer is, waits until it is enabled.
+        A destination whose job failed gets another when there is something new. While a destination or its peer is
+        disabled, its notices wait.
         """
         wanting = {each.id: each for each in wanting_availability(transaction)}
         availability_rows.forget(transaction, wanting)
@@ -132,5 +134,5 @@ def _position(connection: Connection) -> Position | None:
     if written is None:
         return None
     position = Position.parse(written)
-    # Of what was before a restore, nobody is told again.
+    # Changes from before a restore are not reported again.
     return position if position.epoch == changes.epoch(connection) else None

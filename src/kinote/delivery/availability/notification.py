@@ -15,14 +15,14 @@ from kinote.lifecycle.availability import AvailableInstance
 #: Instance Availability Notification SOP Class (PS3.4 R.4).
 INSTANCE_AVAILABILITY_NOTIFICATION = "1.2.840.10008.5.1.4.33"
 
-#: Instances in one notification at most. A larger study is told of in several.
+#: The most instances in one notification. A larger study takes several.
 MOST = 5_000
 
 
 def notifications(
     study_instance_uid: str, instances: Iterable[AvailableInstance], retrieve_ae_title: str
 ) -> Iterator[Dataset]:
-    """Return the notifications about a study, each with at most `MOST` instances; none without an instance."""
+    """Return the notifications about a study, each with at most `MOST` instances; none for no instances."""
     taken: list[AvailableInstance] = []
     for each in instances:
         taken.append(each)
@@ -34,7 +34,7 @@ def notifications(
 
 
 def encoded(notification: Dataset, *, implicit_vr: bool) -> bytes:
-    """Encode a notification in little endian, as the presentation context wants it."""
+    """Encode a notification in little endian, in the VR encoding of the presentation context."""
     file = DicomBytesIO(io.BytesIO().getvalue())
     file.is_implicit_VR, file.is_little_endian = implicit_vr, True
     write_dataset(file, notification)

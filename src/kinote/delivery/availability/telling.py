@@ -33,7 +33,7 @@ from kinote.peers.destination import Destination, destination_of
 from kinote.peers.peer import EndpointKind, endpoint_of
 from kinote.telemetry.clock import Clock
 
-#: A destination may be away over a weekend.
+#: A destination may be down over a weekend.
 TELL_AVAILABILITY = JobKind(
     "tell-availability",
     "tells a destination which instances of changed studies are available (Instance Availability Notification)",
@@ -42,41 +42,40 @@ TELL_AVAILABILITY = JobKind(
     at_once=8,
 )
 
-#: Studies that are looked up at once.
+#: The number of studies looked up at once.
 _PAGE = 100
 
 _PROPOSAL = Proposal(
     [(INSTANCE_AVAILABILITY_NOTIFICATION, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN))]
 )
 
-#: A study that is not taken now waits for as long as it has been owed, but within these limits: the wait doubles.
+#: A study that is not accepted now waits for as long as it has been owed, within these limits: the wait doubles.
 _SHORTEST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 
-#: After so many studies in a row that are not taken now, the destination is left alone until the next attempt.
+#: After this many studies in a row that are not accepted now, the destination is left alone until the next attempt.
 _NOT_TAKEN_IN_A_ROW = 100
 
-#: Of the failures of N-CREATE, those that may pass (PS3.7 Annex C.5.1, C.5.17): the next attempt sends them again.
+#: Failures of N-CREATE that may be temporary (PS3.7 Annex C.5.1, C.5.17): the next attempt sends them again.
 _MAY_PASS = frozenset({statuses.PROCESSING_FAILURE, statuses.RESOURCE_LIMITATION})
 
 
 class NotTakenError(RuntimeError):
-    """A destination does not take a notification now, but may later."""
+    """A destination does not accept a notification now, but may later."""
 
 
 def wanting_availability(connection: Connection) -> list[Destination]:
-    """Return the destinations that want to be told, also those to which nothing can be sent now (`hindrance`)."""
+    """Return the destinations that want to be told, including those that cannot be sent anything now (`hindrance`)."""
     found = map(destination_of, destination_rows.destinations_in_use(connection))
     return [each for each in found if each.policy.availability and each.kind == EndpointKind.DIMSE]
 
 
 class TellAvailability:
-    """Does the job, study by study. A study that the destination refuses keeps no other from being told.
+    """Performs the job, study by study. A study that the destination refuses does not hold up the others.
 
-    Nor does one that the destination does not take now: it waits, and the attempt fails once the others have been told.
-    What waits is called for again when it is due. A destination that takes none of many studies in a row is left alone
-    until the next attempt.
+    A study that is not accepted now waits, and the attempt fails after the others have been told. It is scheduled again
+    when it is due. A destination that accepts none of many studies in a row is left alone until the next attempt.
 
-    `title` is ours: the calling AE title, and that from which the instances can be retrieved.
+    `title` is our AE title: it calls, and the instances can be retrieved from it.
     """
 
     def __init__(self, catalog: Catalog, clock: Clock, *, title: str, tls: TlsOptions) -> None:
@@ -89,7 +88,7 @@ class TellAvailability:
         destination = int(job.payload["destination"])
         entity = self._entity(destination)
         if isinstance(entity, str):
-            # What is owed is kept: the destination is called again once it can be told.
+            # What is owed is kept. The destination gets another job once it can be told.
             return Done(entity)
         waiting = in_a_row = 0
         not_taken: NotTakenError | None = None
@@ -114,7 +113,7 @@ class TellAvailability:
         )
 
     def _entity(self, destination: int) -> ApplicationEntity | str:
-        """The application entity to tell, or as a sentence why nobody is to be told now."""
+        """Return the application entity to tell, or a sentence why it cannot be told now."""
         with self._catalog.read() as connection:
             wanting = {each.id: each for each in wanting_availability(connection)}
             if destination not in wanting:
@@ -161,7 +160,7 @@ class TellAvailability:
 
 
 def _create(opened: Association, notification: bytes) -> str:
-    """Send a notification. Returns why it was refused, or "". Raises `NotTakenError` where it may be taken later."""
+    """Send a notification. Return why it was refused, or "". Raises `NotTakenError` if it may be accepted later."""
     answer, _ = n_create(opened, INSTANCE_AVAILABILITY_NOTIFICATION, new_uid(), notification)
     if answer.status == statuses.SUCCESS or statuses.is_warning(answer.status):
         return ""

@@ -1,6 +1,6 @@
 """The data sets of the Storage Commitment Push Model (PS3.4 J.3.2.1, J.3.3.1; PS3.3 C.14.1).
 
-Reading is linear in what was sent. Written is little endian, with explicit lengths.
+Reading is linear in the size received. Written data sets are little endian, with explicit lengths.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ REQUEST = 1
 #: Event Type IDs of a result (PS3.4 Table J.3-2).
 ALL_COMMITTED, FAILURES_EXIST = 1, 2
 
-#: Bytes of a request at most: more than 200,000 references.
+#: The longest request in bytes: more than 200,000 references.
 LONGEST_REQUEST = 32 * 1024 * 1024
 
-#: The transfer syntaxes of the presentation context, the best first.
+#: The transfer syntaxes of the presentation context, the preferred first.
 SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
 _RETRIEVE_AE_TITLE = 0x00080054
@@ -53,7 +53,7 @@ class CommitmentRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommitmentResult:
-    """Event Information (PS3.4 Table J.3-2). A Failure Reason is None where it is missing."""
+    """Event Information (PS3.4 Table J.3-2). A Failure Reason is None if it is missing."""
 
     transaction_uid: str
     committed: tuple[Reference, ...]
@@ -95,7 +95,7 @@ def written_result(
     retrieve_ae_title: str,
     transfer_syntax_uid: str,
 ) -> bytes:
-    """Write Event Information. A sequence without items is left out."""
+    """Write Event Information. Empty sequences are omitted."""
     writer = _Writer(is_explicit=transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN)
     parts = [
         writer.text(_RETRIEVE_AE_TITLE, b"AE", retrieve_ae_title.encode("ascii"), b" "),

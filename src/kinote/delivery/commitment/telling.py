@@ -1,4 +1,4 @@
-"""Telling requestors the results of storage commitment: N-EVENT-REPORT on an association of ours (PS3.4 J.3.3)."""
+"""Reports the results of storage commitment to requestors: N-EVENT-REPORT on an association of ours (PS3.4 J.3.3)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: A requestor may be away over a weekend.
+#: A requestor may be down over a weekend.
 TELL_COMMITMENT = JobKind(
     "tell-storage-commitment",
     "tells a requestor the result of its request for storage commitment (N-EVENT-REPORT)",
@@ -47,7 +47,7 @@ TELL_COMMITMENT = JobKind(
 #: Failures after which another attempt may succeed (PS3.7 Annex C.5.1, C.5.17).
 _MAY_PASS = frozenset({statuses.PROCESSING_FAILURE, statuses.RESOURCE_LIMITATION})
 
-#: We are the SCP on an association that we open, and say so (PS3.4 J.3.3, PS3.7 D.3.3.4).
+#: We are the SCP on an association that we open, and negotiate that role (PS3.4 J.3.3, PS3.7 D.3.3.4).
 _PROPOSAL = Proposal(
     [(STORAGE_COMMITMENT, SYNTAXES)], roles=(RoleSelection(STORAGE_COMMITMENT, scu=False, scp=True),)
 )
@@ -58,11 +58,11 @@ class NotToldError(RuntimeError):
 
 
 class RefusedResultError(NotToldError):
-    """A requestor does not take the result, and will not take it later."""
+    """A requestor refuses the result permanently."""
 
 
 def enqueue_telling(transaction: Connection, request: Given, *, clock: Clock) -> None:
-    """Have a requestor told, on an association of ours."""
+    """Schedule the report to a requestor, on an association of ours."""
     enqueue(
         transaction,
         TELL_COMMITMENT,
@@ -75,7 +75,7 @@ def enqueue_telling(transaction: Connection, request: Given, *, clock: Clock) ->
 
 
 def address_of(requestor: Actor, known: KnownPeers) -> ApplicationEntity | None:
-    """Return where a requestor is reached: an endpoint with the AE title by which it called, else its peer's first."""
+    """Return the address of a requestor: an endpoint with the AE title by which it called, else its peer's first."""
     found = known.move_destination(requestor.name)
     if found is not None:
         return found[1].entity
@@ -95,7 +95,9 @@ def no_address(requestor: str) -> str:
 
 
 def report(opened: Association, request: Given) -> None:
-    """Send the result on an association. Raises `NotToldError` if the requestor does not take it, and `DimseError`."""
+    """Send the result on an association. Raises `NotToldError` if the requestor does not accept it, and
+    `DimseError`.
+    """
     context = context_to_send(opened, STORAGE_COMMITMENT, NEventReportRequest)
     if context is None or context.transfer_syntax not in SYNTAXES:
         raise NotToldError(
@@ -125,7 +127,7 @@ def report(opened: Association, request: Given) -> None:
 
 
 class TellCommitment:
-    """Does the job: tells one requestor the result of one request."""
+    """Performs the job: reports the result of one request to its requestor."""
 
     def __init__(self, catalog: Catalog, clock: Clock, peers: PeersInUse, tls: TlsOptions) -> None:
         self._catalog = catalog
@@ -161,7 +163,7 @@ class TellCommitment:
 
 
 def mark_told_here(catalog: Catalog, request: Given, clock: Clock, fault: str = "") -> None:
-    """Note whether a requestor was told on the association on which it asked."""
+    """Record whether a requestor was told on the association on which it asked."""
 
     def work(transaction: Connection) -> None:
         if fault:

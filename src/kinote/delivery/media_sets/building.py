@@ -1,7 +1,7 @@
-"""The files of file sets, made one after the other as they are asked for: objects, pages, DICOMDIR, digests.
+"""Makes the files of file sets one after another, as they are requested: objects, pages, DICOMDIR, digests.
 
-Nothing is kept but the records of the objects. Where a set would be larger than asked, the next one begins: a file set
-is whole by itself (PS3.11 D.2.1.1).
+Only the records of the objects are kept. If a set would exceed its size, another one begins: each file set is complete
+(PS3.11 D.2.1.1).
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from kinote.security.actors import Actor
 
 _CHUNK = 256 * 1024
 
-#: What a directory record and the words of the pages may take beside an object, in bytes.
+#: An allowance in bytes for the directory record and page text of an object.
 _BESIDE = 4096
 
 
-#: The last member, of programs: what became of everything.
+#: The last member, for programs: the outcome for every object.
 REPORT = "report.json"
 
 
 @dataclass(frozen=True, slots=True)
 class SetOptions:
-    """How file sets are made: their profile, the bytes of one at most (0: any number), and to whom they go."""
+    """How file sets are made: their profile, the size limit in bytes (0: none), and the receiver."""
 
     profile: Profile
     file_set_id: str
@@ -57,13 +57,13 @@ class SetOptions:
 
 @dataclass(slots=True)
 class Report:
-    """What became of an export: how many sets and objects, and what did not go along."""
+    """The outcome of an export: how many sets and objects, and what is missing."""
 
     sets: int = 0
     objects: int = 0
     left_out: list[Missing] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
-    #: Values that directory records have and the objects have not: file, keyword, value.
+    #: Values that directory records have and the objects lack: file, keyword, value.
     synthesized: list[tuple[str, str, str]] = field(default_factory=list)
     #: Files with a record of type PRIVATE.
     private: list[str] = field(default_factory=list)
@@ -72,10 +72,10 @@ class Report:
 def file_sets(
     door: Door, selected: Selected, options: SetOptions, pages: Pages, by: Actor, record: Record
 ) -> Iterator[File]:
-    """Yield the files of the sets. `record` is told how each object stands with who is given them; `by` whose doing.
+    """Yield the files of the sets. `record` is told the outcome of each object for the receiver. `by` is the actor.
 
-    An object that is withdrawn meanwhile, or whose bytes cannot be had in a transfer syntax of the profile, is left
-    out, and the pages and the report say so.
+    An object is left out if it is withdrawn meanwhile, or unavailable in the transfer syntaxes of the profile. Pages
+    and report say so.
     """
     report = Report(missing=list(selected.missing))
     waiting = list(selected.objects)
@@ -108,7 +108,7 @@ class _OneSet:
         self._options = options
         self._report = report
         number = report.sets
-        # The only set, where there is no limit, lies where it is wanted; others in a folder each.
+        # If there is no limit, the only set lies at the root. Otherwise each has a folder.
         self._prefix = f"SET{number}/" if options.size_limit else ""
         suffix = f"_{number}" if options.size_limit else ""
         name = options.file_set_id[: LONGEST_ID - len(suffix)] + suffix
@@ -142,7 +142,7 @@ class _OneSet:
         self._size += size + self._beside(wanted)
         self._objects.append(wanted)
         self._report.objects += 1
-        # Whoever takes it may have it from here on, whatever becomes of the whole.
+        # The receiver may have it from here on, even if the set is never completed.
         record(uid, State.UNKNOWN, "being written to media")
         member = Member(
             *(wanted.study_instance_uid, wanted.series_instance_uid, wanted.sop_class_uid, uid, syntax)
@@ -163,7 +163,7 @@ class _OneSet:
     def _read_on_the_way(
         self, path: str, meta: bytes, made: DataSet, syntax: str, described: Callable[[Header], None]
     ) -> Iterator[bytes]:
-        """The bytes of an object, which is read as they pass: its directory record is made of it."""
+        """Yield the bytes of an object, and read them meanwhile to make its directory record."""
         digest = hashlib.sha256(meta)
         scanner = FileScanner(transfer_syntax_uid=syntax)
         header: Header | None = None
@@ -183,12 +183,12 @@ class _OneSet:
                 header = scanner.finish().dataset
             except DicomError:
                 header = None
-        # What cannot be read goes along all the same, as it came (law 7); its record says what is known.
+        # An unreadable object is included unchanged (law 7). Its record says what is known.
         described(scan(b"", EXPLICIT_VR_LITTLE_ENDIAN) if header is None else header)
         self._digests.append((digest.hexdigest(), path))
 
     def closing_files(self) -> Iterator[File]:
-        """Yield what follows the objects: pages, README.TXT, DICOMDIR, and the digests of everything at last."""
+        """Yield the files after the objects: pages, README.TXT, DICOMDIR, and finally the digests."""
         report = self._report
         report.synthesized += [(each.file, each.keyword, each.value) for each in self._set.synthesized]
         report.private += self._set.private
@@ -206,6 +206,6 @@ class _OneSet:
 
 
 def _size_here(wanted: LiveObject) -> int:
-    """What an object may take in a set, in bytes: as stored, or its pixels once they are native."""
+    """Estimate the size of an object in a set, in bytes: as stored, or with native pixels."""
     native = (wanted.frames or 1) * (wanted.pixel_rows or 0) * (wanted.pixel_columns or 0) * 3
     return max(wanted.size, native)

@@ -1,6 +1,6 @@
-"""The pages of a file set that need no software but a browser (IHE PDI, web content).
+"""The pages of a file set that need only a browser (IHE PDI, web content).
 
-XHTML and JPEG without any script, in ISO 9660 level 1 names.
+XHTML and JPEG without scripts, with names of ISO 9660 level 1.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from kinote.security.actors import Actor
 
 _FOLDER = "IHE_PDI"
 
-#: Pictures of a note at most; the others are counted.
+#: The most pictures of a note. Others are only counted.
 _MOST_PICTURES = 200
 
-#: What a picture may take, in bytes.
+#: The largest picture in bytes.
 _PICTURE = 64 * 1024
 
-#: Objects that a page lists as missing; the others are counted.
+#: The most objects that a page lists as missing. Others are only counted.
 _MOST_LISTED = 500
 
-#: Characters that XML 1.0 cannot have, not even escaped. Names and descriptions of others may contain them.
+#: Characters that XML 1.0 cannot contain, even escaped. Received names and descriptions may have them.
 _NOT_IN_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 _STYLE = (
@@ -53,9 +53,9 @@ _STYLE = (
 
 
 class Pages:
-    """Makes the pages of the sets of one export, which show these notes.
+    """Makes the pages of the sets of one export, for these notes.
 
-    `is_gone` says whether nobody waits for them.
+    `is_gone` tells whether the client has gone.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Pages:
                 self._pictures[reference.sop_instance_uid] += len(reference.frames) or 1
 
     def size_of_pictures(self, sop_instance_uid: str) -> int:
-        """Return what the pictures of an object may take on the pages, in bytes."""
+        """Estimate the size of an object's pictures on the pages, in bytes."""
         return min(self._pictures[sop_instance_uid], _MOST_PICTURES) * _PICTURE
 
     def of_set(
@@ -85,7 +85,7 @@ class Pages:
     ) -> Iterator[tuple[str, bytes]]:
         """Yield the path and the content of each page and picture of a set with these objects.
 
-        Where a note refers to what is not in the set, its page says so.
+        If a note refers to something outside the set, its page says so.
         """
         here: dict[str, list[LiveObject]] = {}
         for each in objects:
@@ -120,9 +120,9 @@ class Pages:
     def _note(
         self, note: Note, uids: set[str], reasons: dict[str, str], before: int
     ) -> tuple[list[tuple[str, bytes]], str]:
-        """The pictures of a note as files, and the part of the page that shows them.
+        """Return the pictures of a note as files, and the part of the page that shows them.
 
-        They lie in memory together: some 50 KB each.
+        They are in memory together: about 50 KB each.
         """
         with self._catalog.read() as connection:
             made = summary(connection, self._door, note, self._by, most=_MOST_PICTURES)
@@ -138,7 +138,7 @@ class Pages:
 
 
 def readme(profile: str, objects: int, absent: Sequence[Missing]) -> bytes:
-    """Return README.TXT, which says what the medium holds, how it is looked at, and what is not on it (IHE PDI)."""
+    """Return README.TXT, which says what the medium holds, how to view it, and what is missing (IHE PDI)."""
     lines = [
         "DICOM images and key image notes",
         "================================",
@@ -169,25 +169,25 @@ def readme(profile: str, objects: int, absent: Sequence[Missing]) -> bytes:
 
 
 def _is_current(connection: Connection, note: Note) -> bool:
-    """Whether a note is still what it was when the export began: nobody has withdrawn or revised it meanwhile."""
+    """Return whether a note is unchanged since the export began: not withdrawn or revised."""
     now = queries.note(connection, note.id or 0)
     return now is not None and now.standing == "live" and now.version == note.version
 
 
 def escape(text: str) -> str:
-    """Return a text as XHTML may contain it."""
+    """Escape a text for XHTML."""
     return escape_markup(_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _is_of(note: Note, study: str, uids: set[str]) -> bool:
-    """Whether a note is shown with a study: it lies in it, or flags what is here of it."""
+    """Return whether a note is shown with a study: it lies in it, or flags objects of it that are in the set."""
     return any(
         each.study_instance_uid == study and each.sop_instance_uid in uids for each in note.key_objects
     ) or any(each.study_instance_uid == study for each in note.references)
 
 
 def _only(made: Summary, uids: set[str]) -> Summary:
-    """A summary without pictures of what is not in the set: pages show exactly what the DICOM content has."""
+    """Return a summary without pictures of what is not in the set: pages show exactly the DICOM content."""
     images = tuple(
         image
         if image.shown is None or image.shown.sop_instance_uid in uids
@@ -198,7 +198,7 @@ def _only(made: Summary, uids: set[str]) -> Summary:
 
 
 def _absent_of(note: Note, uids: set[str], reasons: dict[str, str]) -> list[tuple[str, str]]:
-    """What a note refers to and the set has not, with the reason."""
+    """Return what a note refers to and the set lacks, with the reason."""
     referred = [
         uid
         for reference in note.references

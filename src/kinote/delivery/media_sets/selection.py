@@ -1,4 +1,4 @@
-"""What goes on media together: the live objects of studies and notes, and all that their key objects refer to."""
+"""Selects what goes on media: the live objects of studies and notes, and everything their key objects refer to."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from kinote.keyobject.titles import TitleGroup
 from kinote.notes.lists import queries
 from kinote.notes.lists.note import Note
 
-#: UIDs of one query.
+#: The number of UIDs in one query.
 _TOGETHER = 500
 
-#: What a reference says where its image cannot go along.
+#: The reason given for a reference whose image cannot be included.
 _WHY_MISSING = {
     "pending": "not received yet",
     "withdrawn": "withdrawn from use",
@@ -28,7 +28,7 @@ _WHY_MISSING = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to go on media: studies by UID, and notes by number; of studies only the key images, where so asked."""
+    """What to put on media: studies by UID, and notes by number. Of studies, only the key images if so requested."""
 
     studies: tuple[str, ...] = ()
     notes: tuple[int, ...] = ()
@@ -37,7 +37,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """An object that should have gone along, and did not: of which note (0: of none), and why, as a sentence part."""
+    """An object that should be included but is not: its note (0: none), and the reason, as part of a sentence."""
 
     sop_instance_uid: str
     reason: str
@@ -54,7 +54,7 @@ class Selected:
 
     @property
     def size(self) -> int:
-        """How many bytes the objects have as they are stored."""
+        """The size of the stored objects in bytes."""
         return sum(each.size for each in self.objects)
 
     @property
@@ -64,11 +64,11 @@ class Selected:
 
 
 class NothingToExportError(LookupError):
-    """There is nothing live of what was asked for; the message says of which."""
+    """Nothing that was requested is live. The message names the study or note."""
 
 
 def select_for_media(catalog: Catalog, door: Door, wanted: Wanted) -> Selected:
-    """Find what goes on media. Raises `NothingToExportError` for a study or a note of which nothing is live."""
+    """Select what goes on media. Raises `NothingToExportError` for a study or note without live objects."""
     objects: dict[str, LiveObject] = {}
     left_out: set[str] = set()
     with catalog.read() as connection:
@@ -93,14 +93,14 @@ def select_for_media(catalog: Catalog, door: Door, wanted: Wanted) -> Selected:
 
 
 def _rank(one: LiveObject) -> int:
-    """Images and whatever else is referred to, then presentation states, then key objects; else as they were found."""
+    """Return the order: images and other referenced objects, then presentation states, then key objects."""
     if one.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION:
         return 2
     return 1 if sop_classes.is_presentation_state(one.sop_class_uid) else 0
 
 
 def _notes(connection: Connection, wanted: Wanted) -> list[Note]:
-    """The notes that go along, each once. Those of a whole study include manifests, whose images go with it, too."""
+    """Return the notes to include, each once. A whole study includes manifests, with the images they name."""
     found: dict[int, Note] = {}
     for study in wanted.studies:
         for note in queries.notes_of_study(connection, study, everything=not wanted.key_images):
@@ -117,7 +117,7 @@ def _notes(connection: Connection, wanted: Wanted) -> list[Note]:
 
 
 def _rejection_notes(connection: Connection, study: str) -> set[str]:
-    """The rejection notes of a study: whoever reads media may show them as key images, so they stay here."""
+    """Return the rejection notes of a study. They are left out: readers of media may show them as key images."""
     return {
         carrier.sop_instance_uid
         for note in queries.notes_of_study(connection, study, everything=True)
@@ -127,7 +127,7 @@ def _rejection_notes(connection: Connection, study: str) -> set[str]:
 
 
 def _uids_of(note: Note) -> Iterable[str]:
-    """The key objects of a note, in all studies of the patient, and what they refer to."""
+    """Return the key objects of a note in all studies of the patient, and what they refer to."""
     yield from (carrier.sop_instance_uid for carrier in note.key_objects if carrier.standing == "live")
     for reference in note.references:
         if reference.status != "foreign":
@@ -137,7 +137,7 @@ def _uids_of(note: Note) -> Iterable[str]:
 
 
 def _live(door: Door, uids: Sequence[str]) -> dict[str, LiveObject]:
-    """The live objects of these UIDs."""
+    """Return the live objects with these UIDs."""
     found: dict[str, LiveObject] = {}
     for start in range(0, len(uids), _TOGETHER):
         live = door.select(Selection(instances=tuple(uids[start : start + _TOGETHER])))

@@ -1,8 +1,8 @@
 """The account of a delivery (law 10): what was to be sent, what was acknowledged, and what is at the destination.
 
-A job asks the destination, series by series, and compares by UID. What is not found is looked for again for some
-minutes, since a destination may index what it has stored later. What has been withdrawn here meanwhile may be gone
-there as well: nothing is said of it.
+A job queries the destination, series by series, and compares by UID. Missing objects are looked for again for some
+minutes, because a destination may index what it has stored with a delay. Objects withdrawn here meanwhile may be gone
+there as well: they are not compared.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ CHECK_DELIVERY = JobKind(
     at_once=16,
 )
 
-#: Objects that are looked up at once.
+#: The number of objects looked up at once.
 _PAGE = 1000
 
 
 class Verdict(StrEnum):
-    """What is known of the account of a delivery, as it is stored."""
+    """The verdict on a delivery, as it is stored."""
 
     #: Everything that was acknowledged is at the destination.
     AGREES = "agrees"
     #: Something that was acknowledged is not at the destination.
     DIFFERS = "differs"
-    #: The destination cannot be asked.
+    #: The destination cannot be queried.
     UNVERIFIED = "unverified"
 
 
@@ -61,7 +61,7 @@ class NotThereYetError(RuntimeError):
 
 
 def conclude(transaction: Connection, found: Delivery, *, clock: Clock) -> None:
-    """Have a delivery compared with what the destination has, once nothing of it is left to be sent."""
+    """Schedule the comparison of a delivery with its destination, once nothing is left to be sent."""
     if not found.acknowledged:
         end(transaction, found, Verdict.AGREES if not found.refused else Verdict.UNVERIFIED, "", clock=clock)
         return
@@ -74,7 +74,7 @@ def conclude(transaction: Connection, found: Delivery, *, clock: Clock) -> None:
 
 
 def check(transaction: Connection, key: int, destination: str, *, priority: int, clock: Clock) -> None:
-    """Enqueue the job that asks a destination for the objects of a delivery."""
+    """Enqueue the job that queries a destination for the objects of a delivery."""
     enqueue(
         transaction,
         CHECK_DELIVERY,
@@ -90,7 +90,7 @@ def check(transaction: Connection, key: int, destination: str, *, priority: int,
 def end(
     transaction: Connection, ended: Delivery, verdict: Verdict, said: str, *, clock: Clock, **values: object
 ) -> None:
-    """End a delivery with a verdict. It is done only if everything was confirmed (law 10)."""
+    """End a delivery with a verdict. It is `done` only if everything was confirmed (law 10)."""
     failed = ended.refused or ended.failed or verdict is Verdict.DIFFERS
     if ended.refused and not said:
         said = f"The destination has refused {ended.refused} objects."
@@ -107,7 +107,7 @@ class _Compared:
 
 
 class CheckDelivery:
-    """Does the job, page by page."""
+    """Performs the job, page by page."""
 
     def __init__(self, catalog: Catalog, clock: Clock, calling: Calling) -> None:
         self._catalog = catalog
@@ -149,7 +149,7 @@ class CheckDelivery:
         return Done(said or "The destination has everything that it has acknowledged.")
 
     def _compare(self, job: LeasedJob, found: Delivery) -> bool:
-        """Compare all that was acknowledged. Returns whether it was done to the end."""
+        """Compare everything that was acknowledged. Return whether this was completed."""
         asked = Remembered(finder(found, self._calling))
         rank, instance = job.progress.get("after", (0, 0))
         position = (rank, instance)

@@ -1,4 +1,4 @@
-"""What people do to deliveries: cancel them, have what failed sent again, and change their priority."""
+"""Acts of people on deliveries: cancel them, resend what failed, and change their priority."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kinote.jobs.enqueueing import set_priority
 from kinote.security.actors import Actor
 from kinote.telemetry.clock import Clock
 
-#: Deliveries that one act changes at most, all or none.
+#: The most deliveries that one act changes, all or none.
 MOST_AT_ONCE = 1000
 
 _UNDER_WAY = frozenset(DeliveryState) - ENDED
@@ -32,11 +32,11 @@ class DeliveryAct(StrEnum):
     CANCEL = "cancel"
     RETRY = "retry"
     PRIORITY = "priority"
-    #: A person has taken note that it failed: there is no alert any more.
+    #: A person has acknowledged the failure: the alert is cleared.
     ACKNOWLEDGE = "acknowledge"
 
 
-#: In which states an act can be done.
+#: The states in which each act is possible.
 _ABLE = {
     DeliveryAct.CANCEL: _UNDER_WAY,
     DeliveryAct.RETRY: frozenset({DeliveryState.FAILED, DeliveryState.CANCELLED}),
@@ -70,12 +70,12 @@ def do(
     clock: Clock,
     priority: int | None = None,
 ) -> Acted:
-    """Do an act to all matching deliveries whose state allows it, or to none.
+    """Perform an act on all matching deliveries whose state allows it, or on none.
 
-    `expected` is the number that the caller has seen; None skips the check. `priority` is the new one, of 0 to 9, for
-    the act that changes it.
+    `expected` is the number that the caller has seen; None skips the check. `priority`, 0 to 9, is the new one for the
+    act that changes it.
 
-    Raises `CountChangedError`, `TooManyJobsError`, and `DeliveryNotFoundError` where a number is that of no delivery.
+    Raises `CountChangedError`, `TooManyJobsError`, and `DeliveryNotFoundError` if a number is unknown.
     """
     able = _able(transaction, act, wanted, locked=True)
     if expected is not None and len(able) != expected:
@@ -97,14 +97,14 @@ def do(
 
 
 def _cancel(transaction: Connection, found: Delivery, *, by: Actor, reason: str, clock: Clock) -> None:
-    """End a delivery. Whoever carries it out can write nothing more; what was sent stays sent."""
+    """End a delivery. Its worker can write nothing more. What was sent stays sent."""
     for kind in (DELIVER, CHECK_DELIVERY):
         cancel_job(transaction, kind, str(found.id), actor=str(by), reason=reason, clock=clock)
     set_state(transaction, found.id, DeliveryState.CANCELLED, clock(), said=f"Cancelled by {by}: {reason}")
 
 
 def _retry(transaction: Connection, found: Delivery, *, by: Actor, clock: Clock) -> None:
-    """Have sent again what was not taken. The manifest stays as it is."""
+    """Resend what was not accepted. The manifest is unchanged."""
     if not found.horizon:
         state = DeliveryState.WAITING
     else:

@@ -1,4 +1,4 @@
-"""A folder as a destination: a file for each object, durable before it counts as given."""
+"""A folder as a destination: a file for each object, durable before it counts as delivered."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from kinote.holdings.unavailable import NotLiveError
 from kinote.lifecycle.deliveries import State
 from kinote.peers.peer import Endpoint
 
-#: What of a UID may be the name of a file as it is; any other is told by its digest.
+#: UIDs that can be used as file names. Others are represented by their digest.
 _PLAIN = re.compile(r"[0-9A-Za-z][0-9A-Za-z.]{0,63}")
 
 _SUFFIX, _PARTIAL = ".dcm", ".partial"
 
 
 class ByFolder:
-    """Files at `study/series/instance.dcm`, written under another name, synced, and renamed.
+    """Writes files `study/series/instance.dcm` under a temporary name, syncs and renames them.
 
-    A folder that is not there is not made: what it is on may not be mounted.
+    A missing root folder is not created: its volume may not be mounted.
     """
 
     way = "folder"
@@ -61,7 +61,7 @@ class ByFolder:
         try:
             _make(self._root, folder)
             name = _name(wanted.sop_instance_uid)
-            # A name of its own: another delivery, or another server, may bring the same object.
+            # A unique name: another delivery or server may write the same object.
             partial = folder / f"{name}.{uuid4().hex}{_PARTIAL}"
             try:
                 with partial.open("xb") as file:
@@ -79,7 +79,7 @@ class ByFolder:
 
 
 class ByLooking:
-    """A look into a folder: what is there, under its name."""
+    """Finds objects in a folder by their file names."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._root = Path(endpoint.path or "")
@@ -104,7 +104,7 @@ def _name(uid: str) -> str:
 
 
 def _make(root: Path, folder: Path) -> None:
-    """Make a folder below the root, with its name and that of the folder above durable."""
+    """Create a folder below the root, with its name and that of its parent durable."""
     if folder.is_dir():
         return
     for each in (folder.parent, folder):

@@ -1,7 +1,6 @@
-"""DICOMweb: STOW-RS to send (PS3.18 section 10.5), QIDO-RS to ask what is there (section 10.6).
+"""DICOMweb: STOW-RS to send (PS3.18 section 10.5), QIDO-RS to query (section 10.6).
 
-What became of each object is said by the sequences of the answer, by UID; the status of the answer is believed only
-where it has none.
+The outcome of each object is read from the sequences of the response, by UID. The HTTP status counts only without them.
 """
 
 from __future__ import annotations
@@ -31,35 +30,35 @@ from kinote.lifecycle.deliveries import State
 from kinote.peers.destination import Policy
 from kinote.peers.peer import Endpoint
 
-#: Objects of one request, and the bytes after which no more are added.
+#: The most objects in one request, and the size in bytes after which no more are added.
 _TOGETHER, _ENOUGH = 20, 16 * 1024 * 1024
 
-#: Bytes that are sent at once, and those of an answer that are read.
+#: The bytes sent at once, and the most bytes read of a response.
 _CHUNK, _LONGEST_ANSWER = 256 * 1024, 16 * 1024 * 1024
 
 #: Seconds to connect, and for each read and write.
 _TIMES = httpx.Timeout(60.0, connect=10.0)
 
-#: Instances of one page of QIDO-RS.
+#: The instances on one page of QIDO-RS.
 _PAGE = 1000
 
-#: Referenced and Failed SOP Sequence, and in their items: UID, Warning and Failure Reason (PS3.3 C.12.1).
+#: Referenced and Failed SOP Sequence; in their items UID, Warning Reason and Failure Reason (PS3.3 C.12.1).
 _REFERENCED, _FAILED = "00081199", "00081198"
 _UID, _WARNING, _REASON = "00081155", "00081196", "00081197"
 _SOP_INSTANCE_UID = "00080018"
 
-#: It does not answer now, or not us: everything waits.
+#: The server does not respond now, or not to us: everything waits.
 _NOT_NOW = frozenset({401, 403, 407, 429, 502, 503, 504})
 
 _JSON = {"Accept": "application/dicom+json"}
 
 
 class NoListError(ValueError):
-    """An answer does not say what became of each object."""
+    """A response does not give the outcome of each object."""
 
 
 def client(endpoint: Endpoint, calling: Calling, peer: str) -> httpx.Client:
-    """Return an HTTP client for an endpoint of a peer. Raises `OSError` where our certificates cannot be read."""
+    """Return an HTTP client for an endpoint of a peer. Raises `OSError` if our certificates cannot be read."""
     url = endpoint.url or ""
     verify: Any = (
         calling.tls.client_context(check_name=endpoint.check_name) if url.startswith("https:") else True
@@ -97,7 +96,7 @@ class ByStow:
             try:
                 with client(self._endpoint, self._calling, self._peer) as opened:
                     _Stow(opened, self._url, self._policy, record, results.put, stopped).run(take)
-            except Exception as error:  # Whatever it is: what became of each object is waited for.
+            except Exception as error:  # whatever it is: the outcome of each object is awaited
                 stopped.set()
                 failure.append(str(error) or type(error).__name__)
 
@@ -129,7 +128,7 @@ class ByStow:
 
 @dataclass(slots=True)
 class _Part:
-    """An object of a request, opened."""
+    """An object of a request, open."""
 
     wanted: Sendable
     syntax: str
@@ -142,7 +141,7 @@ class _Part:
 
 
 class _UnavailableError(Exception):
-    """The destination takes nothing now."""
+    """The destination accepts nothing now."""
 
 
 class _Stow:
@@ -165,7 +164,7 @@ class _Stow:
         self._stopped = stopped
 
     def run(self, take: Callable[[], Sendable | None]) -> None:
-        """Send what is there to take. Raises `_UnavailableError` where the destination takes nothing now."""
+        """Send the waiting objects. Raises `_UnavailableError` if the destination accepts nothing now."""
         batch: list[Sendable] = []
         parts: list[_Part] = []
         while (wanted := take()) is not None:
@@ -181,7 +180,7 @@ class _Stow:
             self._post(parts)
 
     def _opened(self, wanted: Sendable) -> _Part | None:
-        """Open an object in a syntax that may be used. What cannot be sent is told."""
+        """Open an object in a permitted transfer syntax. An object that cannot be sent is reported."""
         uid = wanted.sop_instance_uid
         allowed = self._policy.transfer_syntaxes
         syntax = wanted.transfer_syntax_uid
@@ -205,7 +204,7 @@ class _Stow:
         return _Part(wanted, syntax, opened, file_meta_bytes(wanted.sop_class_uid, uid, syntax))
 
     def _post(self, parts: Sequence[_Part]) -> None:
-        """Send objects in one request, or one by one where it fails as a whole."""
+        """Send objects in one request; one by one if that fails as a whole."""
         try:
             found = self._answers(parts)
         except (NoListError, httpx.HTTPError, OSError) as error:
@@ -255,7 +254,7 @@ class _Stow:
         self._tell(Sent("failed", uid, str(error) or type(error).__name__, status))
 
     def _answers(self, parts: Sequence[_Part]) -> Mapping[str, int]:
-        """Send a request; the status of each object that the answer names. Raises `NoListError` and others."""
+        """Send a request. Return the status of each object named in the response. Raises `NoListError` and others."""
         boundary = uuid4().hex
         opening = f"\r\n--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         closing = f"\r\n--{boundary}--\r\n".encode()
@@ -281,7 +280,7 @@ class _Stow:
 
 
 class _RefusedError(NoListError):
-    """The destination refuses what was sent, and would do so again."""
+    """The destination refuses the request, and would refuse it again."""
 
 
 #: Error: Cannot understand (PS3.4 B.2.3).
@@ -298,7 +297,7 @@ def _bounded(answer: httpx.Response) -> bytes:
 
 
 def _statuses(http_status: int, content: bytes, sent: Sequence[str]) -> Mapping[str, int]:
-    """Read what became of each object. Raises `NoListError` where neither list nor status say it."""
+    """Return the status of each object. Raises `NoListError` if neither lists nor HTTP status give it."""
     named: dict[str, int] = {}
     try:
         answered = json.loads(content)
@@ -347,7 +346,7 @@ class ByQido:
             while True:
                 page = self._page(opened, url, len(seen))
                 new = [uid for uid in page if uid not in seen]
-                # A destination that does not know `offset` answers the same again.
+                # A destination that ignores `offset` returns the same page again.
                 if not new:
                     return
                 seen.update(new)

@@ -1,4 +1,4 @@
-"""How this server calls others when it delivers."""
+"""How this server identifies itself to others when it delivers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 from kinote.dimse.tls import TlsOptions
 
-#: Bytes of a file with an authorization that are read.
+#: The most bytes read of a file with an authorization.
 _LONGEST = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Calling:
-    """Our AE title, our TLS options, and the folder with what DICOMweb peers are shown to let us in.
+    """Our AE title, our TLS options, and the folder with authorizations for DICOMweb peers.
 
-    That folder has a file for each such peer, with the name of the peer, whose content is the header `Authorization`:
-    `Bearer …` or `Basic …`. It is read anew for each connection, so that tokens can be renewed.
+    The folder has a file for each such peer, named after the peer. It contains the header `Authorization`: `Bearer …`
+    or `Basic …`. It is read for each connection, so that tokens can be renewed.
     """
 
     title: str
@@ -24,7 +24,7 @@ class Calling:
     authorizations: Path | None = None
 
     def authorization(self, peer: str) -> str:
-        """Return the header for a peer; empty if there is none. Raises `OSError` where it cannot be read."""
+        """Return the header for a peer; empty if there is none. Raises `OSError` if it cannot be read."""
         if self.authorizations is None or "/" in peer or peer in (".", ".."):
             return ""
         try:

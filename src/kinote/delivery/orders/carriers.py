@@ -1,4 +1,4 @@
-"""The ways to a destination: each sends objects, and says what became of each."""
+"""Sending to a destination, whatever the protocol. The outcome of each object is reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.peers.calling import Caller
 from kinote.peers.destination import Policy
 from kinote.peers.peer import Endpoint
 
-#: Seconds for which a speed limit waits at once.
+#: The longest single wait of a speed limit, in seconds.
 _LONGEST_PAUSE = 5.0
 
 
@@ -27,7 +27,7 @@ class Carrier(Protocol):
     way: str
 
     def send(self, objects: Sequence[Sendable], record: Record) -> Generator[Sent, None, None]:
-        """Send objects; what became of each as it comes about. `record` is told what each receiver was given.
+        """Send objects. Yield the outcome of each when it is known. `record` is told what each receiver was sent.
 
         Nothing more is sent once the generator is closed.
         """
@@ -54,11 +54,11 @@ class ByDimse:
 
 
 class LeftForLaterError(OSError):
-    """The turn of a delivery is over: an object that was not sent yet goes with the next one."""
+    """The turn of a delivery is over. Objects not sent yet wait for the next turn."""
 
 
 class SpeedLimit:
-    """Lets so many bytes a second pass, over all associations together; 0 for any number."""
+    """Limits the bytes per second, over all associations together; 0 for no limit."""
 
     def __init__(
         self,
@@ -74,9 +74,9 @@ class SpeedLimit:
         self._free_at = steady()
 
     def open(self, wanted: Sendable, is_over: Callable[[], bool]) -> DataSet:
-        """Open an object when it is its turn: only then it is looked up whether it is still live.
+        """Open an object when the limit permits it, so that it is still checked to be live just before it is sent.
 
-        Raises `LeftForLaterError` once `is_over`, and what opening raises.
+        Raises `LeftForLaterError` once `is_over`, and the errors of opening it.
         """
         if not self.rate:
             if is_over():

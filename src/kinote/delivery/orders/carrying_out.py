@@ -1,7 +1,7 @@
-"""The job that carries out a delivery: it makes the manifest in slices, and sends what is in it.
+"""The job that carries out a delivery: makes the manifest in slices, and sends its objects.
 
-All that it writes goes through its lease: a worker that has lost the delivery writes nothing. Outcomes are written for
-a group of objects at a time, so after a crash one group at most is sent again.
+All its writes require its lease: a worker that has lost the delivery writes nothing. Outcomes are written in groups, so
+after a crash at most one group is sent again.
 """
 
 from __future__ import annotations
@@ -52,27 +52,27 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Objects that are looked up at once; they share associations.
+#: The number of objects looked up at once; they share associations.
 _PAGE = 1000
 
-#: Outcomes are written for so many objects, or after so many seconds.
+#: Outcomes are written after this many objects, or after this many seconds.
 _GROUP, _GROUP_SECONDS = 100, 1.0
 
-#: How often objects are offered of which the destination never says what became of them, while it answers for others.
+#: How often objects are offered if the destination never answers for them, but does for others.
 _OFFERED = 10
 
-#: Seconds after which a delivery lets others to the same destination go on, and those to others.
+#: Seconds after which a delivery yields to others to the same destination, and to other destinations.
 _TURN = 60.0
 
 
 class NotTakenError(RuntimeError):
-    """A destination does not take objects now, but may later."""
+    """A destination does not accept objects now, but may later."""
 
 
 class CarryOut:
-    """Does the job. One object that cannot be sent keeps no other from being sent (law 5).
+    """Performs the job. An object that cannot be sent does not hold up others (law 5).
 
-    What may be taken later is tried again with the next attempt of the job; the last attempt ends the delivery.
+    What may be accepted later is tried again with the next attempt of the job. The last attempt ends the delivery.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class CarryOut:
         self._clock = clock
         self._calling = calling
         self._steady = steady
-        #: By destination: what has gone there counts in the next turn, and in other deliveries.
+        #: By destination: what has been sent there counts in the next turn, and in other deliveries.
         self._limits: dict[int, SpeedLimit] = {}
 
     def __call__(self, job: LeasedJob) -> JobOutcome:
@@ -139,7 +139,7 @@ class CarryOut:
         return found
 
     def _list(self, job: LeasedJob, found: Delivery) -> bool:
-        """Make the manifest. Returns whether it is complete."""
+        """Make the manifest. Return whether it is complete."""
         parts = manifest.sources(found.selected, found.content)
         rejection_notes = found.to.policy.rejection_notes
         part, after = job.progress.get("part", 0), job.progress.get("after", 0)
@@ -162,7 +162,7 @@ class CarryOut:
         return True
 
     def _make(self, derivable: Sequence[str]) -> None:
-        """Have key objects made, by the door. One that cannot be made fails when it is to be sent, with its reason."""
+        """Have the door make key objects. One that cannot be made fails when it is to be sent, with the reason."""
         for uid in derivable:
             with self._catalog.read() as connection:
                 wanted = self._door.find_instance(connection, uid)
@@ -183,9 +183,9 @@ class CarryOut:
         )
 
     def _send(self, job: LeasedJob, found: Delivery, until: float) -> bool:
-        """Send what waits, and then what was not taken before. Returns whether nothing is left that can be sent.
+        """Send what waits, and then what was not accepted before. Return whether nothing is left that can be sent.
 
-        Raises `NotTakenError` where something may be taken later.
+        Raises `NotTakenError` if something may be accepted later.
         """
         by = carrier(found, self._calling)
         limit = self._limit(found)
@@ -195,7 +195,7 @@ class CarryOut:
             if not self._send_page(job, found, by, page, limit, until):
                 return False
             position = _position(page)
-        # How far what is tried again has come outlasts a turn: else its begin might be tried for ever.
+        # The position among retried objects outlasts a turn. Otherwise the first ones might be tried for ever.
         rank, instance = job.progress.get("again", (0, 0))
         position = (rank, instance)
         while page := self._page(found, again, position):
@@ -225,13 +225,13 @@ class CarryOut:
         return limit
 
     def is_stopped(self, found: Delivery) -> bool:
-        """Return whether the destination of a delivery has been removed, disabled or held since it was read."""
+        """Return whether the destination of a delivery was removed, disabled or held since it was read."""
         with self._catalog.read() as connection:
             now = delivery(connection, found.id)
         return now is None or now.to.has_ended or self._is_held(now)
 
     def write_given(self, given: Sequence[Given]) -> None:
-        """Write into the ledger what was sent, whoever has the lease: it has been given."""
+        """Write to the ledger what was sent, whoever has the lease: it has been sent."""
         self._catalog.submit(partial(record_given, given=given), background=True).result()
 
     def _send_page(
@@ -243,7 +243,7 @@ class CarryOut:
         limit: SpeedLimit,
         until: float,
     ) -> bool:
-        """Send a page, and note before that it is in hand: what a worker that dies has sent is in doubt (law 4)."""
+        """Send a page. Record before that it is in hand: what a worker has sent before it dies is in doubt (law 4)."""
         job.write(partial(set_in_hand, key=found.id, up_to=_position(page)), job.progress, is_further=False)
         goes_on = _Group(self, job, found, by, page).send(limit, until)
         job.write(partial(set_in_hand, key=found.id, up_to=None), job.progress, is_further=False)
@@ -271,7 +271,7 @@ class CarryOut:
 
 
 class _Group:
-    """A page of a manifest under way: which objects it is, and what became of them that is not written yet."""
+    """A page of a manifest under way: its objects, and the outcomes that are not written yet."""
 
     def __init__(
         self,
@@ -288,28 +288,28 @@ class _Group:
         self._rows = {row.instance: row for row in page}
         self._outcomes: list[Outcome] = []
         self._given: dict[str, tuple[State, str]] = {}
-        #: What was acknowledged as it is stored, and what goes out otherwise: corrected or re-encoded.
+        #: What was acknowledged unchanged, and what is sent otherwise: corrected or re-encoded.
         self._as_stored: list[int] = []
         self._otherwise: set[int] = set()
         self._lock = threading.Lock()
         self._written_at = owner._steady()
-        #: What was not sent because the turn is over.
+        #: Objects not sent because the turn is over.
         self._left: set[str] = set()
         self._is_stopped = False
         #: Whether the lease is lost: somebody has cancelled the delivery, or another worker has it.
         self._is_lost = False
 
     def send(self, limit: SpeedLimit, until: float) -> bool:
-        """Send the page. Returns False where it is to be left off: the server ends, the turn is over, or it is held.
+        """Send the page. Return False if the work has to stop: the server ends, the turn is over, or it is held.
 
-        Raises `NotTakenError` where the destination cannot be reached.
+        Raises `NotTakenError` if the destination cannot be reached.
         """
         objects = self._look_up()
         by_uid = {row.sop_instance_uid: row for row in self._rows.values()}
         unreachable = ""
         sending = self._by.send([self._in_turn(each, limit, until) for each in objects], self._record)
         try:
-            # To the end, also when the turn is over: what is under way then has been given to the destination.
+            # Continue to the end, even after the turn is over: objects under way then have been sent.
             for sent in sending:
                 if sent.sop_instance_uid in self._left:
                     continue
@@ -342,7 +342,7 @@ class _Group:
         return self._is_stopped or self._job.is_ending() or self._owner._steady() > until
 
     def _look_up(self) -> list[Sendable]:
-        """What is live now of the page, in its order. What is not any more is skipped."""
+        """Return the objects of the page that are live now, in order. Others are skipped."""
         with self._owner._catalog.read() as connection:
             found = live_by_key(connection, list(self._rows))
             back = came_from(connection, self._delivery.to.peer, list(self._rows))
@@ -364,7 +364,7 @@ class _Group:
         return objects
 
     def _goes_otherwise(self, key: int) -> None:
-        """End what the destination has promised of an object before it gets other bytes under its UID."""
+        """End a destination's commitment to an object before it gets other bytes under its UID."""
         with self._lock:
             if key in self._otherwise:
                 return
@@ -388,7 +388,7 @@ class _Group:
         return Given(uid, to, state, answer, self._by.way, self._owner._clock())
 
     def _lose(self) -> None:
-        """Write what the destination was given and nobody else will write: it is owed what follows (law 4)."""
+        """Record what was sent and nobody else will record, so that the destination is owed what follows (law 4)."""
         with self._lock:
             self._is_lost = True
             given = {**self._given}
@@ -439,7 +439,7 @@ class _Group:
         now = self._owner._clock()
         peer = self._delivery.to.peer
         write_outcomes(transaction, self._delivery.id, outcomes, to=Receiver(peer), way=self._by.way, now=now)
-        # If the destination is an archive, it is asked for storage commitment of what it has acknowledged.
+        # If the destination is an archive, it is asked for storage commitment to what it has acknowledged.
         acknowledged_as_stored(transaction, peer, as_stored, now)
 
 

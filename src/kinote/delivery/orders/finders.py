@@ -1,4 +1,4 @@
-"""Asking a destination what it has: by C-FIND, by QIDO-RS, or by a look into a folder."""
+"""Querying a destination: by C-FIND, by QIDO-RS, or by a look into a folder."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from kinote.peers import querying
 from kinote.peers.calling import Caller
 from kinote.peers.peer import Endpoint
 
-#: Instances of one series that are remembered. A destination that names more is not believed.
+#: The most instances remembered of one series. A longer answer is not credible.
 _MOST = 500_000
 
-#: Series whose answers are remembered: objects of several series may alternate.
+#: The number of series whose answers are remembered: objects of several series may alternate.
 _SERIES = 16
 
 
 class NotQueryableError(Exception):
-    """A destination does not say what it has. The message says why; asking again would not help."""
+    """A destination cannot be queried. The message says why; another attempt would not help."""
 
 
 class Finder(Protocol):
-    """Asks one destination."""
+    """Queries one destination."""
 
     def instances(self, study: str, series: str) -> Iterator[str]:
         """Yield the SOP Instance UIDs that it has of a series.
 
-        Raises `NotQueryableError`, and `DimseError` or `OSError` where it does not answer now.
+        Raises `NotQueryableError`, and `DimseError` or `OSError` if it does not respond now.
         """
         ...
 
@@ -54,14 +54,14 @@ class ByFind:
 
 
 class Remembered:
-    """The answers for the last series that were asked for."""
+    """Remembers the answers for the last series queried."""
 
     def __init__(self, by: Finder) -> None:
         self._by = by
         self._known: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()
 
     def instances(self, study: str, series: str) -> frozenset[str]:
-        """Return the SOP Instance UIDs that the destination has of a series. Raises what the finder does."""
+        """Return the SOP Instance UIDs that the destination has of a series. Raises the errors of the finder."""
         key = (study, series)
         if key not in self._known:
             found: set[str] = set()

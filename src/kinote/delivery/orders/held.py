@@ -1,4 +1,4 @@
-"""Destinations to which nothing goes out now: disabled, in a planned downtime, or outside of their hours."""
+"""Destinations that are held: disabled, in a planned downtime, or outside of their hours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def why_held(to: Destination, clock: Clock) -> str:
 
 
 def held_destinations(clock: Clock) -> Callable[[Connection], Collection[str]]:
-    """Return what finds the names of the destinations whose deliveries wait."""
+    """Return a function that finds the names of the destinations whose deliveries wait."""
 
     def find(connection: Connection) -> Collection[str]:
         in_use = map(destination_of, destination_rows.destinations_in_use(connection))

@@ -1,7 +1,7 @@
-"""Looking after deliveries: those whose job has died, and those that a destination lacked objects of.
+"""Maintains deliveries whose job has died, and those with objects missing at the destination.
 
-A delivery without a job would stay under way for ever: it fails, with the reason. What was not found at a destination
-is looked for again once an hour for some days, so that its alert clears itself once it is there.
+A delivery without a job would stay under way for ever: it fails, with the reason. Missing objects are looked for again
+once an hour for some days, so that the alert clears itself once they are there.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from kinote.delivery.orders.rows import DeliveryState, delivery, set_state
 from kinote.jobs.lists import sentences_of
 from kinote.telemetry.clock import Clock
 
-#: Seconds between two looks, and deliveries that are looked at in one transaction.
+#: Seconds between two looks, and deliveries processed in one transaction.
 _EVERY, _PAGE = 30.0, 200
 
-#: How long what was not found is left alone before it is looked for again, and for how long this is done.
+#: How long after a check missing objects are looked for again, and for how long this goes on.
 _AGAIN_AFTER, _AGAIN_FOR = timedelta(hours=1), timedelta(days=7)
 
 #: Repeat the WHERE clauses of the indexes.
@@ -40,14 +40,14 @@ _MOST_COUNTED = 10_000
 
 
 class DeliveryKeeper:
-    """Looks after the deliveries again and again. Several servers may do this at once."""
+    """Maintains the deliveries repeatedly. Several servers may do this at once."""
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
         self._catalog = catalog
         self._clock = clock
 
     def step(self) -> float:
-        """Look once; gives the seconds until the next look."""
+        """Look once. Return the seconds until the next look."""
         after = 0
         while True:
             with self._catalog.read() as connection:
@@ -88,7 +88,7 @@ class DeliveryKeeper:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Deliveries under way that have no job, and the last one that was looked at if there may be more."""
+    """Deliveries under way without a job, and the last one looked at if there may be more."""
 
     orphans: Sequence[int]
     last: int | None
@@ -128,8 +128,9 @@ def _to_be_checked_again(connection: Connection, clock: Clock) -> Sequence[int]:
 
 @dataclass(frozen=True, slots=True)
 class FailedDeliveries:
-    """How many deliveries have failed that nobody has taken note of, how many of them by what is not there, and the
-    last of them."""
+    """The number of failed deliveries that nobody has acknowledged, how many of them because of missing objects, and
+    the last of them.
+    """
 
     number: int
     differing: int
@@ -138,7 +139,7 @@ class FailedDeliveries:
 
 
 def failed_deliveries(connection: Connection) -> FailedDeliveries | None:
-    """Return what a person must look at; None if there is nothing."""
+    """Return the failures that need a person; None if there are none."""
     failed = select(outgoing_delivery.c.verdict).where(_TO_LOOK_AT).limit(_MOST_COUNTED).subquery()
     counted: dict[str, Any] = {
         row.verdict: row.number

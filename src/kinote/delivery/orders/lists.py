@@ -36,7 +36,7 @@ class DeliveryNotFoundError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """A selection of deliveries. An empty `state` and a `destination` of None match all; `cause` is that of a row."""
+    """A selection of deliveries. An empty `state` and a `destination` of None match all. `cause` is that of a row."""
 
     state: str = ""
     destination: int | None = None
@@ -101,7 +101,7 @@ def objects(
 
 
 def delivery_sentences(connection: Connection, sop_instance_uid: str, limit: int = 20) -> list[str]:
-    """Return a sentence for each of the newest deliveries whose manifest has an instance: what became of it there."""
+    """Return a sentence for each of the newest deliveries whose manifest has an instance: the outcome for it."""
     query = (
         select(
             delivery_object.c.delivery,
@@ -127,7 +127,7 @@ def delivery_sentences(connection: Connection, sop_instance_uid: str, limit: int
 
 
 def numbers(connection: Connection) -> list[dict[str, Any]]:
-    """Count the deliveries in each state, with the moment at which the oldest of them was ordered."""
+    """Count the deliveries in each state, with the time at which the oldest of them was ordered."""
     found = []
     for state in DeliveryState:
         of_it = select(outgoing_delivery.c.id).where(outgoing_delivery.c.state == state)
@@ -151,7 +151,7 @@ def numbers(connection: Connection) -> list[dict[str, Any]]:
 def _rows(
     connection: Connection, shown: Select[Any], wanted: DeliveryFilter, before: int | None, limit: int
 ) -> Iterator[Any]:
-    """Return the matching deliveries, the newest first, each from an index in this order."""
+    """Return the matching deliveries, the newest first, using an index in this order."""
     query = shown.order_by(outgoing_delivery.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(outgoing_delivery.c.id < before)
@@ -167,7 +167,7 @@ def _rows(
             query = query.where(outgoing_delivery.c.state == wanted.state)
         return iter(connection.execute(query).all())
     query = query.where(outgoing_delivery.c.destination == wanted.destination)
-    # The index is ordered by state first: each state is read in order, and these are merged.
+    # The index is ordered by state first: each state is read in order, and they are merged.
     states = [wanted.state] if wanted.state else list(DeliveryState)
     lines = [
         connection.execute(query.where(outgoing_delivery.c.state == str(state))).all() for state in states

@@ -26,16 +26,16 @@ from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.keyobject.titles import TITLES, TitleGroup, title_group
 from kinote.peers.destination import Content
 
-#: Objects that are listed in one transaction.
+#: The number of objects listed in one transaction.
 SLICE = 1000
 
-#: Instances that one source names.
+#: The number of instances that one source names.
 _CHUNK = 500
 
 #: Titles of documents that flag nothing.
 _NO_MARKS = (str(TitleGroup.MANIFEST), str(TitleGroup.REJECTION))
 
-#: The order in which objects go out: images, presentation states, key objects.
+#: The order in which objects are sent: images, presentation states, key objects.
 IMAGES, PRESENTATION_STATES, KEY_OBJECTS = range(3)
 
 
@@ -52,12 +52,12 @@ class Slice:
 
     rows: list[dict[str, Any]]
     after: int | None
-    #: UIDs of key objects whose bytes are still to be made.
+    #: UIDs of key objects whose bytes have yet to be made.
     derivable: list[str]
 
 
 def horizon(connection: Connection) -> int:
-    """Return the greatest key of a live instance: what comes later is not in a manifest that begins now."""
+    """Return the greatest key of a live instance. Later ones are not in a manifest that begins now."""
     return connection.execute(select(func.max(live_instance.c.id))).scalar_one() or 0
 
 
@@ -94,7 +94,7 @@ def _sources(selected: Selected, content: Content) -> Iterator[Source]:
 
 
 def _of_content(within: ColumnElement[bool], versions: Any, content: Content) -> Iterator[Source]:
-    """What of a study or series is sent."""
+    """Yield the sources for the content to send of a study or series."""
     match content:
         case Content.ALL:
             yield Source(within)
@@ -107,7 +107,7 @@ def _of_content(within: ColumnElement[bool], versions: Any, content: Content) ->
 
 
 def _versions_flagging(in_study: ColumnElement[bool]) -> Any:
-    """The versions in use that flag something in a study, and of which a document is live."""
+    """Return the versions in use that flag something in a study and have a live document."""
     return (
         select(note_study.c.version)
         .join(study, study.c.study_instance_uid == note_study.c.study_instance_uid)
@@ -128,9 +128,9 @@ def _versions_flagging(in_study: ColumnElement[bool]) -> Any:
 
 
 def _referred_to(by: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Say that an instance is flagged, or is a presentation state that is to be applied.
+    """Return the condition that an instance is flagged, or is a presentation state to be applied.
 
-    One list of UIDs, not two that are joined by OR: for these SQLite would read all instances.
+    It is one list of UIDs. For two lists joined by OR, SQLite would read all instances.
     """
     return live_instance.c.sop_instance_uid.in_(
         union_all(
@@ -152,9 +152,9 @@ def read_slice(
     rejection_notes: bool,
     limit: int = SLICE,
 ) -> Slice:
-    """Return the next rows of a manifest, those of instances with keys from `after` to `up_to`.
+    """Return the next rows of a manifest: instances with keys from `after` to `up_to`.
 
-    Without `rejection_notes`, rejection notes are left out: whoever does not understand them shows them as key images.
+    Without `rejection_notes`, these are left out: receivers that do not understand them show them as key images.
     """
     # An expression, so that no database reads all instances in the order of their keys to find the few of a note.
     in_order = live_instance.c.id + 0
@@ -189,7 +189,7 @@ def read_slice(
 
 
 def write_slice(transaction: Connection, found: Slice) -> None:
-    """Add rows to a manifest. What is in it already stays as it is."""
+    """Add rows to a manifest. Existing ones are unchanged."""
     insert_new(transaction, delivery_object, found.rows, unique=("delivery", "rank", "instance"))
 
 
@@ -200,7 +200,7 @@ def count(connection: Connection, delivery: int) -> int:
 
 
 def rank_of(sop_class_uid: str) -> int:
-    """Return when objects of a class go out: images first, then presentation states, then key objects."""
+    """Return the rank of a class in the order of sending: images first, then presentation states, then key objects."""
     if sop_class_uid == KEY_OBJECT_SELECTION:
         return KEY_OBJECTS
     return PRESENTATION_STATES if sop_classes.is_presentation_state(sop_class_uid) else IMAGES
@@ -220,7 +220,7 @@ _REJECTIONS = frozenset(
 def waiting(
     connection: Connection, delivery: int, states: Sequence[str], after: tuple[int, int], limit: int
 ) -> Sequence[Any]:
-    """Return the next objects in these states, all of the same rank, in the order in which they go out."""
+    """Return the next objects in these states, all of the same rank, in the order of sending."""
     for rank in range(after[0], KEY_OBJECTS + 1):
         last = after[1] if rank == after[0] else 0
         found: list[Any] = []
@@ -247,7 +247,7 @@ def waiting(
 
 
 def not_taken(connection: Connection, delivery: int) -> NotTaken | None:
-    """Return how many objects may be taken later, and the answer for one of them; None if there are none."""
+    """Return the objects that may be accepted later, with the answer for one of them; None if there are none."""
     failed = select(outgoing_delivery.c.failed).where(outgoing_delivery.c.id == delivery)
     for state in ("failed", "unknown"):
         query = select(delivery_object.c.answer).where(
@@ -262,7 +262,7 @@ def not_taken(connection: Connection, delivery: int) -> NotTaken | None:
 
 @dataclass(frozen=True, slots=True)
 class NotTaken:
-    """How many objects were not taken, what was said of one of them, and whether none of them was answered."""
+    """The number of objects not accepted, the answer for one of them, and whether there was no answer at all."""
 
     number: int
     answer: str

@@ -1,8 +1,8 @@
-"""Notices that are owed become deliveries, once they are due: to destinations that understand rejection notes.
+"""Turns owed notices into deliveries when they are due, for destinations that understand rejection notes.
 
-A rejection for patient safety goes before everything else, and in deliveries of its own: no other notice holds it up.
-For a revised note, the new document is confirmed first, and only then the old one is rejected. What is owed to a
-receiver without such a destination waits for a person.
+A rejection for patient safety comes first and in its own delivery, so no other notice delays it. For a revised note,
+the new document must be confirmed before the old one is rejected. Notices for a receiver without such a destination
+wait for a person.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from kinote.peers.destination import Content, Destination, destination_of
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock
 
-#: Notices of one delivery.
+#: The most notices in one delivery.
 _TOGETHER = 500
 
-#: Seconds between two looks; and how long notices are left alone after a delivery of some has failed.
+#: Seconds between two looks, and how long notices wait after a delivery of some has failed.
 _EVERY, _AGAIN_AFTER = 5.0, timedelta(hours=1)
 
 
 class NoticeSender:
-    """Orders deliveries of what is owed. Several servers may do this at once."""
+    """Orders deliveries of owed notices. Several servers may do this at once."""
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
         self._catalog = catalog
         self._clock = clock
 
     def step(self) -> float:
-        """Look once; gives the seconds until the next look."""
+        """Look once. Return the seconds until the next look."""
         with self._catalog.read() as connection:
             owed = [
                 (peer, is_safety)
@@ -79,7 +79,7 @@ def cause_of(peer: int, *, is_safety: bool = False) -> str:
 
 
 def destination_for(connection: Connection, peer: int) -> Destination | None:
-    """Return the destination by which a peer is told of withdrawals; None where it has to be told by hand."""
+    """Return the destination by which a peer is told of withdrawals; None if it has to be told by hand."""
     in_use = map(destination_of, destination_rows.destinations_in_use(connection))
     return next(
         (each for each in in_use if each.peer == peer and each.policy.rejection_notes and not each.has_ended),
@@ -90,7 +90,7 @@ def destination_for(connection: Connection, peer: int) -> Destination | None:
 def _wanted(
     connection: Connection, peer: int, clock: Clock, *, is_safety: bool
 ) -> tuple[Destination, Sequence[str]] | None:
-    """Return what is to be sent to a peer now; None for nothing."""
+    """Return what to send to a peer now; None for nothing."""
     to = destination_for(connection, peer)
     if to is None or _is_under_way(connection, cause_of(peer, is_safety=is_safety), clock):
         return None
@@ -98,7 +98,7 @@ def _wanted(
     due = notices(connection, peer_id=peer, only_due=True, act=act, limit=_TOGETHER)
     due = [each for each in due if (stored_act(each.act) is SAFETY and each.is_rejection) is is_safety]
     first = {} if is_safety else _to_be_confirmed_first(connection, peer, due)
-    # A new document that is not taken keeps the rejection of the old one from being sent, and nothing else.
+    # If the new document is not accepted, only the rejection of the old one has to wait.
     uids = [uid for missing in first.values() for uid in missing]
     uids += [each.sop_instance_uid for each in due if not (each.is_rejection and first.get(each.withdrawal))]
     return (to, list(dict.fromkeys(uids))) if uids else None
@@ -107,13 +107,13 @@ def _wanted(
 def _to_be_confirmed_first(
     connection: Connection, peer: int, due: Sequence[Notice]
 ) -> dict[int, Sequence[str]]:
-    """Return the new documents that a peer does not have yet, by the withdrawals of the earlier ones."""
+    """Return the new documents that a peer lacks, by the withdrawals of the earlier ones."""
     revised = {each.withdrawal for each in due if stored_act(each.act) is REVISED and each.is_rejection}
     return {key: not_given(connection, peer, successors(connection, key)) for key in sorted(revised)}
 
 
 def _is_under_way(connection: Connection, cause: str, clock: Clock) -> bool:
-    """Return whether a delivery of notices has not ended, or has failed a short time ago."""
+    """Return whether a delivery of notices is under way, or failed a short time ago."""
     query = (
         select(outgoing_delivery.c.state, outgoing_delivery.c.ended_at)
         .where(outgoing_delivery.c.cause == cause)

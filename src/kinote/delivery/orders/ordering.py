@@ -1,10 +1,9 @@
-"""Ordering a delivery, in the transaction of whoever wants it: a person, a route, an archive, a notice that is owed."""
+"""Orders a delivery, in the transaction that requires it: for a person, a route, an archive, or an owed notice."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -20,7 +19,7 @@ from kinote.peers.destination import Content, destination_of
 from kinote.security.actors import Actor
 from kinote.telemetry.clock import Clock
 
-#: A destination may be away over a weekend.
+#: A destination may be down over a weekend.
 DELIVER = JobKind(
     "deliver",
     "sends a delivery to its destination",
@@ -28,15 +27,15 @@ DELIVER = JobKind(
     at_once=64,
 )
 
-#: What one delivery may name at most.
+#: The most things that one delivery may name.
 MOST_NAMED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """What is to be sent: all that is named by any of these. Notes are named by their numbers.
+    """What to send: everything named by any of these. Notes are named by their numbers.
 
-    `instances` go out whatever the content of the delivery is.
+    `instances` are sent whatever the content of the delivery is.
     """
 
     studies: tuple[str, ...] = ()
@@ -49,7 +48,7 @@ class Selected:
 
     @property
     def number(self) -> int:
-        """How many things are named."""
+        """The number of things named."""
         return sum(len(getattr(self, field.name)) for field in fields(self))
 
     def as_json(self) -> dict[str, list[Any]]:
@@ -62,14 +61,14 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """The number of a delivery, and whether it is new, or the same was ordered before and has not begun."""
+    """The number of a delivery, and whether it is new; if not, an equal one that has not begun was found."""
 
     id: int
     is_new: bool
 
 
 class NotDeliverableError(ValueError):
-    """A delivery cannot be ordered. `field` names what is at fault, the message says why."""
+    """A delivery cannot be ordered. `field` names the field at fault, the message says why."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -90,12 +89,12 @@ def order(
 ) -> Ordered:
     """Order a delivery to the destination with this key. It begins once the transaction has committed.
 
-    `content` is what of studies and series is sent; None for what the destination's policy says. `cause` names the row
-    that asks for it, such as `route 12`; it is empty for people. What is ordered again before it has begun is one
-    delivery, with the better priority of the two. A destination that is disabled, or in a planned downtime, keeps it
-    waiting. For requests by people, call `kinote.jobs.queues.require_accepting` first.
+    `content` is what to send of studies and series; None for the destination's policy. `cause` names the row that
+    requires it, such as `route 12`; it is empty for people. An equal order that has not begun is reused, with the
+    higher priority of the two. A delivery to a destination that is disabled or in a planned downtime waits. For
+    requests by people, call `kinote.jobs.queues.require_accepting` first.
 
-    Raises `NotDeliverableError` where the destination has ended, or where nothing or too much is named.
+    Raises `NotDeliverableError` if the destination has ended, or if nothing or too much is named.
     """
     row = destination_rows.destination_row(transaction, destination)
     if row is None:
@@ -154,7 +153,7 @@ def start(
 ) -> None:
     """Enqueue the job of a delivery, in the line of its destination.
 
-    With `sends_refused` it also sends again what the destination has refused, or has lost.
+    With `sends_refused` it also resends what the destination has refused, or has lost.
     """
     enqueue(
         transaction,
@@ -181,9 +180,3 @@ def _not_begun(transaction: Connection, fingerprint: str) -> Any:
     )
     # Locked, so that it does not begin before this transaction has committed.
     return transaction.execute(query.limit(1).with_for_update()).one_or_none()
-
-
-def deliveries_for(connection: Connection, cause: str, limit: int) -> Sequence[int]:
-    """Return the newest deliveries that a row asked for, such as `route 12`."""
-    query = select(outgoing_delivery.c.id).where(outgoing_delivery.c.cause == cause)
-    return list(connection.execute(query.order_by(outgoing_delivery.c.id.desc()).limit(limit)).scalars())

@@ -1,4 +1,4 @@
-"""What became of the objects of a delivery: written in groups, with the ledger in the same transaction."""
+"""The outcomes of the objects of a delivery: written in groups, with the ledger in the same transaction."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from kinote.catalog.sql.statements import ForEach
 from kinote.dimse import statuses
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 
-#: Characters of an answer that are kept.
+#: The most characters kept of an answer.
 _LONGEST = 500
 
 
 class ObjectState(StrEnum):
-    """How an object of a delivery stands, as it is stored."""
+    """The state of an object of a delivery, as stored."""
 
     WAITING = "waiting"
     #: The destination has confirmed it.
     ACKNOWLEDGED = "acknowledged"
-    #: It was not taken now, and may be later.
+    #: It was not accepted now, and may be later.
     FAILED = "failed"
     #: It was sent, and no answer came. It is sent again.
     UNKNOWN = "unknown"
-    #: The destination does not take it: another attempt would not help.
+    #: The destination does not accept it: another attempt would not help.
     REFUSED = "refused"
     #: It was acknowledged, and a query did not find it at the destination.
     MISSING = "missing"
@@ -39,22 +39,22 @@ class ObjectState(StrEnum):
     SKIPPED = "skipped"
 
 
-#: Which objects are sent again by the next attempt, and which by one that a person asks for.
+#: The states that the next attempt resends, and those that a person can have resent.
 TRIED_AGAIN = (ObjectState.FAILED, ObjectState.UNKNOWN)
 REFUSED_TOO = (*TRIED_AGAIN, ObjectState.REFUSED, ObjectState.MISSING)
 
-#: Out of resources (PS3.4 B.2.3), and the failures of a DIMSE service that may pass (PS3.7 Annex C).
+#: Out of resources (PS3.4 B.2.3), and failures of a DIMSE service that may be temporary (PS3.7 Annex C).
 _MAY_PASS = frozenset({statuses.PROCESSING_FAILURE, statuses.RESOURCE_LIMITATION})
 
 
 def may_pass(status: int) -> bool:
-    """Return whether an object that was not stored with this status may be stored later."""
+    """Return whether an object refused with this status may be accepted later."""
     return status in _MAY_PASS or 0xA700 <= status <= 0xA7FF
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an object. `given` is how it stands with the receiver, as the ledger says it; None if unsent."""
+    """The outcome of an object. `given` is the entry for the ledger; None if it was not sent."""
 
     rank: int
     instance: int
@@ -74,7 +74,7 @@ def write_outcomes(
     way: str,
     now: datetime,
 ) -> None:
-    """Write what became of objects, the counts of their delivery, and the ledger: all or none."""
+    """Write the outcomes of objects, the counts of their delivery, and the ledger: all or none."""
     at = timestamp(now)
     _WRITE(
         transaction,
@@ -102,7 +102,7 @@ def write_outcomes(
 
 
 def refuse_unanswered(transaction: Connection, delivery: int, offered: int, now: datetime) -> None:
-    """Let what was never answered count as refused: a person decides whether it is offered again."""
+    """Count objects that were never answered as refused. A person decides whether to offer them again."""
     at = timestamp(now)
     changed = transaction.execute(
         delivery_object.update()
@@ -127,7 +127,7 @@ def refuse_unanswered(transaction: Connection, delivery: int, offered: int, now:
 def add_to_counts(
     transaction: Connection, delivery: int, changes: Sequence[tuple[ObjectState, ObjectState]], at: str
 ) -> None:
-    """Change the counts of a delivery by objects that went from one state into another."""
+    """Update the counts of a delivery for objects that changed their state."""
     by: Counter[str] = Counter()
     for before, after in changes:
         by[_COUNTED_AS.get(before, "")] -= 1
@@ -140,7 +140,7 @@ def add_to_counts(
     )
 
 
-#: The count of a delivery that an object in a state belongs to.
+#: The count of a delivery that includes an object in each state.
 _COUNTED_AS = {
     ObjectState.ACKNOWLEDGED: "acknowledged",
     ObjectState.MISSING: "acknowledged",
@@ -162,6 +162,6 @@ _WRITE = ForEach(
 
 
 def _kept(answer: str) -> str:
-    """Return an answer as every database takes it, and no longer than is kept."""
+    """Return an answer in a form that every database accepts, shortened if necessary."""
     cut = answer[:_LONGEST]
     return cut if cut.isprintable() else "".join(each if each.isprintable() else "?" for each in cut)

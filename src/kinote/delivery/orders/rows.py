@@ -18,16 +18,16 @@ from kinote.security.actors import KINOTE, Actor
 
 
 class DeliveryState(StrEnum):
-    """How a delivery stands, as it is stored."""
+    """The state of a delivery, as stored."""
 
-    #: It has not begun: its manifest is made when it does.
+    #: It has not begun; its manifest is made when it does.
     WAITING = "waiting"
     LISTING = "listing"
     SENDING = "sending"
-    #: Everything was sent; it is compared with what the destination has.
+    #: Everything was sent. It is compared with what the destination has.
     CHECKING = "checking"
     DONE = "done"
-    #: Objects of it were refused or could not be sent, or are not at the destination.
+    #: Some objects were refused, could not be sent, or are not at the destination.
     FAILED = "failed"
     CANCELLED = "cancelled"
 
@@ -41,7 +41,7 @@ ENDED = frozenset({DeliveryState.DONE, DeliveryState.FAILED, DeliveryState.CANCE
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery, with where it goes."""
+    """A delivery and its destination."""
 
     id: int
     state: DeliveryState
@@ -58,14 +58,14 @@ class Delivery:
     failed: int
     refused: int
     skipped: int
-    #: Up to which object (rank, instance) an earlier worker may have sent what has no outcome yet.
+    #: Up to this object (rank, instance), an earlier worker may have sent objects without recording an outcome.
     in_hand: tuple[int, int] | None = None
 
 
 def delivery(connection: Connection, key: int, *, locked: bool = False) -> Delivery | None:
     """Return a delivery, ended or not; None if there is none.
 
-    With `locked` nobody else changes it before the transaction has ended: for who decides by its state, and has no
+    With `locked`, nobody else changes it before the transaction has ended. Use it to decide by its state without a
     lease.
     """
     query = select(outgoing_delivery).where(outgoing_delivery.c.id == key)
@@ -100,7 +100,7 @@ def delivery(connection: Connection, key: int, *, locked: bool = False) -> Deliv
 def set_state(
     transaction: Connection, key: int, state: DeliveryState, now: datetime, **values: object
 ) -> None:
-    """Move a delivery into a state, and write these columns."""
+    """Set the state of a delivery, and write these columns."""
     moment = timestamp(now)
     ended = {"ended_at": moment if state.has_ended else ""}
     transaction.execute(
@@ -113,7 +113,7 @@ def set_state(
 
 
 def _forget_on_its_way(transaction: Connection, key: int) -> None:
-    """Of what routes have ordered, nothing is on its way any more: the ledger says what the destination has."""
+    """Forget what routes have ordered and is on its way: the ledger now says what the destination has."""
     of_it = select(outgoing_delivery.c.destination).where(outgoing_delivery.c.id == key).scalar_subquery()
     listed = select(delivery_object.c.instance).where(delivery_object.c.delivery == key)
     transaction.execute(
@@ -126,7 +126,7 @@ def _forget_on_its_way(transaction: Connection, key: int) -> None:
 
 
 def set_in_hand(transaction: Connection, key: int, up_to: tuple[int, int] | None) -> None:
-    """Write up to which object of a delivery a worker sends now; None once all that it has sent is written."""
+    """Record up to which object of a delivery a worker sends now; None once all outcomes are written."""
     rank, instance = up_to or (None, None)
     transaction.execute(
         outgoing_delivery.update()

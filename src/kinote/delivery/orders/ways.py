@@ -1,4 +1,4 @@
-"""The ways to each kind of endpoint: what sends there, and what asks there."""
+"""Chooses how to send to an endpoint and how to query it, by its kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kinote.peers.peer import EndpointKind
 
 
 def carrier(delivery: Delivery, calling: Calling) -> Carrier:
-    """Return what sends to the destination of a delivery. Raises `ValueError` where there is no way for its kind."""
+    """Return the carrier for the destination of a delivery. Raises `ValueError` if there is none for its kind."""
     endpoint, to = delivery.endpoint, delivery.to
     match endpoint.kind:
         case EndpointKind.DIMSE:
@@ -25,7 +25,7 @@ def carrier(delivery: Delivery, calling: Calling) -> Carrier:
 
 
 def finder(delivery: Delivery, calling: Calling) -> Finder:
-    """Return what asks the destination of a delivery. Raises `NotQueryableError` where there is no way for its kind."""
+    """Return the finder for the destination of a delivery. Raises `NotQueryableError` if there is none for its kind."""
     endpoint = delivery.endpoint
     match endpoint.kind:
         case EndpointKind.DIMSE:

@@ -1,4 +1,4 @@
-"""What a summary shows: the note's own words, and a picture of each image that it flags."""
+"""The content of a summary: the note's text, and a picture of each image that it flags."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ from kinote.notes.lists.queries import notes_of_study
 from kinote.notes.lists.summary_facts import StudyFacts, image_numbers, study_facts
 from kinote.security.actors import Actor
 
-#: Key images of which a picture is made; the rest is counted.
+#: The most key images with a picture. Others are only counted.
 MOST_PICTURES = 24
 
-#: Notes of which a study's report says something, and key images of which it has pictures; the rest is counted.
+#: The most notes in a study's report, and key images with pictures. Others are only counted.
 _MOST_NOTES = 100
 _MOST_OF_STUDY = 96
 
-#: Seconds that the pictures of one summary may take together, and what there is to see in place of the others.
+#: Seconds that the pictures of a summary may take together, and the text in place of the others.
 _LONGEST = 60.0
 _TOO_LONG = "Making the pictures took too long."
 
-#: Into which the pictures are fitted, in pixels.
+#: The size into which pictures are fitted, in pixels.
 _BOX = (512, 512)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyImage:
-    """One flagged image or frame: what is written below it, and its live object, if there is one."""
+    """A flagged image or frame: its caption, and its live object, if there is one."""
 
     number: int
     caption: str
     frame: int
     shown: LiveObject | None
-    #: The presentation state that it is to be shown with, if that is here.
+    #: The presentation state to show it with, if that is here.
     state: LiveObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Everything a summary says, and for whom; `more` counts the key images beyond those listed."""
+    """The content of a summary, and its reader. `more` counts the key images beyond those listed."""
 
     note: Note
     study: StudyFacts
@@ -70,13 +70,13 @@ class Summary:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What there is to say beside title and description, as (name, value)."""
+        """The facts beside title and description, as (name, value)."""
         facts = [*study_lines(self.study), *self.note_facts, ("Study UID", self.note.study_instance_uid)]
         return [(name, value) for name, value in facts if value]
 
     @property
     def note_facts(self) -> list[tuple[str, str]]:
-        """What there is to say of the note alone."""
+        """The facts about the note alone."""
         facts = [
             ("Modifiers", ", ".join(code.meaning for code in self.note.modifiers)),
             ("Author", written_name(self.note.author.name)),
@@ -88,7 +88,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is handed on of a study: a summary of each of its notes; `more` counts the notes beyond those."""
+    """The report about a study: a summary of each note. `more` counts the notes beyond those."""
 
     study: StudyFacts
     study_instance_uid: str
@@ -106,7 +106,7 @@ def report_of_note(shown: Summary) -> Report:
 
 
 def report_of_study(connection: Connection, door: Door, study_instance_uid: str, by: Actor) -> Report:
-    """Return the report of a study, for whom it is. It has so many key images at most, over all of its notes."""
+    """Return the report of a study for a reader. The limit of key images is for all its notes together."""
     found = notes_of_study(connection, study_instance_uid)
     listed: list[Summary] = []
     left = _MOST_OF_STUDY
@@ -118,7 +118,7 @@ def report_of_study(connection: Connection, door: Door, study_instance_uid: str,
 
 
 def study_lines(study: StudyFacts) -> list[tuple[str, str]]:
-    """Return what there is to say of patient, order and study."""
+    """Return the facts about patient, order and study."""
     said = " ".join(each for each in (written_date(study.study_date), study.description) if each)
     return [*patient_lines(study), ("Study", said)]
 
@@ -126,9 +126,9 @@ def study_lines(study: StudyFacts) -> list[tuple[str, str]]:
 def summary(
     connection: Connection, door: Door, note: Note, by: Actor, *, most: int = MOST_PICTURES
 ) -> Summary:
-    """The summary of a note, for whom it is, with so many key images at most.
+    """Return the summary of a note for a reader, with at most `most` key images.
 
-    Images that are not live are named, and not shown.
+    Images that are not live are named, but not shown.
     """
     flagged = [
         (reference, frame)
@@ -156,10 +156,10 @@ def pictures(
     steady: Callable[[], float] = time.monotonic,
     until: float | None = None,
 ) -> Iterator[tuple[KeyImage, bytes | None, str]]:
-    """Each key image with its picture as JPEG, one in memory at a time; after a while, and where nobody waits any more
-    (`is_gone`), without. `until` is when their time is over, where several summaries share it.
+    """Yield each key image with its picture as JPEG, one in memory at a time.
 
-    Where none can be made it is None; what there is to see in its place says why, if the caption does not.
+    The picture is None if it cannot be made, if the time is over, or if nobody waits (`is_gone`). Then a text in its
+    place says why, unless the caption does. `until` is the end of the time, if several summaries share it.
     """
     over = until_when(steady) if until is None else until
 
@@ -172,7 +172,7 @@ def pictures(
 
 
 def until_when(steady: Callable[[], float] = time.monotonic) -> float:
-    """Return when the time is over that pictures may take, if it begins now."""
+    """Return when the time for pictures ends, if it starts now."""
     return steady() + _LONGEST
 
 
@@ -213,7 +213,7 @@ _MISSING = {"pending": "not received yet", "withdrawn": "withdrawn from use", "r
 
 
 def _picture(door: Door, image: KeyImage, by: Actor, is_over: Callable[[], bool]) -> tuple[bytes | None, str]:
-    """The picture of a key image; or None, and the reason where the caption does not say it already."""
+    """Return the picture of a key image; or None, and the reason unless the caption says it."""
     assert image.shown is not None
     if is_over():
         return None, _TOO_LONG
@@ -238,7 +238,7 @@ def _picture(door: Door, image: KeyImage, by: Actor, is_over: Callable[[], bool]
 
 
 def _state(door: Door, image: KeyImage, by: Actor) -> Presentation | None:
-    """The presentation state of a key image. Without it the picture could mislead: there is none, then."""
+    """Return the presentation state of a key image. Without its state a picture could mislead, so there is none."""
     if image.state is None or image.shown is None:
         return None
     header = read_presentation_state(door, image.state, by)

@@ -1,4 +1,4 @@
-"""A note's summary, or the report of a study, as one HTML page that holds its pictures and loads nothing."""
+"""The summary of a note, or the report of a study, as one HTML page with embedded pictures that loads nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STYLE = (
     "-webkit-print-color-adjust:exact}figcaption{font-size:9pt}}"
 )
 
-#: Nothing may run or be loaded; of styles only the one above, of pictures only those within the page.
+#: No scripts and no loading: only the styles above and the pictures within the page are allowed.
 POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; img-src data:; "
     "style-src 'sha256-" + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode() + "'"
@@ -32,7 +32,7 @@ POLICY = (
 
 
 def page(door: Door, shown: Summary, is_gone: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
-    """The page, a picture at a time."""
+    """Yield the page, a picture at a time."""
     note = shown.note
     title = escape(shown.title)
     facts = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in shown.facts)
@@ -49,7 +49,7 @@ def page(door: Door, shown: Summary, is_gone: Callable[[], bool] = lambda: False
 
 
 def study_page(door: Door, shown: Report, is_gone: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
-    """The report of a study, a picture at a time."""
+    """Yield the report of a study, a picture at a time."""
     title = escape(shown.title)
     yield (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'

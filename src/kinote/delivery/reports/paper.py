@@ -1,7 +1,7 @@
-"""Sheets of paper with pictures and words, and the PDF of them, whose words can be searched, copied and read aloud.
+"""Sheets of paper with pictures and text, and a PDF of them whose text can be searched, copied and read aloud.
 
-A sheet is a picture. Its words lie over it once more, unseen, in fonts without outlines (PDF 32000-1 9.6.5, Type 3),
-which say by a table what each code means (9.10.3): so a PDF needs no font, whatever the script.
+A sheet is a picture. Its text is added invisibly, in fonts without outlines (PDF 32000-1 9.6.5, Type 3), with a table
+that maps codes to characters (9.10.3). The PDF therefore needs no font, whatever the script.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _POINTS = 72 / _RESOLUTION
 
 _QUALITY = 92
 
-#: Codes of a font.
+#: The number of codes of a font.
 _CODES = 256
 
-#: Parts of an em that a letter is wide in a font of ours; each part of a line is stretched to what is seen.
+#: The width of each letter in our fonts, in parts of an em. Each part of a line is stretched to its visible width.
 _ADVANCE = 500
 
 
@@ -40,7 +40,7 @@ class _Line:
 
 @dataclass(slots=True)
 class Sheet:
-    """A sheet, and the words on it."""
+    """A sheet, and the text on it."""
 
     image: Image.Image = field(default_factory=lambda: Image.new("RGB", (WIDTH, HEIGHT), "white"))
     lines: list[_Line] = field(default_factory=list)
@@ -48,19 +48,19 @@ class Sheet:
     def write(
         self, place: tuple[float, float], text: str, size: int, language: str = "", fill: str = "black"
     ) -> None:
-        """Write a line, from its upper left corner on."""
+        """Write a line. `place` is its upper left corner."""
         draw_text(ImageDraw.Draw(self.image), place, text, size, fill, language)
         if text.strip():
             self.lines.append(_Line(place[0], place[1] + size, size, text, language))
 
 
 def pdf_of(sheets: Iterable[Sheet], title: str) -> Iterator[bytes]:
-    """Yield a PDF of sheets, each of which is needed no longer once it is written."""
+    """Yield a PDF of sheets. A sheet is not needed any more once it is written."""
     return _Document(title).written(sheets)
 
 
 class _Document:
-    """A PDF that is being written. Objects 1 and 2 are its catalog and its pages, 3 says its title."""
+    """A PDF that is being written. Objects 1 and 2 are its catalog and its pages, 3 is its title."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -72,7 +72,7 @@ class _Document:
     def written(self, sheets: Iterable[Sheet]) -> Iterator[bytes]:
         yield self._counted(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
         pages: list[int] = []
-        # The letters of all sheets are known at the end: the pages have their fonts from one dictionary.
+        # All letters are known only at the end, so the pages share one dictionary of fonts.
         resources = self._number()
         for sheet in sheets:
             pages.append(page := self._number())
@@ -115,7 +115,7 @@ class _Document:
         return "\n".join(parts).encode("ascii")
 
     def _shown(self, text: str, size: float) -> str:
-        """The operators that show letters, with their fonts."""
+        """Return the operators that show letters, with their fonts."""
         shown: list[str] = []
         current = -1
         for letter in text:
@@ -177,13 +177,13 @@ def _font(letters: int, meanings: int) -> str:
 
 
 def _meanings(letters: list[str]) -> bytes:
-    """What the codes of a font mean (PDF 32000-1 9.10.3)."""
+    """Return the table that maps the codes of a font to characters (PDF 32000-1 9.10.3)."""
     lines = [
         "/CIDInit /ProcSet findresource begin 12 dict begin begincmap",
         "/CMapName /Kinote def /CMapType 2 def",
         "1 begincodespacerange <00> <FF> endcodespacerange",
     ]
-    # A section has 100 lines at most.
+    # A section has at most 100 lines.
     for first in range(0, len(letters), 100):
         here = letters[first : first + 100]
         lines.append(f"{len(here)} beginbfchar")

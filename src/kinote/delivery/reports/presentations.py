@@ -1,4 +1,4 @@
-"""Presentation states that pictures are asked for with, read from where they are kept."""
+"""Reads the presentation states that pictures are requested with."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from kinote.security.actors import Actor
 
 
 def read_presentation_state(door: Door, item: LiveObject, by: Actor) -> DataSet:
-    """Return the data set of a state. Raises `PictureError` for what is none that is applied, or is too long; and as
-    the door does."""
+    """Return the data set of a state. Raises `PictureError` if it cannot be applied or is too long, and the errors of
+    the door.
+    """
     if item.size > LONGEST:
         raise PictureError(f"The presentation state is longer than {LONGEST} bytes.")
     with door.open(item, by).file as file:

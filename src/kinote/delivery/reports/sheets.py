@@ -1,6 +1,6 @@
 """A report as sheets of paper: a PDF, or one PNG of all sheets; and the contact sheet of a study.
 
-Words are drawn with the fonts of their scripts. Where there is none, the sheet says so; the page has them.
+Text is drawn with the fonts of its scripts. If there is none, the sheet says so; the HTML page has the text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kinote.delivery.reports.paper import HEIGHT, WIDTH, Sheet, pdf_of
 from kinote.dicom.pixels.presenting.lettering import can_draw, wrapped
 from kinote.holdings.door import Door
 
-#: The margins, and how pictures lie on a sheet, in pixels.
+#: The margins and the layout of pictures on a sheet, in pixels.
 _MARGIN, _BOTTOM = 60, 110
 _COLUMNS, _CELL = 3, 373
 _LINE = 30
@@ -24,11 +24,11 @@ _REASON_LINES = 8
 
 _ROOM = WIDTH - 2 * _MARGIN
 
-#: Lines of description and of facts that a note has room for; modifiers may be many.
+#: The most lines of a note's description and facts; there may be many modifiers.
 _DESCRIPTION_LINES = 20
 _FACT_LINES = 12
 
-#: Lines of a name, a title, and of what there is to say of a study.
+#: The most lines of a name, a title, and the facts about a study.
 _HEAD_LINES = 2
 
 _UNDRAWABLE = "(Some words are in a script that cannot be drawn here; see this summary as text/html.)"
@@ -36,7 +36,7 @@ _NOTHING = "No notes flag images of this study."
 _TITLE_SIZE, _SIZE, _SMALL = 34, 22, 18
 _GREY, _RULE = "#555", "#999"
 
-#: Contact sheets have more columns, and pictures that are smaller.
+#: Contact sheets have more columns, and smaller pictures.
 _SMALL_COLUMNS = 5
 _SMALL_CELL = _ROOM // _SMALL_COLUMNS
 
@@ -54,7 +54,7 @@ def png(door: Door, shown: Report, is_gone: Callable[[], bool] = lambda: False) 
 
 
 def contact_sheet(door: Door, shown: Report, is_gone: Callable[[], bool] = lambda: False) -> bytes:
-    """Return all key images of a study on one picture, each with its note's title; as PNG."""
+    """Return a PNG with all key images of a study, each with its note's title."""
     count = sum(len(each.images) for each in shown.notes)
     row = _SMALL_CELL + (_CAPTION_LINES + 1) * _LINE
     sheet = Sheet()
@@ -80,7 +80,7 @@ def _as_png(image: Image.Image) -> bytes:
 
 
 class _Layout:
-    """Fills sheets from the top. Each says whose study it is, and which page of how many is not known yet."""
+    """Fills sheets from the top. Each names its study and its page number; the total is not known yet."""
 
     def __init__(self, shown: Report) -> None:
         self._shown = shown
@@ -99,7 +99,7 @@ class _Layout:
             self._top = _rule(self._sheet, self._top + _LINE) + 15
 
     def _ended(self) -> Sheet:
-        """The sheet, with its foot."""
+        """Return the sheet with its footer."""
         foot = HEIGHT - _BOTTOM + 40
         _rule(self._sheet, foot - 10)
         said = (
@@ -135,7 +135,7 @@ class _Layout:
             facts.append(f"and {one.more} more key images, not shown")
         if not all(can_draw(line) for line in (*title, *said, *facts)):
             facts.append(_UNDRAWABLE)
-        # A note does not begin at the foot of a sheet: its words and a row of pictures stay together.
+        # A note's text and its first row of pictures stay on one page.
         words = 50 * len(title) + _LINE * (len(said) + len(facts)) + 40
         yield from self._made_room(words + (_row(_CELL) if one.images else 0))
         if not is_first:
@@ -176,7 +176,7 @@ def _patient(shown: Report) -> str:
 
 
 def _head(sheet: Sheet, shown: Report) -> int:
-    """Write whose study it is, and which; gives where the rest begins."""
+    """Write the header with patient and study. Return where the rest begins."""
     lines = study_lines(shown.study)
     top = _MARGIN
     first = next((value for name, value in lines if name == "Patient"), "")

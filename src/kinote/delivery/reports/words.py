@@ -1,4 +1,4 @@
-"""Words about patient, study and image: below the pictures of a summary, and written into pictures."""
+"""Text about patient, study and image: captions in a summary, and text drawn into pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def written_name(name: str) -> str:
 
 
 def patient_lines(facts: StudyFacts) -> list[tuple[str, str]]:
-    """Return what there is to say of a patient and the order, as (name, value)."""
+    """Return the facts about a patient and the order, as (name, value)."""
     lines = [
         ("Patient", written_name(facts.patient_name)),
         ("Born", written_date(facts.patient_birth_date)),
@@ -30,7 +30,7 @@ def patient_lines(facts: StudyFacts) -> list[tuple[str, str]]:
 
 
 def numbers_text(numbers: tuple[int | None, int | None], frame: int = 0) -> Sequence[str]:
-    """Return the series, image and frame number, as far as they are known."""
+    """Return the series, image and frame number, if known."""
     return [
         f"{name} {number}"
         for name, number in zip(("series", "image", "frame"), (*numbers, frame or None), strict=True)

@@ -1,4 +1,4 @@
-"""What a route does on an occasion: it orders deliveries, or in training says what it would order."""
+"""Runs a route on an occasion: it orders deliveries, or in training records what it would order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Characters of a failure that are kept.
+#: The most characters kept of a failure.
 _LONGEST = 500
 
 
@@ -40,9 +40,9 @@ def receiver_of(connection: Connection, route: Route) -> Receiver:
 
 
 def act(transaction: Connection, route: Route, occasion: Occasion, clock: Clock) -> None:
-    """Have a route act. Whatever goes wrong with it is undone, and noted with the route; it concerns nobody else.
+    """Run a route. If it fails, its changes are undone and the failure is recorded; other routes are not affected.
 
-    Raises the errors of an index that does not answer: then it is not known what is wrong.
+    Errors of an unreachable index are raised: they are not failures of the route.
     """
     try:
         with transaction.begin_nested():
@@ -63,7 +63,7 @@ def act(transaction: Connection, route: Route, occasion: Occasion, clock: Clock)
 
 
 def _act(transaction: Connection, route: Route, occasion: Occasion, clock: Clock) -> dict[str, Any] | None:
-    """Return the result; None where a condition does not hold or the receiver has everything."""
+    """Return the result; None if a condition does not hold or the receiver has everything."""
     now = moment_of(transaction, clock)
     if not holds(transaction, route.wanted, occasion, now.date()):
         return None

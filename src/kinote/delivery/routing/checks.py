@@ -1,4 +1,4 @@
-"""What a route may say. All faults are reported at once, each with its field."""
+"""Checks the definition of a route. All faults are reported at once, each with its field."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from kinote.peers.checks import faults_of_description, faults_of_name
 from kinote.peers.destination import Content, Destination
 from kinote.peers.refusals import Fault
 
-#: Values of one condition at most.
+#: The most values of one condition.
 MOST = 100
 
-#: Characters of a value at most (PS3.5 6.2, LO).
+#: The most characters of a value (PS3.5 6.2, LO).
 _LONGEST = 64
 
-#: Seconds for which a study is to be quiet, at least and at most (a week).
+#: The least and greatest quiet time of a study, in seconds (up to a week).
 SHORTEST_QUIET, LONGEST_QUIET = 1, 604_800
 
-#: Days of an age at most: 200 years.
+#: The greatest age in days: 200 years.
 _MOST_DAYS = 73_000
 
-#: The origins of notes by which a route can choose. Migrated notes are brought in by thousands, and are no occasion.
+#: The origins of notes that a route can select. Migrated notes arrive by the thousands, and never trigger a route.
 NOTE_ORIGINS = ("authored", "received", "migrated")
 
 

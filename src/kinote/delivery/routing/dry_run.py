@@ -1,4 +1,4 @@
-"""What a route would have done: the same SQL as for acting, over what the change feed has, the newest first."""
+"""The dry run of a route: the same SQL as for acting, over the change feed, the newest first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kinote.delivery.routing.following import occasions, studies_with_news
 from kinote.delivery.routing.route import Route, Trigger
 from kinote.delivery.routing.selecting import Occasion, chosen, holds
 
-#: Changes that one page looks through, and objects that are named of one occasion.
+#: The number of changes on one page, and of objects named for one occasion.
 CHANGES, NAMED = 1000, 100
 
 
@@ -23,8 +23,8 @@ CHANGES, NAMED = 1000, 100
 class WouldOrder:
     """An occasion, and what a route would order on it as things are now.
 
-    `objects` counts those that would go, `there` those of the selection that the receiver has already, or will get.
-    `named` are the first of those that would go, and of those that are there.
+    `objects` counts what would be sent, `there` what the receiver has already, or will get. `named` are the first of
+    both.
     """
 
     occasion: Occasion
@@ -44,7 +44,7 @@ class DryRun:
 def dry_run(
     connection: Connection, route: Route, since: datetime, now: datetime, *, before: int | None = None
 ) -> DryRun:
-    """Return what a route would have ordered since a moment, enabled or not, as its conditions hold now.
+    """Return what a route would have ordered since a time, enabled or not, as its conditions hold now.
 
     A study whose objects came in several pages is named on each of them. Raises `NotDeliverableError` if the
     destination of the route has ended.

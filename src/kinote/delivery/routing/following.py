@@ -1,4 +1,4 @@
-"""Follows the change feed and has routes act: at once on notes, and on studies once they have been quiet."""
+"""Follows the change feed and runs routes: on notes at once, on studies once they have been quiet."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from kinote.telemetry.clock import Clock
 #: The fact that says up to where the feed has been read.
 _POSITION = "route position"
 
-#: Changes that are read in one transaction at most, and waits that end in one.
+#: The most changes read, and waits ended, in one transaction.
 _PAGE = 200
 
 #: Seconds between two looks.
 _LOOK_EVERY = 2.0
 
-#: A study that changes all the time is acted on after so many times the quiet time.
+#: A study that keeps changing triggers routes after this many times the quiet time.
 _LONGEST = 20
 
-#: What happens to notes, and the occasions that it is for routes. A note whose withdrawal was undone is as good as new.
+#: The changes of notes, and the occasion that each is for routes. Undoing a withdrawal counts as a new note.
 _OF_NOTES = {
     Kind.NOTE_MADE: (Trigger.NOTE_MADE,),
     Kind.NOTE_REVISED: (Trigger.NOTE_REVISED,),
@@ -51,19 +51,19 @@ def occasions(happened: Iterable[Change]) -> Iterator[Occasion]:
 
 
 def studies_with_news(happened: Iterable[Change]) -> set[str]:
-    """Return the studies of which an object has come."""
+    """Return the studies for which an object has arrived."""
     return {each.study_instance_uid for each in happened if each.kind == Kind.INSTANCE_STORED} - {""}
 
 
 class RouteFollower:
-    """Has routes act. Several servers may do this at once: the position is written with what was ordered."""
+    """Runs routes. Several servers may do this at once: the position is written together with the orders."""
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
         self._catalog = catalog
         self._clock = clock
 
     def step(self) -> float:
-        """Act on what has happened since the last step, and on what is due. Returns seconds to the next."""
+        """Run routes on what has happened since the last step, and on what is due. Return the seconds to the next."""
         while self._has_news() and self._catalog.submit(self._take, background=True).result():
             pass
         while self._is_due() and self._catalog.submit(self._end_waits, background=True).result():
@@ -81,8 +81,8 @@ class RouteFollower:
             return due_at is not None and datetime.fromisoformat(due_at) <= moment_of(connection, self._clock)
 
     def _take(self, transaction: Connection) -> bool:
-        """Take a page of the feed. Returns whether there may be more."""
-        # Of several servers, the second waits here and then sees where the first has left off.
+        """Process a page of the feed. Return whether there may be more."""
+        # A second server waits here and then sees where the first one has stopped.
         rows.lock(transaction)
         position = _position(transaction)
         active = _active(transaction)
@@ -110,7 +110,7 @@ class RouteFollower:
         return len(page) == _PAGE
 
     def _end_waits(self, transaction: Connection) -> bool:
-        """Act on studies that have been quiet. Returns whether there may be more."""
+        """Run routes on studies that have been quiet. Return whether there may be more."""
         rows.lock(transaction)
         active = {route.id: route for route in _active(transaction)}
         due = rows.due(transaction, moment_of(transaction, self._clock), _PAGE)
@@ -132,5 +132,5 @@ def _position(connection: Connection) -> Position | None:
     if written is None:
         return None
     position = Position.parse(written)
-    # On what was before a restore, no route acts again.
+    # No route acts on changes from before a restore.
     return position if position.epoch == changes.epoch(connection) else None

@@ -1,4 +1,4 @@
-"""Keeping the stored routes in step with the settings of the server processes."""
+"""Keeps the stored routes in step with the settings of the server processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.peers.peer import Origin
 
 @dataclass(frozen=True, slots=True)
 class SettingsRoute:
-    """A route in the settings, which names its destination. The number in `wanted` has no meaning."""
+    """A route in the settings, which names its destination. The key in `wanted` has no meaning."""
 
     destination: str
     wanted: WantedRoute

@@ -15,22 +15,22 @@ from kinote.peers.destination import Content
 
 
 class Trigger(StrEnum):
-    """What a route acts on."""
+    """What triggers a route."""
 
     NOTE_MADE = "note made"
     NOTE_REVISED = "note revised"
     NOTE_RECEIVED = "note received"
-    #: For some time no object of the study has come.
+    #: No object of the study has arrived for some time.
     STUDY_QUIET = "study quiet"
 
 
-#: Those that are about one note.
+#: The triggers about one note.
 ABOUT_NOTES = frozenset({Trigger.NOTE_MADE, Trigger.NOTE_REVISED, Trigger.NOTE_RECEIVED})
 
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """A document title, by its code. The meaning does not count."""
+    """A document title, by its code. The meaning is not compared."""
 
     value: str
     scheme: str = "DCM"
@@ -38,12 +38,12 @@ class Title:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What must hold for a route to act: all conditions together. Of a list, one value is enough.
+    """What must hold for a route to act: all conditions together. In a list, one value is enough.
 
-    `titles` and `note_origins` are about the note, or about any note of a study that is quiet. `modalities` and
-    `sop_classes` are those of live objects of the study. `sources` are AE titles: who sent the document of the note,
-    or any object of a study that is quiet. The age of a study is that of its Study Date, in days; a study without
-    one has no age, and no condition about it holds. `has_notes` tells whether a note flags something in the study.
+    `titles` and `note_origins` are about the note, or about any note of a quiet study. `modalities` and `sop_classes`
+    are those of live objects of the study. `sources` are AE titles: the sender of the note's document, or of any object
+    of a quiet study. The age of a study is that of its Study Date, in days. A study without a date has no age, and no
+    condition on it holds. `has_notes` tells whether a note flags something in the study.
     """
 
     titles: tuple[Title, ...] = ()
@@ -115,12 +115,12 @@ class Route:
 
     @property
     def cause(self) -> str:
-        """How deliveries name it."""
+        """The name of the route in deliveries that it orders."""
         return f"route {self.id}"
 
 
 def route_of(row: RowMapping) -> Route:
-    """Make a route from its row. Parts of a definition that this version does not know keep it from acting."""
+    """Make a route from its row. A definition with parts unknown to this version does not act."""
     definition = json.loads(row["definition"])
     wanted = WantedRoute(
         row["name"],

@@ -14,7 +14,7 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
 from kinote.catalog.sql.dialects import is_sqlite
 
-#: For how long results are kept.
+#: How long results are kept.
 KEPT = timedelta(days=90)
 
 _ALL = select(route, destination.c.name.label("destination_name")).join(
@@ -23,7 +23,7 @@ _ALL = select(route, destination.c.name.label("destination_name")).join(
 
 
 def lock(transaction: Connection) -> None:
-    """Let nobody else change routes or have them act until the transaction has ended."""
+    """Prevent others from changing or running routes until the transaction has ended."""
     dialects.lock_names(transaction, ["kinote routes"])
 
 
@@ -67,7 +67,7 @@ def insert(transaction: Connection, values: Mapping[str, Any]) -> int:
 
 
 def update(transaction: Connection, key: int, values: Mapping[str, Any]) -> None:
-    """Write these columns of a route. Its version grows by one, and it begins without a failure."""
+    """Write these columns of a route, increase its version, and clear its failure."""
     transaction.execute(
         route.update()
         .where(route.c.id == key)
@@ -76,14 +76,14 @@ def update(transaction: Connection, key: int, values: Mapping[str, Any]) -> None
 
 
 def note_failure(transaction: Connection, key: int, failure: str, now: datetime) -> None:
-    """Note why a route cannot act; an empty `failure` says that it could."""
+    """Record why a route cannot act; an empty `failure` means that it could."""
     at = timestamp(now) if failure else ""
     since = case((route.c.failed_at == "", at), else_=route.c.failed_at) if failure else ""
     transaction.execute(route.update().where(route.c.id == key).values(failure=failure, failed_at=since))
 
 
 def failing(connection: Connection, limit: int) -> Sequence[Any]:
-    """Return name, failure and moment of routes that cannot act. Routes are few."""
+    """Return name, failure and time of routes that cannot act. Routes are few."""
     query = select(route.c.name, route.c.failure, route.c.failed_at).where(
         route.c.ended_at.is_(None), route.c.failure != ""
     )
@@ -98,7 +98,7 @@ def wait(
     now: datetime,
     longest: int,
 ) -> None:
-    """Let each route wait until these studies have been quiet for its time, `longest` times that at most."""
+    """Make each route wait until these studies have been quiet for its time, but at most `longest` times that."""
     rows = [
         {
             "route": key,
@@ -161,7 +161,7 @@ def forget_results(transaction: Connection, now: datetime) -> None:
 
 
 def results(connection: Connection, key: int, *, before: int | None, limit: int) -> Sequence[RowMapping]:
-    """Return results of a route, the last first, beginning before a number."""
+    """Return results of a route, the latest first, with numbers below `before`."""
     query = select(route_result).where(route_result.c.route == key)
     if before is not None:
         query = query.where(route_result.c.id < before)
@@ -182,7 +182,7 @@ def counts(connection: Connection, keys: Sequence[int]) -> dict[int, dict[str, i
 
 
 def note_routed(transaction: Connection, to: int, delivery: int, instances: Sequence[int]) -> None:
-    """Note that a delivery takes these instances to a destination."""
+    """Record that a delivery brings these instances to a destination."""
     new = (sqlite.insert if is_sqlite(transaction) else postgresql.insert)(routed_object)
     transaction.execute(
         new.on_conflict_do_update(

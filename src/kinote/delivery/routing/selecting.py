@@ -1,4 +1,4 @@
-"""The SQL of routes: whether the conditions hold, and which objects go. Acting and the dry run use the same."""
+"""The SQL of routes: whether the conditions hold, and which objects to send. Used for acting and for the dry run."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from kinote.lifecycle.copies.patient_conflicts import hindrances_to_delivery
 from kinote.peers.destination import Content
 from kinote.security.actors import ActorKind
 
-#: Objects that are read at once, and ordered in one delivery.
+#: The number of objects read at once, and ordered in one delivery.
 CHUNK = 5000
 
-#: Documents that are no notes.
+#: Titles of documents that are not notes.
 _NO_NOTES = ("manifest", "rejection")
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """What a route may act on: what happened, to which study, and to which note."""
+    """What a route may act on: the trigger, the study, and the note."""
 
     trigger: Trigger
     study_instance_uid: str
@@ -53,7 +53,7 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where objects go: a destination, its peer, the AE titles of that, and whether it understands rejection notes."""
+    """Where objects go: a destination, its peer and AE titles, and whether it understands rejection notes."""
 
     destination: int
     peer: int
@@ -73,7 +73,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The objects of an occasion, and why further ones are left out, as sentences."""
+    """The objects of an occasion, and why others are left out, as sentences."""
 
     objects: list[Found]
     left_out: tuple[str, ...]
@@ -106,7 +106,7 @@ def holds(connection: Connection, wanted: WantedRoute, occasion: Occasion, today
 
 
 def chosen(connection: Connection, wanted: WantedRoute, occasion: Occasion, receiver: Receiver) -> Chosen:
-    """Return the objects of an occasion, without those of studies of which it is in doubt whose they are."""
+    """Return the objects of an occasion, except those of studies whose patient is in doubt."""
     found = list(_objects(connection, wanted, occasion, receiver))
     hindered = hindrances_to_delivery(connection, {each.study_instance_uid for each in found})
     return Chosen(
@@ -117,7 +117,7 @@ def chosen(connection: Connection, wanted: WantedRoute, occasion: Occasion, rece
 def _objects(
     connection: Connection, wanted: WantedRoute, occasion: Occasion, receiver: Receiver
 ) -> Iterator[Found]:
-    """Yield the objects of an occasion that may go to a receiver: not what came from there."""
+    """Yield the objects of an occasion that may go to a receiver: not those that came from it."""
     seen: set[int] = set()
     for source in sources(_selected(connection, wanted, occasion), wanted.content):
         after = 0
@@ -152,14 +152,14 @@ def _page(condition: ColumnElement[bool], receiver: Receiver, after: int) -> Any
         delivery.c.peer == receiver.peer,
         delivery.c.given_at.is_not(None),
     )
-    # What was not live when its turn came did not go out.
+    # An object that was not live when its turn came was not sent.
     was_skipped = exists().where(
         delivery_object.c.delivery == routed_object.c.delivery,
         delivery_object.c.rank.in_((IMAGES, PRESENTATION_STATES, KEY_OBJECTS)),
         delivery_object.c.instance == live_instance.c.id,
         delivery_object.c.state == "skipped",
     )
-    # Of a delivery that has ended, the ledger says what the receiver has.
+    # Once a delivery has ended, the ledger says what the receiver has.
     is_on_its_way = exists().where(
         routed_object.c.destination == receiver.destination,
         routed_object.c.instance == live_instance.c.id,
@@ -209,12 +209,14 @@ def _of_study(conditions: Conditions, today: date) -> Iterator[ColumnElement[boo
 
 
 def _date(today: date, days: int) -> str:
-    """The date of so many days ago, as DA. Before the year 1 there is none."""
+    """Return the date this many days ago, as DA; before the year 1, none."""
     return f"{max(today - timedelta(days=days), date.min):%Y%m%d}" if days < today.toordinal() else "00010101"
 
 
 def _has_note(which: ColumnElement[bool], conditions: Conditions) -> ColumnElement[bool]:
-    """Say that there is such a note version, of which a document is live, and that the conditions about notes hold."""
+    """Return the condition that such a note version exists with a live document, and fulfils the conditions about
+    notes.
+    """
     query = (
         select(note_version.c.id)
         .join(note, note.c.id == note_version.c.note)
@@ -225,7 +227,7 @@ def _has_note(which: ColumnElement[bool], conditions: Conditions) -> ColumnEleme
             or_(
                 *(
                     and_(
-                        # Not by the index of titles: a million notes may have this one, and a study has few notes.
+                        # Not by the index of titles: a million notes may have this title, while a study has few notes.
                         func.coalesce(note_version.c.title_value, "") == each.value,
                         note_version.c.title_scheme == each.scheme,
                     )

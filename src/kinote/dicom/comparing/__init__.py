@@ -1,5 +1,5 @@
-"""Whether two data sets say the same, whatever their encodings.
+"""Compares two data sets, whatever their encodings.
 
-`opened` walks a stored data set and gives its values; `content` compares two of them, element for element. May use the
+`opened` walks a stored data set and reads its values. `content` compares two of them element by element. May use the
 other parts of `dicom`.
 """

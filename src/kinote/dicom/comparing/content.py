@@ -1,8 +1,8 @@
-"""Whether two data sets are equal element for element (PS3.5 section 7).
+"""Compares two data sets element by element (PS3.5 section 7).
 
-What depends on the encoding alone is no difference: byte order, how long and which lengths are written, the order of
-elements, whether a representation is written, padding of values, group lengths and Data Set Trailing Padding. Every
-other difference is one, however small: what is taken for the same is not kept.
+Differences of encoding do not count: byte order, the form and presence of lengths, the order of elements, whether a VR
+is written, padding of values, group lengths and Data Set Trailing Padding. Every other difference counts, however
+small, because an object taken for the same is not kept.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from kinote.dicom.overlay.kept_head import HeadElement, KeptHead, representation
 from kinote.dicom.overlay.unknown_sequence import unknown_sequence
 
 _TRAILING_PADDING = 0xFFFCFFFC
-#: Length to End, retired: how many bytes follow.
+#: Length to End, retired: the number of bytes that follow.
 _LENGTH_TO_END = 0x00080001
 
 _PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
 
-#: Attributes of the root that follow from how pixels are encoded: Photometric Interpretation, Planar Configuration, and
-#: the Extended Offset Table with its lengths. Who compares the pixels compares what these mean.
+#: Attributes of the root that depend on how pixels are encoded: Photometric Interpretation, Planar Configuration, and
+#: the Extended Offset Table with its lengths. The comparison of the pixels takes them into account.
 _OF_PIXEL_ENCODING = frozenset({0x00280004, 0x00280006, 0x7FE00001, 0x7FE00002})
 
-#: Bytes of the words that change their order in big endian encodings (PS3.5 7.3).
+#: Word sizes in bytes of the VRs whose byte order differs in big endian encodings (PS3.5 7.3).
 _WORDS = {
     **dict.fromkeys(("US", "SS", "OW", "AT"), 2),
     **dict.fromkeys(("UL", "SL", "FL", "OL", "OF"), 4),
     **dict.fromkeys(("FD", "OD", "OV", "SV", "UV"), 8),
 }
 
-#: What stands where nobody says what a value is.
+#: VRs of values whose VR is unknown.
 _UNKNOWN = (b"", b"UN")
 
 _NO_TEXT = frozenset({*NUMBERS, *BINARY, "AT", "SQ"})
 
-#: Says where the pixels of two data sets differ, in words that follow "PixelData"; "" if they are the same words.
+#: Returns where the pixels of two data sets differ, as text that follows "PixelData"; "" if they are equal.
 ComparePixels = Callable[[OpenedDataSet, OpenedDataSet], str]
 
 
 class NotComparableError(Exception):
-    """It cannot be said whether the data sets are the same; the message says why."""
+    """The data sets cannot be compared. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """One level of a data set: its root, or an item. `opened` is None in sequences sent as UN."""
+    """A level of a data set: its root, or an item. `opened` is None in sequences sent as UN."""
 
     opened: OpenedDataSet | None
     head: KeptHead
@@ -63,7 +63,7 @@ class _Level:
     encoding: Encoding
 
     def elements(self) -> dict[int, HeadElement]:
-        """The elements by tag, without those that say something of the encoding alone."""
+        """Return the elements by tag, without those that only describe the encoding."""
         found: dict[int, HeadElement] = {}
         for element in self.head.elements(self.start, self.end, self.encoding):
             tag = element.tag
@@ -83,21 +83,21 @@ class _Level:
         return self.head.kept[self.start : self.end]
 
     def items(self, element: HeadElement) -> Iterator[_Level] | None:
-        """The items of a sequence; None if the element is none."""
+        """Yield the items of a sequence; None if the element is not one."""
         encoding = self.head.items_encoding(element, self.encoding)
         if encoding is not None:
             return _items(self.opened, self.head, element.value, element.stop, encoding)
         return None
 
     def unknown_items(self, element: HeadElement) -> Iterator[_Level] | None:
-        """The items of a sequence that was sent as UN, or as what is none; None if it cannot be read as one."""
+        """Yield the items of a sequence with VR UN or a wrong VR; None if it cannot be read as one."""
         found = unknown_sequence(self.head, element, self.encoding)
         if found is None:
             return None
         return _items(None, found.head, found.start, found.stop, found.encoding)
 
     def items_of_any(self, items: Iterator[_Level] | None, element: HeadElement) -> Iterator[_Level] | None:
-        """The items of a sequence, also of one that does not say that it is; None if it cannot be read as one."""
+        """Yield the items of a sequence, also of one that is not marked as such; None if it cannot be read as one."""
         if items is not None:
             return items
         if self.head.is_bulk(element) and self.head.has_bulk(element):
@@ -128,10 +128,10 @@ def difference(
     compare_pixels: ComparePixels,
     leaving_out: Set[int] = frozenset(),
 ) -> str:
-    """Say where two data sets first differ: a sentence without its full stop; "" if they are the same.
+    """Return where two data sets first differ: a sentence without its full stop; "" if they are equal.
 
-    `compare_pixels` is asked about encapsulated pixel data. Attributes `leaving_out` of the root are not compared.
-    Raises `NotComparableError`, and `OSError` where a data set cannot be read.
+    `compare_pixels` is called for encapsulated pixel data. Attributes `leaving_out` of the root are not compared.
+    Raises `NotComparableError`, and `OSError` if a data set cannot be read.
     """
     comparing = _Comparing(one, other, compare_pixels, leaving_out)
     found = comparing.level(_root(one), _root(other), "", 0)
@@ -139,8 +139,7 @@ def difference(
 
 
 def differing(one: OpenedDataSet, other: OpenedDataSet, wanted: Set[int]) -> list[int]:
-    """Return those of the attributes of the root in which two data sets differ, in their order. Raises as
-    `difference`."""
+    """Return those of the wanted root attributes in which two data sets differ, in order. Raises as `difference`."""
     comparing = _Comparing(one, other, lambda first, second: "", frozenset())
     first, second = _root(one), _root(other)
     return [tag for tag in sorted(wanted) if comparing.attribute(first, second, tag)]
@@ -164,12 +163,12 @@ class _Comparing:
         self._differs_in_coding = any(each.encapsulated for each in syntaxes) and syntaxes[0] != syntaxes[1]
 
     def pixels(self) -> str:
-        """Compare pixel data that is encapsulated, once everything else is the same."""
+        """Compare encapsulated pixel data, once everything else is equal."""
         said = self.compare_pixels(self.one, self.other) if self._asks_for_pixels else ""
         return f"{_name(tags.PIXEL_DATA)} {said}" if said else ""
 
     def attribute(self, one: _Level, other: _Level, tag: int) -> bool:
-        """Whether an attribute of two roots differs."""
+        """Return whether an attribute of two roots differs."""
         first, second = one.elements().get(tag), other.elements().get(tag)
         if first is None or second is None:
             return (first is None) is not (second is None)
@@ -202,7 +201,7 @@ class _Comparing:
     ) -> str:
         if one.is_encapsulated(first) or other.is_encapsulated(second):
             if depth or first.tag not in _PIXELS:
-                # An icon, or a private element: its fragments as they are.
+                # An icon, or a private element: its fragments are compared byte by byte.
                 return self._value(one, first, other, second, where)
             self._asks_for_pixels = True
             return ""
@@ -211,7 +210,7 @@ class _Comparing:
             said = self._value(one, first, other, second, where)
             if not said or first.vr not in _UNKNOWN or second.vr not in _UNKNOWN:
                 return said
-            # Private sequences of which neither says that it is one.
+            # Private sequences without a VR on either side.
             items, others = one.unknown_items(first), other.unknown_items(second)
             if items is None or others is None:
                 return said
@@ -241,7 +240,7 @@ class _Comparing:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A value in the head or in the file, and how long the words are that have to be turned into little endian."""
+    """A value in the head or in the file, and the size of its words for conversion to little endian."""
 
     in_head: bytes | None
     opened: OpenedDataSet | None
@@ -267,7 +266,7 @@ class _Value:
         return _little(self.in_head, self.word)
 
     def chunks(self) -> Iterator[bytes]:
-        """The value in chunks whose lengths are whole words, save the last."""
+        """Yield the value in chunks. All but the last consist of whole words."""
         if self.opened is None:
             yield self.whole()
             return
@@ -277,7 +276,7 @@ class _Value:
 
 
 def _little(value: bytes, word: int) -> bytes:
-    """A big endian value as a little endian one."""
+    """Convert a big endian value to little endian."""
     if word == 1:
         return value
     whole = len(value) // word * word
@@ -288,7 +287,7 @@ def _little(value: bytes, word: int) -> bytes:
 
 
 def _may_be_alike(first: HeadElement, second: HeadElement) -> bool:
-    """Whether equal bytes of these representations can be one value. None, and UN, may be any."""
+    """Return whether values of these VRs can be equal if their bytes are. None and UN match any VR."""
     either = {first.vr, second.vr}
     if len(either) == 1 or b"" in either or b"UN" in either:
         return True
@@ -308,14 +307,14 @@ def _are_alike(one: bytes, other: bytes, vr: str) -> bool:
         return True
     if vr in SINGLE_VALUE or not one.isascii() or not other.isascii() or b"\x1b" in one + other:
         return False
-    # Each value of several may be padded (PS3.5 6.4).
+    # Each of several values may be padded (PS3.5 6.4).
     return [part.rstrip(b"\0 ") for part in one.split(b"\\")] == [
         part.rstrip(b"\0 ") for part in other.split(b"\\")
     ]
 
 
 def _is_padded(short: bytes, long: bytes) -> bool:
-    """Whether a value of odd length, which no data set may hold, has got the byte that makes it even."""
+    """Return whether `long` is `short`, whose length is odd and so not allowed, with a padding byte."""
     return len(short) % 2 == 1 and long == short + b"\0"
 
 

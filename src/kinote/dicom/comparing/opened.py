@@ -1,4 +1,4 @@
-"""A data set that was walked to be compared: its head in memory, its bulk values read where they lie."""
+"""A data set walked for comparison: its head in memory, its bulk values read on demand."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from kinote.dicom.overlay.kept_head import HeadElement, KeptHead
 
 _CHUNK = 64 * 1024
 
-#: A binary value up to this size may be a sequence of which nothing says so, and is kept to be read as one.
+#: The largest binary value that is kept because it may be an unmarked sequence, in bytes.
 TO_COMPARE = Limits(bulk_binary=1 << 20, bulk_text=1 << 20)
 
-#: Inflated data sets up to this size stay in memory, in bytes; larger ones are files without a name.
+#: The largest inflated data set kept in memory, in bytes. Larger ones are unnamed temporary files.
 _IN_MEMORY = 8 * 1024 * 1024
 
 
 class OpenedDataSet:
-    """A data set of a file that stands at its beginning. Closing it closes the file.
+    """A data set, read from a file positioned at its beginning. Closing it closes the file.
 
-    Memory grows with its head, as far as the limits let it, and never with its bulk values. Raises a `DicomError` where
-    it cannot be walked, and `OSError` where it cannot be read.
+    Memory grows with its head, within the limits, and never with its bulk values. Raises a `DicomError` if it cannot be
+    walked, and `OSError` if it cannot be read.
     """
 
     def __init__(self, stored: DataSetFile, transfer_syntax_uid: str, limits: Limits) -> None:
@@ -56,13 +56,13 @@ class OpenedDataSet:
             left_out += _size(span)
 
     def span(self, element: HeadElement) -> BulkSpan | None:
-        """Where the value of an element lies that was let pass; None for one that lies in the head."""
+        """Return where the skipped value of an element lies; None if the value is in the head."""
         if not self.head.is_bulk(element) or not self.head.has_bulk(element):
             return None
         return self._spans[bisect_right(self._gaps, element.stop) - 1]
 
     def read(self, offset: int, length: int) -> Iterator[bytes]:
-        """The bytes of a range of the (inflated) data set, in chunks of at most 64 KB."""
+        """Yield the bytes of a range of the (inflated) data set, in chunks of at most 64 KB."""
         self.file.seek(self.base + offset)
         while length > 0:
             chunk = self.file.read(min(_CHUNK, length))
@@ -88,7 +88,7 @@ def _walk(scanner: DataSetScanner, stored: DataSetFile) -> None:
 
 
 def _inflated(scanner: DataSetScanner, stored: DataSetFile) -> BinaryIO:
-    """Walk a deflated data set, and return it inflated. The scanner bounds how much that may become."""
+    """Walk a deflated data set, and return it inflated. The scanner limits its size."""
     plain = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - the opened data set closes it
     try:
         with stored.file as file:
@@ -108,7 +108,7 @@ def _inflated(scanner: DataSetScanner, stored: DataSetFile) -> BinaryIO:
 
 
 def _size(span: BulkSpan) -> int:
-    """How many bytes were let pass, up to the end of the delimiter of encapsulated pixel data."""
+    """Return how many bytes were skipped, up to the end of the delimiter of encapsulated pixel data."""
     if span.length >= 0:
         return span.length
     return (span.fragments[-2] + span.fragments[-1] if span.fragments else span.offset) + 8 - span.offset

@@ -1,4 +1,4 @@
-"""A file that is put together from pieces as it is read."""
+"""A file assembled from pieces as it is read."""
 
 from __future__ import annotations
 

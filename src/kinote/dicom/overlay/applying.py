@@ -1,6 +1,6 @@
-"""A data set as it goes out, with its overlay: its head is written anew, what is let pass stays in the file.
+"""A data set as it goes out, with its overlay: a rewritten head, while bulk values stay in the file.
 
-Everything that can go wrong with the overlay goes wrong here, before anybody has a byte.
+All errors of the overlay are raised here, before the receiver has a byte.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ from kinote.dicom.values.character_sets import CharacterSet, character_set
 
 _CHUNK = 64 * 1024
 
-#: Text is re-encoded where the character set changes, and what was sent as UN may be sequences that are gone into: then
-#: none of it is let pass.
+#: With these limits no text and no UN value is skipped: text is re-encoded when the character set changes, and a UN
+#: value may be a sequence that has to be searched.
 _WITH_TEXT = replace(DEFAULT_LIMITS, bulk_text=1 << 62)
 
 _UNICODE = character_set((UTF_8,))
 
 
 def no_other_uids(uids: object) -> Mapping[str, str]:
-    """For a data set whose references are as they were."""
+    """Return no changes: references stay as stored."""
     return {}
 
 
 def overlaid(
     stored: DataSet, transfer_syntax_uid: str, overlay: Overlay, todays_uids: TodaysUids = no_other_uids
 ) -> DataSet:
-    """The data set with the overlay; `stored` itself where it says everything already as it is today.
+    """Return the data set with the overlay; `stored` itself if it has all current values already.
 
-    Closing what is given closes the file of `stored`. Raises `OverlayError` for a value that cannot be laid over it,
-    `DicomError` where the data set cannot be walked, and `OSError` where it cannot be read.
+    Closing the result closes the file of `stored`. Raises `OverlayError` for a value that cannot be overlaid,
+    `DicomError` if the data set cannot be walked, and `OSError` if it cannot be read.
     """
     base = stored.file.tell()
     head = _walked(stored, base, transfer_syntax_uid, DEFAULT_LIMITS)
@@ -80,7 +80,7 @@ def overlaid(
 
 @dataclass(frozen=True, slots=True)
 class _Walked:
-    """What a walk has found: the root, and its head with where the rest lies."""
+    """The result of a walk: the root, and its head with the places of the rest."""
 
     root: elements.DataSet
     kept: KeptHead
@@ -102,7 +102,7 @@ def _walked(stored: DataSet, base: int, transfer_syntax_uid: str, limits: Limits
         scanner.feed(chunk)
         left -= len(chunk)
         if scanner.passing and not is_deflated:
-            # What is let pass is jumped over: only the head is read, however large the object is.
+            # Skipped values are jumped over: only the head is read, however large the object is.
             jumped = min(scanner.passing, left)
             file.seek(jumped, io.SEEK_CUR)
             scanner.jump(jumped)
@@ -128,13 +128,13 @@ class _Overlaying:
         self._encoder = ExactEncoder(self._encoding, _UNICODE if into_utf_8 else self._characters)
 
     def pieces(self) -> Pieces | None:
-        """The data set that goes out; None if it is the stored one.
+        """Return the data set that goes out; None if it is the stored one.
 
-        Raises `NotWritableError` where a value takes another character set than the data set has.
+        Raises `NotWritableError` if a value does not fit the character set of the data set.
         """
         wanted = self._overlay.attributes
         stored = _attributes_of(self._root, wanted)
-        # Of elements with the same tag the last one counts; none of them may go on saying something else.
+        # Of elements with the same tag, the last one counts. The others must not keep an old value.
         times = Counter(element.tag for element in self._elements)
         changed = {tag: now for tag, now in wanted.items() if times[tag] > 1 or differs(stored.get(tag), now)}
         rewriting = Rewriting(self._kept, self._uids(changed), self._into_utf_8)
@@ -162,7 +162,7 @@ class _Overlaying:
         return rewriting.assembled(0, len(self._kept.kept), self._elements, anew, by_tag, self._encoding)
 
     def _uids(self, changed: Mapping[int, Attribute]) -> Any:
-        """Gives the UID of today for one that is referred to; None if there are no others."""
+        """Return a function that gives the current UID for a referenced one; None if no references change."""
         if not self._overlay.changes_references:
             return None
         seen: dict[str, None] = {}
@@ -177,7 +177,7 @@ class _Overlaying:
         return self._overlay.todays(seen, self._todays_uids).get
 
     def _original_attributes(self, changes: Any) -> Pieces:
-        """Original Attributes Sequence with the items that were there and one for each change."""
+        """Return the Original Attributes Sequence: the stored items, and a new one for each change."""
         known = self._by_tag.get(tags.ORIGINAL_ATTRIBUTES_SEQUENCE)
         content, encoding = self._known_items(known)
         if encoding is self._encoding:
@@ -190,7 +190,7 @@ class _Overlaying:
             raise OverlayError(
                 "Original Attributes Sequence (0400,0561) is in another byte order than the object"
             )
-        # Sent as UN, its items are implicit, and so are those that are added.
+        # If it was sent as UN, its items are implicit, and so are the added ones.
         encoder = ExactEncoder(IMPLICIT_LITTLE, _UNICODE if self._into_utf_8 else self._characters)
         for change, modified in changes:
             stored = _attributes_of(self._root, modified)
@@ -206,9 +206,9 @@ class _Overlaying:
         return out
 
     def _known_items(self, known: HeadElement | None) -> tuple[Pieces, Encoding]:
-        """The items that are there already, without the delimiter of their sequence, and how they are encoded.
+        """Return the stored items, without the delimiter of their sequence, and their encoding.
 
-        Raises `OverlayError` where there is something else.
+        Raises `OverlayError` if the element is something else.
         """
         kept = self._kept
         if known is None or (known.value == known.stop and not kept.is_bulk(known)):
@@ -238,9 +238,9 @@ class _Overlaying:
         return out
 
     def _previous(self, modified: Any) -> list[bytes]:
-        """The elements of the root as they are stored, without their bulk values; empty where they are not there.
+        """Return the elements of the root as stored, without bulk values; empty for absent ones.
 
-        Where the character set changes, they stay in the one that the data set had, which stands before them.
+        If the character set changes, they stay in the old one, and the old Specific Character Set precedes them.
         """
         found = {tag: self._stored(tag) for tag in modified}
         if self._into_utf_8 and tags.SPECIFIC_CHARACTER_SET in self._by_tag:
@@ -261,12 +261,12 @@ class _Overlaying:
 
 
 def _attributes_of(root: elements.DataSet, wanted: Any) -> dict[int, Attribute]:
-    """Attributes of the data set as DICOM JSON, by tag."""
+    """Return attributes of the data set as DICOM JSON, by tag."""
     found: dict[str, Attribute] = json.loads(selection_json(root, wanted))
     return {int(tag, 16): attribute for tag, attribute in found.items()}
 
 
 def _as_dictionary(tag: int, attribute: Attribute) -> Attribute:
-    """The attribute with the representation that the dictionary has, where it has one."""
+    """Return the attribute with the VR of the dictionary, if it has one."""
     vr = implicit_vr(tag)
     return attribute if vr in ("UN", attribute["vr"]) else {**attribute, "vr": vr}

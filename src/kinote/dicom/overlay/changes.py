@@ -1,4 +1,4 @@
-"""What is laid over a data set: the values that hold now, and who changed them, when and why."""
+"""An overlay of a data set: the values that hold now, and who changed them, when and why."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Reason = Literal["COERCE", "CORRECT"]
 """Reason for the Attribute Modification (0400,0565), PS3.3 C.12.1.1.9."""
 
 TodaysUids = Callable[[Collection[str]], Mapping[str, str]]
-"""Of these UIDs, as they were received, those that are others today, with what they are."""
+"""For received UIDs, the current UIDs of those that have changed."""
 
 
 class OverlayError(ValueError):
-    """A value cannot be laid over this data set; the message says which and why."""
+    """A value cannot be overlaid on this data set. The message says which and why."""
 
 
-#: What comes of corrections that cannot be laid over a data set. They are looked at where they are used: a value that
-#: another version or a faulty writer has left in the index may be anything.
+#: The errors that unusable overlay values cause. The values are checked where they are used, because another version or
+#: a faulty writer may have left anything in the index.
 NOT_LAID_OVER = (
     ArithmeticError,
     AttributeError,
@@ -39,8 +39,8 @@ NOT_LAID_OVER = (
 class Change:
     """Attributes that were changed together: by which system, when and why.
 
-    `attributes` holds the values of today by tag, `source` is where the values before came from. If
-    `changes_references`, UIDs that the data set refers to have changed with them.
+    `attributes` holds the current values by tag. `source` says where the previous values came from. With
+    `changes_references`, UIDs that the data set refers to have changed too.
     """
 
     attributes: Mapping[int, Attribute]
@@ -52,15 +52,15 @@ class Change:
 
     @property
     def date_time(self) -> str:
-        """The moment as a DT (PS3.5 6.2), in UTC."""
+        """The time as a DT (PS3.5 6.2), in UTC."""
         return f"{self.at.astimezone(UTC):%Y%m%d%H%M%S.%f}+0000"
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """All that is laid over one data set, in the order in which it was changed.
+    """The overlay of one data set: its changes in order of time.
 
-    `uids` are the UIDs of the object itself that have changed: what it refers to by them are its own study and series.
+    `uids` are the changed UIDs of the object itself: it refers to its own study and series by them.
     """
 
     changes: tuple[Change, ...]
@@ -73,19 +73,19 @@ class Overlay:
 
     @property
     def attributes(self) -> dict[int, Attribute]:
-        """The values of today, by tag."""
+        """The current values, by tag."""
         return {tag: value for change in self.changes for tag, value in change.attributes.items()}
 
     def todays(self, referenced: Collection[str], todays_uids: TodaysUids) -> Mapping[str, str]:
-        """Of the UIDs that the data set refers to those that have changed."""
+        """Return the current UIDs of the referenced UIDs that have changed."""
         return {**todays_uids(referenced), **self.uids}
 
     def by_change(
         self, changed: Collection[int], referring: Collection[int]
     ) -> list[tuple[Change, list[int]]]:
-        """Each change with the tags that it has changed in a data set, in their order; those without any are left out.
+        """Return each change with the tags that it changed in a data set, in their order, without empty ones.
 
-        `changed` have another value, `referring` are those in which UIDs have changed.
+        `changed` are tags whose value changes, `referring` are those in which UIDs have changed.
         """
         last_of: dict[int, int] = {}
         for number, change in enumerate(self.changes):
@@ -100,5 +100,5 @@ class Overlay:
 
 
 def differs(stored: Attribute | None, now: Attribute) -> bool:
-    """Whether a stored attribute has another value than the one of today. One that is not there is empty."""
+    """Return whether a stored attribute differs from the current value. An absent one counts as empty."""
     return any((stored or {}).get(name) != now.get(name) for name in ("Value", "BulkDataURI", "InlineBinary"))

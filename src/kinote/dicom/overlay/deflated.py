@@ -1,4 +1,4 @@
-"""Deflated data sets (PS3.5 A.5) put together anew: inflated and deflated again as they pass."""
+"""Rewrites deflated data sets (PS3.5 A.5): inflated and deflated again while they stream."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import BinaryIO, cast
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.overlay.pieces import Pieces
 
-#: Bytes of the result in memory at most; a larger one is a file without a name.
+#: The largest result kept in memory, in bytes. A larger one is an unnamed temporary file.
 _IN_MEMORY = 8 * 1024 * 1024
 
 _DEFLATED_AT_ONCE, _INFLATED_AT_ONCE = 1 << 14, 1 << 18
 
 
 def deflated(file: BinaryIO, size: int, pieces: Pieces, end: int) -> DataSet:
-    """The pieces, deflated, whose ranges are those of the inflated data set of `file`, in their order.
+    """Deflate pieces. Their ranges are of the inflated data set of `file`, in ascending order.
 
-    Up to `end` the data set was walked; what follows is padding, and passed on. Raises `OSError` where it cannot be
-    read, or the result not be kept.
+    The data set was walked up to `end`. What follows is padding, and is passed on. Raises `OSError` if the file cannot
+    be read, or the result cannot be stored.
     """
     inflating = _Inflating(file, size)
     deflating = zlib.compressobj(wbits=-zlib.MAX_WBITS)
@@ -54,7 +54,7 @@ class _Inflating:
         self._at = 0
 
     def range(self, offset: int, length: int | None) -> Iterator[bytes]:
-        """The bytes of a range behind what was read before; up to the end if it has no length."""
+        """Read a range behind what was read before; up to the end if it has no length."""
         while self._at < offset:
             self._at += len(self._take(offset - self._at))
         while length is None or length > 0:

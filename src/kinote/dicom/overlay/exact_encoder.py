@@ -1,4 +1,4 @@
-"""Elements in bytes, in the character set of a data set: a text that cannot be written in it is told."""
+"""Encodes elements in the character set of a data set, and refuses text that it cannot represent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kinote.dicom.values.character_sets import CharacterSet
 
 
 class NotWritableError(ValueError):
-    """A text has characters that the character set has not."""
+    """A text has characters that the character set does not have."""
 
 
 class ExactEncoder(ElementEncoder):
-    """Encodes elements for a data set that was walked. Raises `NotWritableError` rather than lose a character."""
+    """Encodes elements for a walked data set. Raises `NotWritableError` rather than lose a character."""
 
     def __init__(self, encoding: Encoding, character_set: CharacterSet) -> None:
         self._begin(encoding)

@@ -1,4 +1,4 @@
-"""The head of a data set that was walked: its elements in bytes, and where the values lie that were let pass."""
+"""The head of a walked data set: the bytes of its elements, and the places of the bulk values that were skipped."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kinote.dicom.overlay.pieces import Pieces
 
 
 class HeadElement(NamedTuple):
-    """An element by its positions in the kept bytes: where it, its value, and what follows it begin.
+    """The positions of an element in the kept bytes: where it, its value, and the next element begin.
 
-    `vr` is the representation as it stands in the bytes, empty if there is none. A delimiter is an element too.
+    `vr` is the VR in the bytes, empty if there is none. A delimiter is an element too.
     """
 
     tag: int
@@ -27,12 +27,12 @@ class HeadElement(NamedTuple):
 
 
 class KeptHead:
-    """The kept bytes of a walk, with the gaps that bulk values have left in them."""
+    """The bytes kept by a walk, with gaps where bulk values were skipped."""
 
     def __init__(self, kept: bytes, ends: Mapping[int, int], bulk: Sequence[BulkSpan] = ()) -> None:
         self.kept = kept
         self.ends = ends
-        #: Where in the kept bytes a value is left out; where it lies, and the bytes that are left out up to its end.
+        #: For each gap: its position in the kept bytes, its place in the data set, and its length.
         self._gaps: list[int] = []
         self._spans: list[tuple[int, int]] = []
         self._before = [0]
@@ -44,30 +44,30 @@ class KeptHead:
 
     @property
     def end(self) -> int:
-        """Where in the data set what was walked ends."""
+        """The position in the data set at which the walk ended."""
         return len(self.kept) + self._before[-1]
 
     def is_bulk(self, element: HeadElement) -> bool:
         return element.value == element.stop and element.value in self.ends
 
     def length(self, element: HeadElement, encoding: Encoding) -> int:
-        """The length as it stands in the bytes of an element of a level of that encoding."""
+        """Return the length field of an element. `encoding` is that of its level."""
         if encoding.explicit and (not element.vr or element.vr in SHORT):
             return element.stop - element.value
         return int(encoding.long.unpack_from(self.kept, element.value - 4)[0])
 
     def has_bulk(self, element: HeadElement) -> bool:
-        """Whether its value, or one within it, was let pass."""
+        """Return whether its value, or one within it, was skipped."""
         first, last = self._within(element.at, element.stop)
         return first < last
 
     def size(self, start: int, stop: int) -> int:
-        """How many bytes of the data set lie between two positions in the kept bytes."""
+        """Return the number of bytes in the data set between two positions in the kept bytes."""
         first, last = self._within(start, stop)
         return stop - start + self._before[last] - self._before[first]
 
     def add_stored(self, out: Pieces, start: int, stop: int) -> None:
-        """Add what lies between two positions as it is stored."""
+        """Add the stored bytes between two positions."""
         first, last = self._within(start, stop)
         for number in range(first, last):
             out.add(self.kept[start : self._gaps[number]])
@@ -76,7 +76,7 @@ class KeptHead:
         out.add(self.kept[start:stop])
 
     def elements(self, start: int, end: int, encoding: Encoding) -> Iterator[HeadElement]:
-        """The elements of a level, those that stand in it more than once included, and delimiters."""
+        """Yield the elements of a level, including repeated ones and delimiters."""
         kept, ends = self.kept, self.ends
         head = encoding.head.unpack_from
         explicit = encoding.explicit
@@ -106,7 +106,7 @@ class KeptHead:
             pos = stop
 
     def items_encoding(self, element: HeadElement, encoding: Encoding) -> Encoding | None:
-        """How the items of a sequence that the walk has been in are encoded; None if it is no such sequence."""
+        """Return the encoding of the items of a sequence that was walked; None if it was not."""
         if element.vr == b"SQ":
             return encoding
         if element.value != element.stop and element.value in self.ends:
@@ -116,14 +116,14 @@ class KeptHead:
         return None
 
     def _within(self, start: int, stop: int) -> tuple[int, int]:
-        """Which gaps lie behind `start` and not behind `stop`: a gap belongs to the element before it."""
+        """Return which gaps lie after `start` and not after `stop`: a gap belongs to the element before it."""
         if not self._gaps:
             return 0, 0
         return bisect_right(self._gaps, start), bisect_right(self._gaps, stop)
 
 
 def representation(element: HeadElement, encoding: Encoding) -> str:
-    """What an element's value is; UN and none at all are looked up in the dictionary."""
+    """Return the VR of an element's value. For UN or none, look it up in the dictionary."""
     name = NAMES.get(element.vr, "UN")
     if name != "UN" or (element.vr == b"UN" and encoding.explicit and element.tag >> 16 & 1):
         return name
@@ -131,6 +131,6 @@ def representation(element: HeadElement, encoding: Encoding) -> str:
 
 
 def _end_of_fragments(span: BulkSpan) -> int:
-    """Where the delimiter of encapsulated pixel data ends."""
+    """Return where the delimiter of encapsulated pixel data ends."""
     last = span.fragments[-2] + span.fragments[-1] if span.fragments else span.offset
     return last + 8

@@ -1,4 +1,4 @@
-"""Original Attributes Sequence (0400,0561), PS3.3 C.12.1.1.9: what was there before, and why it is not any more."""
+"""Original Attributes Sequence (0400,0561), PS3.3 C.12.1.1.9: the previous values, and why they were changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST = 64
 
 
 def item_json(change: Change, previous: Mapping[int, Any]) -> dict[str, Any]:
-    """An item as DICOM JSON, with the attributes before the change by tag."""
+    """Return an item as DICOM JSON, with the attributes before the change by tag."""
     return {
         f"{tags.MODIFIED_ATTRIBUTES_SEQUENCE:08X}": {
             "vr": "SQ",
@@ -25,7 +25,7 @@ def item_json(change: Change, previous: Mapping[int, Any]) -> dict[str, Any]:
 
 
 def item_bytes(encoder: ElementEncoder, change: Change, previous: Sequence[bytes]) -> bytes:
-    """An item in bytes, with the elements before the change in the order of their tags."""
+    """Return an item in bytes, with the elements before the change in order of their tags."""
     modified = encoder.element(tags.MODIFIED_ATTRIBUTES_SEQUENCE, "SQ", encoder.item(b"".join(previous)))
     return encoder.item(
         modified + b"".join([encoder.attribute(tag, attribute) for tag, attribute in _of_change(change)])
@@ -33,7 +33,7 @@ def item_bytes(encoder: ElementEncoder, change: Change, previous: Sequence[bytes
 
 
 def _of_change(change: Change) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The attributes of an item that are about the change itself, in order of tags."""
+    """Yield the attributes of an item that describe the change itself, in order of tags."""
     yield tags.ATTRIBUTE_MODIFICATION_DATE_TIME, {"vr": "DT", "Value": [change.date_time]}
     yield tags.MODIFYING_SYSTEM, _text(change.system)
     yield tags.SOURCE_OF_PREVIOUS_VALUES, _text(change.source)

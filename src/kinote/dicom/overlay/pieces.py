@@ -1,4 +1,4 @@
-"""Bytes put together of new ones and of ranges of a file, without reading these."""
+"""A sequence of new bytes and of ranges of a file that are not read yet."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import BinaryIO
 from kinote.dicom.files.piecewise_file import PiecewiseFile
 
 Span = tuple[int, int]
-"""Where in the (inflated) data set a range begins, and how many bytes it has."""
+"""The offset of a range in the (inflated) data set, and its length in bytes."""
 
 Piece = bytes | Span
 
 
 class Pieces:
-    """A sequence of pieces, and how many bytes they have together."""
+    """A sequence of pieces, and their total length in bytes."""
 
     __slots__ = ("_pieces", "size")
 
@@ -35,7 +35,7 @@ class Pieces:
         self.size += others.size
 
     def __iter__(self) -> Iterator[Piece]:
-        """The pieces without empty ones; bytes that follow each other are one."""
+        """Yield the pieces, without empty ones. Adjacent bytes are joined."""
         together: list[bytes] = []
         for piece in self._pieces:
             if isinstance(piece, bytes):
@@ -52,7 +52,7 @@ class Pieces:
 
 
 class PiecedFile(PiecewiseFile):
-    """Pieces as a file by itself; ranges are read from `file`, whose data set begins at `base`, when their turn comes.
+    """Pieces as a file. Ranges are read from `file` when they are reached; its data set begins at `base`.
 
     Closing it closes `file`.
     """
@@ -61,7 +61,7 @@ class PiecedFile(PiecewiseFile):
         super().__init__(file, pieces.size)
         self._base = base
         self._pieces: Sequence[Piece] = list(pieces)
-        #: The piece that was read last, and where it begins.
+        #: The piece that was read last, and its offset.
         self._number = self._begin = 0
 
     def read_piece(self, at: int, wanted: int) -> bytes:
@@ -85,7 +85,7 @@ class PiecedFile(PiecewiseFile):
 
 
 def joined(data: bytes, pieces: Pieces) -> bytes:
-    """All pieces, with the ranges of a data set that is in memory."""
+    """Return all pieces as bytes, with ranges from a data set in memory."""
     view = memoryview(data)
     return b"".join(
         [piece if isinstance(piece, bytes) else view[piece[0] : piece[0] + piece[1]] for piece in pieces]

@@ -1,6 +1,6 @@
-"""The head of a data set written anew: UIDs that have changed, text in UTF-8, and whole elements of the root.
+"""Rewrites the head of a data set: changed UIDs, text in UTF-8, and whole elements of the root.
 
-What stays is passed on as it is stored. Lengths of sequences, items and groups that were true stay true.
+Unchanged parts are passed on as stored. Lengths of sequences, items and groups that were correct stay correct.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ UTF_8 = "ISO_IR 192"
 
 _UNICODE = character_set((UTF_8,))
 
-#: Representations whose text the Specific Character Set is about (PS3.5 6.1.2.2).
+#: VRs whose text depends on Specific Character Set (PS3.5 6.1.2.2).
 _IN_CHARACTER_SET = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 
-#: What an explicit element begins with that needs no look in any case: neither text, UID nor sequence.
+#: The first bytes of explicit elements that never change: neither text, UID nor sequence.
 _PLAIN = SHORT - {b"UI", *(vr.encode() for vr in _IN_CHARACTER_SET)}
 
-#: Lengths of 16 and of 32 bits, at most.
+#: The greatest lengths in 16 and 32 bits.
 _LONGEST_SHORT, _LONGEST = 0xFFFE, 0xFFFFFFFE
 
 
 @dataclass(slots=True)
 class Rewriting:
-    """How elements are written anew.
+    """The rules for rewriting elements.
 
-    `uid` gives the UID that takes the place of one, None where it stays. If `into_utf_8`, text is re-encoded and every
-    Specific Character Set says so. If `without_bulk`, values that were let pass become empty.
+    `uid` returns the replacement of a UID, None to keep it. With `into_utf_8`, text is re-encoded and every Specific
+    Character Set names UTF-8. With `without_bulk`, skipped values become empty.
     """
 
     head: KeptHead
     uid: Callable[[str], str | None] | None = None
     into_utf_8: bool = False
     without_bulk: bool = False
-    #: How many UIDs have been changed so far.
+    #: The number of UIDs changed so far.
     changed_uids: int = 0
-    #: How many sequences sent as UN the head lies in.
+    #: How many nested sequences sent as UN contain the head.
     depth: int = 0
 
     def level(self, start: int, end: int, encoding: Encoding, outer: CharacterSet) -> Pieces | None:
-        """A level written anew; None if nothing in it changes. `outer` is the character set of the level above."""
+        """Rewrite a level; None if nothing in it changes. `outer` is the character set of the level above."""
         elements = list(self.head.elements(start, end, encoding))
         characters = self._characters(elements, outer)
         anew = {}
@@ -62,7 +62,7 @@ class Rewriting:
         return self.assembled(start, end, elements, anew, {}, encoding) if anew else None
 
     def element(self, element: HeadElement, encoding: Encoding, characters: CharacterSet) -> Pieces | None:
-        """An element written anew; None if it stays as it is stored. `characters` is the set of its level."""
+        """Rewrite an element; None if it stays as stored. `characters` is the character set of its level."""
         tag, vr, _, start, stop = element
         if self.into_utf_8 and tag == tags.SPECIFIC_CHARACTER_SET:
             return Pieces(self._headed(element, encoding, len(UTF_8)), UTF_8.encode())
@@ -96,9 +96,9 @@ class Rewriting:
         by_tag: Mapping[int, bytes | Pieces],
         encoding: Encoding,
     ) -> Pieces:
-        """A level with some of its elements written anew.
+        """Return a level with some of its elements rewritten.
 
-        `by_tag` are whole elements: each takes the place of those with its tag, or its own place if there are none.
+        `by_tag` are whole elements. Each replaces those with its tag, or is inserted in tag order if there are none.
         """
         head = self.head
         present = {element.tag for element in elements}
@@ -141,7 +141,7 @@ class Rewriting:
         return self.without_bulk and self.head.is_bulk(element) and self.head.has_bulk(element)
 
     def items(self, start: int, stop: int, encoding: Encoding, characters: CharacterSet) -> Pieces | None:
-        """Items, and delimiters between and behind them, written anew; None if nothing in them changes."""
+        """Rewrite items, and the delimiters between and after them; None if nothing in them changes."""
         head = self.head
         unpack = encoding.item.unpack_from
         out = Pieces()
@@ -183,22 +183,22 @@ class Rewriting:
         return None if written is None else self._filled(element, encoding, Pieces(found.joined(written)))
 
     def _filled(self, element: HeadElement, encoding: Encoding, value: Pieces) -> Pieces:
-        """An element with another value, without length if it had none."""
+        """Return an element with another value; without length if it had none."""
         length = self.head.length(element, encoding)
         out = Pieces(self._headed(element, encoding, length if length == UNDEFINED else checked(value.size)))
         out.extend(value)
         return out
 
     def _headed(self, element: HeadElement, encoding: Encoding, length: int) -> bytes:
-        """The head of an element with another length."""
+        """Return the head of an element with another length."""
         kept, at, value = self.head.kept, element.at, element.value
         if not encoding.explicit or (element.vr and element.vr not in SHORT):
             return kept[at : value - 4] + encoding.long.pack(length)
         if length > _LONGEST_SHORT:
-            # PS3.5 6.2.2: what is too long for its representation is UN.
+            # PS3.5 6.2.2: a value too long for its VR is written as UN.
             return kept[at : at + 4] + b"UN\0\0" + encoding.long.pack(checked(length))
         if odd_length(kept[at + 4 : at + 6], 1, encoding) is None and not element.vr:
-            # The length lies where the representation belongs.
+            # In these bytes the length takes the place of the VR.
             return kept[at : at + 4] + encoding.short.pack(length) + b"\0\0"
         return kept[at : at + 6] + encoding.short.pack(length)
 
@@ -212,7 +212,7 @@ class Rewriting:
         )
 
     def _uids(self, value: bytes) -> bytes:
-        """A value with its UIDs of today."""
+        """Return a value with its current UIDs."""
         assert self.uid is not None
         parts = value.decode("latin-1").split("\\")
         changed = False
@@ -234,7 +234,7 @@ def _in_utf_8(value: bytes, characters: CharacterSet, *, is_person_name: bool) -
     text = characters.decode(value, is_person_name=is_person_name)
     written = text.encode()
     if len(written) & 1:
-        # The padding that it had may have to go, or one to come.
+        # The new value may need padding that the old one did not, or the reverse.
         padded = len(text) > 1 and text[-1] in "\0 "
         written = text[:-1].encode() if padded else written + b" "
     return written
@@ -252,7 +252,7 @@ def _add(out: Pieces, written: bytes | Pieces) -> None:
 
 
 def checked(length: int) -> int:
-    """A length of 32 bits. Raises `OverlayError` where it takes more."""
+    """Return a length of 32 bits. Raises `OverlayError` if it is greater."""
     if length > _LONGEST:
         raise OverlayError("A sequence would become longer than a length can tell")
     return length

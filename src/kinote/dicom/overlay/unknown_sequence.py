@@ -1,4 +1,4 @@
-"""A sequence sent as UN of defined length, which the walk has not been in (PS3.5 6.2.2)."""
+"""A sequence sent as UN of defined length, which was not walked (PS3.5 6.2.2)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from kinote.dicom.overlay.pieces import Pieces, joined
 
 @dataclass(frozen=True, slots=True)
 class UnknownSequence:
-    """Items that lie between `start` and `stop` in the kept bytes of a head of their own."""
+    """Items between `start` and `stop` in the kept bytes of their own head."""
 
     head: KeptHead
     start: int
     stop: int
     encoding: Encoding
-    #: What the head was made of: what it leaves out lies there.
+    #: The source of the head, for its skipped values.
     _data: bytes
 
     def joined(self, pieces: Pieces) -> bytes:
-        """Pieces of it in bytes."""
+        """Return pieces of it as bytes."""
         return joined(self._data, pieces)
 
 
 def unknown_sequence(head: KeptHead, element: HeadElement, encoding: Encoding) -> UnknownSequence | None:
-    """The items of an element of a level of that encoding; None if its value cannot be read as such."""
+    """Return the items of an element; None if its value cannot be read as items. `encoding` is that of its level."""
     found = DataSet(head.kept, element.at, element.stop, encoding, head.ends, None).sequence(element.tag)
     if found.start == found.stop:
         return None
-    # Implicit ones were read as those of a sequence without length: with its delimiter, which was not sent.
+    # Implicit items were read as an undefined-length sequence, with a delimiter that was not sent.
     delimiter = 0 if found.encoding.explicit else 8
     return UnknownSequence(
         KeptHead(found.kept, found.ends, found.bulk),

@@ -1,7 +1,7 @@
-"""What a compressed frame says of itself: size, precision and colour, read from its own header.
+"""The size, precision and colour of a compressed frame, read from its own header.
 
-Codecs allocate what the codestream says, whatever the DICOM header says; so it is asked first. Only headers
-are read here: nothing is allocated, and the work does not depend on what they say.
+Codecs allocate what the codestream says, not what the DICOM header says, so the codestream is checked first. Only
+headers are read. Nothing is allocated, and the work does not depend on the values found.
 """
 
 import struct
@@ -18,12 +18,12 @@ _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 _LOSSLESS = frozenset({0xC3, 0xC7, 0xCB, 0xCF, 0xF7})
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 
-#: Processes of which libjpeg has no decoder: hierarchical ones, and lossless with arithmetic coding.
+#: JPEG processes that libjpeg cannot decode: hierarchical ones, and lossless with arithmetic coding.
 _WITHOUT_DECODER = frozenset({*range(0xC5, 0xC8), *range(0xCD, 0xD0), 0xCB})
 
 _APP0 = 0xE0
 
-#: The segment of an Adobe marker, and its least length: shorter ones are not believed (T.872 6.5.3).
+#: The segment of an Adobe marker, and its least length: shorter ones are ignored (T.872 6.5.3).
 _APP14 = 0xEE
 _ADOBE_LENGTH = 14
 
@@ -33,13 +33,13 @@ Kind = Literal["JPEG", "JPEG-LS", "JPEG 2000", "JPEG XL"]
 
 @dataclass(frozen=True, slots=True)
 class Codestream:
-    """Size in pixels, components and bits of a component of one compressed frame.
+    """Size in pixels, components and bits per component of a compressed frame.
 
-    `begins` is where the codestream begins in the frame: after the boxes, if it lies in a JP2 file. `signed`
-    is as JPEG 2000 says; the others cannot say it. `is_lossless` is true of the lossless processes of JPEG and of
-    JPEG-LS without NEAR; of JPEG 2000 with the reversible transforms, which may have been cut short all the same.
-    `colour` is what the three components of the stream are, where it says so: for JPEG 2000, that its component
-    transform makes RGB. `without_decoder` names a process of which nobody has a decoder, else it is empty.
+    `begins` is the offset of the codestream in the frame: after the boxes of a JP2 file. `signed` is set by JPEG 2000
+    only; the others cannot say it. `is_lossless` is true for the lossless processes of JPEG, for JPEG-LS without NEAR,
+    and for the reversible transforms of JPEG 2000, although such a stream may have been truncated. `colour` is the
+    colour space of three components, if the stream says so: for JPEG 2000, its component transform implies RGB.
+    `without_decoder` names a process that no decoder supports; otherwise it is empty.
     """
 
     kind: Kind
@@ -55,7 +55,7 @@ class Codestream:
 
 
 def described(data: bytes) -> Codestream | None:
-    """What the header of a JPEG, JPEG-LS, JPEG 2000 or JPEG XL frame says; None if it cannot be read."""
+    """Read the header of a JPEG, JPEG-LS, JPEG 2000 or JPEG XL frame; None if it cannot be read."""
     try:
         if data.startswith(_JP2_SIGNATURE):
             at = data.find(_SOC_SIZ)
@@ -69,7 +69,7 @@ def described(data: bytes) -> Codestream | None:
 
 
 def _jpeg_2000(data: bytes, at: int) -> Codestream:
-    """The SIZ marker segment (T.800 A.5.1), and the first coding style (A.6.1)."""
+    """Read the SIZ marker segment (T.800 A.5.1), and the first coding style (A.6.1)."""
     right, bottom, left, top = struct.unpack_from(">IIII", data, at + 8)
     components = struct.unpack_from(">H", data, at + 40)[0]
     depth = data[at + 42]
@@ -88,7 +88,7 @@ def _jpeg_2000(data: bytes, at: int) -> Codestream:
 
 
 def _coding_style(data: bytes, at: int) -> tuple[bool, bool]:
-    """Whether components are transformed, and whether the wavelets are reversible."""
+    """Return whether components are transformed, and whether the wavelets are reversible."""
     # The main header ends with the first tile (SOT, FF90).
     while data[at] == 0xFF and data[at + 1] != 0x90:
         if data[at + 1] == 0x52:
@@ -126,14 +126,14 @@ def _jpeg(data: bytes) -> Codestream | None:
 
 
 def _of_frame_header(data: bytes, at: int, colour: Literal["", "RGB", "YCbCr"]) -> Codestream:
-    """A frame header of JPEG or JPEG-LS (T.81 B.2.2), after markers that may have said what its colours are."""
+    """Read a frame header of JPEG or JPEG-LS (T.81 B.2.2). `colour` comes from the markers before it."""
     marker = data[at + 1]
     precision, rows, columns, components = struct.unpack_from(">BHHB", data, at + 4)
     is_lossless = marker in _LOSSLESS
     if components == 3 and not is_lossless and not colour:
         names = data[at + 10 : at + 19 : 3]
         sampling = {data[at + 11], data[at + 14], data[at + 17]}
-        # As libjpeg takes it: nobody halves red or blue.
+        # As libjpeg does: red and blue are never subsampled.
         colour = "RGB" if names == b"RGB" else "YCbCr" if len(sampling) > 1 else ""
     return Codestream(
         "JPEG-LS" if marker == 0xF7 else "JPEG",
@@ -148,7 +148,7 @@ def _of_frame_header(data: bytes, at: int, colour: Literal["", "RGB", "YCbCr"]) 
 
 
 def _is_near_lossless(data: bytes, at: int) -> bool:
-    """Whether NEAR of the first scan is not 0 (T.87 C.2.3)."""
+    """Return whether NEAR of the first scan is not 0 (T.87 C.2.3)."""
     while data[at] == 0xFF:
         length = struct.unpack_from(">H", data, at + 2)[0]
         if data[at + 1] == 0xDA:

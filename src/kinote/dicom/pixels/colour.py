@@ -1,4 +1,4 @@
-"""From the samples of a colour frame to 8 bit red, green and blue (PS3.3 C.7.6.3.1.2)."""
+"""Converts the samples of a colour frame to 8 bit red, green and blue (PS3.3 C.7.6.3.1.2)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +11,21 @@ from kinote.dicom.pixels.samples import Samples, Words, bands
 _PIXEL_PRESENTATION = 0x00089205
 _RED_DESCRIPTOR = 0x00281101
 
-#: Luminance, then what blue and red difference add to red, green and blue (PS3.3 C.7.6.3.1.2, ITU-R BT.601).
+#: Luminance, then the weights of the blue and red differences in red, green and blue (PS3.3 C.7.6.3.1.2, ITU-R BT.601).
 _FROM_YBR_FULL = np.array([[1.0, 1.0, 1.0], [0.0, -0.344136, 1.772], [1.402, -0.714136, 0.0]], np.float32)
 _TO_YBR_FULL = np.linalg.inv(_FROM_YBR_FULL.astype(np.float64)).astype(np.float32)
 _FROM_YBR_PARTIAL = _FROM_YBR_FULL * np.array([[255 / 219], [255 / 224], [255 / 224]], np.float32)
 
 
 def is_colour(form: PixelFormat) -> bool:
-    """Whether frames of a format are shown in colour."""
+    """Return whether frames of a format are shown in colour."""
     return form.samples > 1 or form.photometric == "PALETTE COLOR"
 
 
 def to_rgb(
     samples: Samples, form: PixelFormat, header: DataSet, *, little_endian: bool = True
 ) -> NDArray[np.uint8]:
-    """The colours of a frame, (rows, columns, 3). Raises `PictureError` for a colour space that is not known."""
+    """Return the colours of a frame, (rows, columns, 3). Raises `PictureError` for an unknown colour space."""
     if samples.photometric == "PALETTE COLOR":
         return _from_palette(samples, form, header, little_endian=little_endian)
     if samples.array.ndim != 3 or samples.array.shape[2] != 3:
@@ -41,7 +41,7 @@ def to_rgb(
 
 
 def to_ybr(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Red, green and blue as YBR_FULL."""
+    """Convert red, green and blue to YBR_FULL."""
     ybr = np.empty(colours.shape, np.uint8)
     offset = np.array([0.0, 128.0, 128.0], np.float32)
     for row in range(len(colours)):
@@ -76,10 +76,10 @@ def _from_ybr(array: NDArray[np.uint8], matrix: NDArray[np.float32], black: floa
 def with_supplemental_palette(
     greys: NDArray[np.uint8], samples: Samples, form: PixelFormat, header: DataSet, *, little_endian: bool
 ) -> NDArray[np.uint8]:
-    """The greys of a frame, and the colours of those stored values that a supplemental palette has.
+    """Return the greys of a frame, with the colours that a supplemental palette gives to some stored values.
 
-    These are the values from the first that its descriptor says on (PS3.3 C.7.6.19). Without such a palette the greys
-    are returned.
+    These are the values from the first one of its descriptor on (PS3.3 C.7.6.19). Without such a palette, the greys are
+    returned.
     """
     is_shown = (header.text(_PIXEL_PRESENTATION) or "").upper() in ("COLOR", "MIXED")
     if not is_shown or _RED_DESCRIPTOR not in header or samples.words is None or samples.array.ndim != 2:
@@ -119,6 +119,6 @@ def _from_palette(
     table = _colours_of(stored, form, header, little_endian=little_endian)
     colours = np.empty((*array.shape, 3), np.uint8)
     for some in bands(unsigned):
-        # numpy makes 8 bytes of each index.
+        # numpy converts each index to 8 bytes.
         colours[some] = table[unsigned[some]]
     return colours

@@ -1,8 +1,9 @@
-"""Which stages of the display apply to the images of a SOP class (PS3.4 N.2, PS3.3 C.11).
+"""The display stages that apply to the images of a SOP class (PS3.4 N.2, PS3.3 C.11).
 
 Stored values pass, in this order: the modality transform (rescale or Modality LUT), the VOI transform (window or VOI
 LUT), the presentation (MONOCHROME1 inverted), padding, supplemental palettes, the display shutter, overlay planes, and
-the aspect ratio of pixels. A stage without its attributes changes nothing. This table says what classes leave out.
+the aspect ratio of pixels. A stage without its attributes changes nothing. The table lists the stages that classes
+omit.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from kinote.dicom.pixels.functional_groups import FrameAttributes
 _PIXEL_INTENSITY_RELATIONSHIP = 0x00281040
 _FRAME_PIXEL_DATA_PROPERTIES_SEQUENCE = 0x00289443
 
-#: Values of Pixel Intensity Relationship that are made to be shown: what leads back to beam intensity is not.
+#: Values of Pixel Intensity Relationship for data meant for display, where the Modality LUT leads back to beam
+#: intensity.
 _MADE_TO_BE_SHOWN = ("LOG", "DISP")
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What is applied; `clause` is where the standard says so.
+    """The stages that are applied. `clause` is the source in the standard.
 
-    `modality` is `always`, `never`, or `unless shown`: not where Pixel Intensity Relationship is LOG or DISP.
+    `modality` is `always`, `never`, or `unless shown`: not if Pixel Intensity Relationship is LOG or DISP.
     """
 
     modality: Literal["always", "never", "unless shown"]
@@ -57,12 +59,12 @@ _BY_CLASS: Mapping[str, Stages] = {
 
 
 def stages(header: DataSet) -> Stages:
-    """The stages for the images of an object's class; all of them for classes that are not in the table."""
+    """Return the stages for the images of an object's class; all of them for classes that are not in the table."""
     return _BY_CLASS.get(header.text(tags.SOP_CLASS_UID) or "", _IMAGE)
 
 
 def has_modality_transform(frame: FrameAttributes) -> bool:
-    """Whether rescale or Modality LUT are applied to show a frame."""
+    """Return whether rescale or Modality LUT is applied to show a frame."""
     modality = stages(frame.header).modality
     if modality != "unless shown":
         return modality == "always"

@@ -1,6 +1,6 @@
-"""Where the fragments of a frame lie in encapsulated pixel data (PS3.5 Annex A.4).
+"""Locates the fragments of a frame in encapsulated pixel data (PS3.5 Annex A.4).
 
-Only the item headers that are needed are read, never the pixel data between them.
+Only the necessary item headers are read, never the pixel data between them.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _ITEM = b"\xfe\xff\x00\xe0"
 _DELIMITER = b"\xfe\xff\xdd\xe0"
 _MAX_FRAGMENTS = 4_000_000
 
-#: No object is longer, in bytes; and every file system and file in memory can look so far.
+#: No object is longer, in bytes. All file systems and files in memory can seek this far.
 _FARTHEST = 1 << 43
 
-#: How the codestreams of DICOM begin: JPEG and JPEG-LS (SOI), JPEG 2000 (SOC, or the boxes of a JP2 file).
+#: The first bytes of the codestreams of DICOM: JPEG and JPEG-LS (SOI), JPEG 2000 (SOC, or the boxes of a JP2 file).
 _BEGINNINGS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0c\x6a\x50\x20\x20")
 _ENDINGS = (b"\xff\xd9",)  # EOI and EOC are the same two bytes
 
 
 class EncapsulatedFrames:
-    """Finds the fragments of each frame of pixel data that begins at `start` of a file.
+    """Locates the fragments of each frame of pixel data that begins at `start` of a file.
 
-    `extended` are the offsets and lengths of the Extended Offset Table, where there is one. Without it the
-    Basic Offset Table is used; without that, one fragment is one frame; and where there are more fragments
-    than frames, frames are told apart by the marks their codestreams begin and end with.
+    `extended` are the offsets and lengths of the Extended Offset Table, if there is one. Otherwise the Basic Offset
+    Table is used. Without either, each fragment is one frame; if there are more fragments than frames, the start and
+    end markers of the codestreams separate the frames.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class EncapsulatedFrames:
         self._groups: list[list[tuple[int, int]]] | None = None
 
     def fragments(self, number: int) -> list[tuple[int, int]]:
-        """Offset in the file and length of each fragment of frame `number`, counted from 1."""
+        """Return the offset in the file and the length of each fragment of frame `number`, counted from 1."""
         if self._extended is not None:
             found = self._by_extended_table(number, *self._extended)
             if found:
@@ -94,7 +94,7 @@ class EncapsulatedFrames:
         return found if found and sum(found[-1]) == end else []
 
     def _walk(self, position: int, stop: int | None = None) -> Iterator[tuple[int, int]]:
-        """The fragments from an item on, to the end of the sequence or of the file."""
+        """Yield the fragments from an item to the end of the sequence or of the file."""
         for _ in range(_MAX_FRAGMENTS):
             if stop is not None and position >= stop:
                 return
@@ -133,7 +133,7 @@ class EncapsulatedFrames:
 
     def _read(self, offset: int, length: int) -> bytes:
         if offset > _FARTHEST:
-            # Extended offsets have 64 bits. Where a file can go no further, it raises OverflowError or OSError.
+            # Extended offsets have 64 bits. Seeking too far raises OverflowError or OSError.
             raise PictureError(
                 "The pixel data is damaged: its offset table points beyond the end of any object."
             )
@@ -142,5 +142,7 @@ class EncapsulatedFrames:
 
 
 def _usable(table: Sequence[int], count: int) -> bool:
-    """Whether a Basic Offset Table is one: an entry for each frame, in order, the first at the first fragment."""
+    """Return whether a Basic Offset Table is valid: an entry for each frame, ascending, the first at the first
+    fragment.
+    """
     return len(table) == count and table[0] == 0 and all(a < b for a, b in pairwise(table))

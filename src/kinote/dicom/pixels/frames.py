@@ -1,4 +1,4 @@
-"""The encoded bytes of single frames, read from the file without reading the whole object."""
+"""The encoded bytes of single frames, read without reading the whole object."""
 
 import io
 import struct
@@ -28,7 +28,7 @@ from kinote.dicom.pixels.pixel_format import MAX_SAMPLES, PictureError, PixelFor
 _EXTENDED_OFFSET_TABLE = 0x7FE00001
 _EXTENDED_OFFSET_TABLE_LENGTHS = 0x7FE00002
 
-#: A look-up table is at most 128 KB, and is wanted with the header; larger values are let pass.
+#: A look-up table has at most 128 KB, and is needed with the header. Larger values are skipped.
 _HEADER = Limits(bulk_binary=1 << 18, bulk_text=1 << 18)
 _CHUNK = 16 * 1024
 _MAX_ENCODED = 1 << 30
@@ -39,10 +39,10 @@ _IN_MEMORY = 8 * 1024 * 1024
 
 
 class Frames:
-    """The frames of one object whose data set begins where `file` stands.
+    """The frames of one object; `file` is positioned at its data set.
 
-    Reads the header at once and each frame as it is asked for. Raises `PictureError` where the header cannot
-    be read or has no pixel data. The file stays the caller's to close.
+    Reads the header immediately and each frame on demand. Raises `PictureError` if the header cannot be read or has no
+    pixel data. The caller closes the file.
     """
 
     def __init__(self, file: BinaryIO, transfer_syntax_uid: str) -> None:
@@ -53,7 +53,7 @@ class Frames:
         self._file = file
         base = file.tell()
         scanner = _walked_to_pixels(file, self.transfer_syntax.uid)
-        #: All attributes but the pixel data and other large binary values.
+        #: All attributes except the pixel data and other large binary values.
         self.header: DataSet = scanned(scanner)
         span = scanner.pixels
         if span is None:
@@ -72,12 +72,12 @@ class Frames:
 
     @property
     def count(self) -> int:
-        """Number of frames the header says, 1 for a single-frame object."""
+        """The number of frames according to the header; 1 for a single-frame object."""
         return self.format.frames
 
     @property
     def frame_syntax_uid(self) -> str:
-        """The transfer syntax of what `read` gives: native frames are always little endian."""
+        """The transfer syntax of what `read` returns: native frames are always little endian."""
         return self.transfer_syntax.uid if self.is_encoded else EXPLICIT_VR_LITTLE_ENDIAN
 
     @property
@@ -86,10 +86,10 @@ class Frames:
         return self._encapsulated is not None and self.transfer_syntax.uid != ENCAPSULATED_UNCOMPRESSED
 
     def read(self, number: int) -> bytes:
-        """The bytes of frame `number`, counted from 1: a codestream, or samples in little endian.
+        """Read frame `number`, counted from 1: a codestream, or samples in little endian.
 
-        A frame of 1-bit pixels begins with the lowest bit of its first byte (PS3.5 8.1.1), though in the
-        object frames follow each other without a gap.
+        A frame of 1-bit pixels starts at the lowest bit of its first byte (PS3.5 8.1.1), although in the object frames
+        follow each other without padding.
         """
         if not 1 <= number <= self.count:
             raise PictureError(f"There is no frame {number}; the object has {self.count}.")
@@ -109,7 +109,7 @@ class Frames:
         return sum(length for _, length in self._encapsulated.fragments(number))
 
     def beginning(self, number: int, length: int) -> bytes:
-        """The first bytes of a compressed frame, so many at most. Raises `PictureError`."""
+        """Read the first bytes of a compressed frame, at most `length`. Raises `PictureError`."""
         if self._encapsulated is None:
             return self.read(number)[:length]
         found = b""
@@ -134,7 +134,7 @@ class Frames:
         return data if self.format.bits_allocated > 1 else _aligned(data, rest, bits)
 
     def _swapped(self, first: int, size: int, number: int) -> bytes:
-        """Big endian samples as little endian ones (PS3.5 7.3): OW is swapped by words, whatever they hold."""
+        """Convert big endian samples to little endian (PS3.5 7.3). OW is swapped by words, whatever they hold."""
         unit = self._unit()
         begin = first - first % unit
         end = min(-(-(first + size) // unit) * unit, self._length)
@@ -148,13 +148,13 @@ class Frames:
         return _aligned(data, (number - 1) * bits % 8, bits)
 
     def _unit(self) -> int:
-        """Bytes that are swapped together in big endian pixel data."""
+        """Return the number of bytes that are swapped together in big endian pixel data."""
         # GE's private syntax has an implicit data set, where nothing says OB: samples are swapped, bytes are not.
         is_word = self._vr == "OW" and not self.transfer_syntax.little_endian
         return max(self.format.bits_allocated // 8, 2 if is_word else 1)
 
     def value(self, tag: int, start: int, length: int) -> bytes:
-        """Bytes of a binary value before the pixel data, which may be large; fewer where it ends before."""
+        """Read bytes of a binary value before the pixel data, which may be large; fewer at its end."""
         kept = self.header.raw(tag)
         if kept is not None:
             return kept[start : start + length]
@@ -191,10 +191,10 @@ class Frames:
 
 @contextmanager
 def open_frames(source: Path | BinaryIO, transfer_syntax_uid: str | None = None) -> Iterator[Frames]:
-    """The frames of a DICOM file, or of an open file.
+    """Open the frames of a DICOM file, or of an open file.
 
-    With `transfer_syntax_uid`, `source` is an open file that stands at its data set; without, it is a DICOM
-    file (PS3.10) from its beginning. Raises `PictureError`.
+    With `transfer_syntax_uid`, `source` is an open file positioned at its data set. Without, it is a DICOM file
+    (PS3.10) from its beginning. Raises `PictureError`.
     """
     if isinstance(source, Path):
         with source.open("rb") as file, open_frames(file, transfer_syntax_uid) as frames:
@@ -209,13 +209,13 @@ def open_frames(source: Path | BinaryIO, transfer_syntax_uid: str | None = None)
 def frame_bytes(
     source: Path | BinaryIO, number: int = 1, transfer_syntax_uid: str | None = None
 ) -> tuple[bytes, str]:
-    """The bytes of one frame and their transfer syntax; see `open_frames` and `Frames.read`."""
+    """Read one frame and return it with its transfer syntax; see `open_frames` and `Frames.read`."""
     with open_frames(source, transfer_syntax_uid) as frames:
         return frames.read(number), frames.frame_syntax_uid
 
 
 def frame_count(source: Path | BinaryIO, transfer_syntax_uid: str | None = None) -> int:
-    """How many frames an object says it has; see `open_frames`."""
+    """Return the number of frames according to an object's header; see `open_frames`."""
     with open_frames(source, transfer_syntax_uid) as frames:
         return frames.count
 
@@ -232,9 +232,11 @@ def _walked_to_pixels(file: BinaryIO, transfer_syntax_uid: str) -> DataSetScanne
 
 
 def _inflated(file: BinaryIO) -> BinaryIO:
-    """A deflated data set (PS3.5 A.5), which cannot be read from the middle: in a temporary file where it is large."""
+    """Inflate a deflated data set (PS3.5 A.5), which cannot be read from the middle. A large one is a temporary
+    file.
+    """
     inflate = zlib.decompressobj(-15)
-    # It is closed with the last reference to it.
+    # Closed with its last reference.
     plain = cast(BinaryIO, tempfile.SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115
     try:
         while not inflate.eof and (chunk := file.read(1 << 16)):
@@ -250,7 +252,7 @@ def _inflated(file: BinaryIO) -> BinaryIO:
 
 
 def _aligned(data: bytes, skipped: int, bits: int) -> bytes:
-    """`bits` 1-bit pixels after the first `skipped`, from the lowest bit of the first byte on."""
+    """Return `bits` 1-bit pixels after the first `skipped`, starting at the lowest bit of the first byte."""
     if not skipped and not bits % 8:
         return data
     flags = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")

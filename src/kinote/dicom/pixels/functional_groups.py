@@ -1,4 +1,4 @@
-"""Attributes of one frame of a multi-frame image (PS3.3 C.7.6.16): its own, or shared by all."""
+"""Attributes of one frame of a multi-frame image (PS3.3 C.7.6.16): its own, or shared by all frames."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ _PER_FRAME = 0x52009230
 
 @dataclass(frozen=True, slots=True)
 class FrameAttributes:
-    """The header as it is for one frame, counted from 1."""
+    """The header as it applies to one frame, counted from 1."""
 
     header: DataSet
     number: int
 
     def macro(self, sequence: int) -> DataSet:
-        """Where the attributes of a functional group macro stand: its item, or the data set if there is none."""
+        """Return the attributes of a functional group macro: its item, or the data set if there is none."""
         frames = self.header.items(_PER_FRAME)
         groups = frames[self.number - 1 : self.number] + self.header.items(_SHARED)[:1]
         for group in groups:

@@ -1,7 +1,6 @@
-"""From the samples of a grey frame to 8 bit greys (PS3.3 C.11, PS3.4 N.2): modality, VOI, presentation.
+"""Converts the samples of a grey frame to 8 bit greys (PS3.3 C.11, PS3.4 N.2): modality, VOI, presentation.
 
-Frames of up to 16 bits go through one table of the greys of all words, made once for all frames that are
-shown alike.
+Frames of up to 16 bits use a table with the grey of every word, made once for all frames with the same settings.
 """
 
 import math
@@ -34,14 +33,15 @@ _PIXEL_VALUE_TRANSFORMATION_SEQUENCE = 0x00289145
 _SEGMENTATION_TYPE = 0x00620001
 _MAXIMUM_FRACTIONAL_VALUE = 0x0062000E
 
-#: Of the values of a frame without a window, this share at either end is left out: single hot pixels.
+#: For a frame without a window, this share of its values is left out at either end, because of single hot pixels.
 _OUTLIERS = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
 class GreyTransform:
-    """How values become greys. Without `window` and `voi_lut`, `span` is spread over all greys; without it,
-    the values of the frame itself are."""
+    """How values become greys. Without `window` and `voi_lut`, the range `span` is spread over all greys. Without
+    `span`, it is the range of the frame's own values.
+    """
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -50,23 +50,23 @@ class GreyTransform:
     window: Window | None = None
     span: tuple[float, float] | None = None
     inverted: bool = False
-    #: Stored values from the first to the second are no part of the picture and black.
+    #: Stored values in this range (first to second) are not part of the picture and are shown black.
     padding: tuple[int, int] | None = None
-    #: Of a presentation state: the last stage, from brightness to P-Values (PS3.3 C.11.6).
+    #: From a presentation state: the last stage, from brightness to P-Values (PS3.3 C.11.6).
     presentation_lut: LookupTable | None = None
 
     def spread(self, span: tuple[float, float]) -> Self:
-        """The same, with a range of values spread over all greys."""
+        """Return the same transform, with a range of values spread over all greys."""
         return replace(self, span=span)
 
     def modality(self, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Stored values in output units: Hounsfield units, optical density … (PS3.3 C.11.1)."""
+        """Convert stored values to output units: Hounsfield units, optical density … (PS3.3 C.11.1)."""
         if self.modality_lut is not None:
             return self.modality_lut.mapped(stored)
         return stored * self.slope + self.intercept
 
     def greys(self, stored: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """Greys of stored values, 0 black to 255 white; needs `window`, `voi_lut` or `span`."""
+        """Return the greys of stored values, 0 black to 255 white. Needs `window`, `voi_lut` or `span`."""
         shown = self._brightness(self.modality(stored))
         if self.presentation_lut is not None:
             shown = self.presentation_lut.scaled(shown)
@@ -91,7 +91,7 @@ class GreyTransform:
 def grey_transform(
     frame: FrameAttributes, form: PixelFormat, *, window: Window | None = None, little_endian: bool = True
 ) -> GreyTransform:
-    """How a frame's own attributes say that it is shown; `window` takes the place of its windows and VOI LUT."""
+    """Return the transform that a frame's attributes define. `window` replaces its windows and VOI LUT."""
     transform = GreyTransform(
         inverted=form.photometric == "MONOCHROME1", padding=padding_of(frame, form), window=window
     )
@@ -109,7 +109,7 @@ def grey_transform(
 def modality_of(
     transform: GreyTransform, frame: FrameAttributes, form: PixelFormat, *, little_endian: bool
 ) -> GreyTransform:
-    """Return a transform with the modality stage that a header says."""
+    """Return a transform with the modality stage of a header."""
     place = frame.macro(_PIXEL_VALUE_TRANSFORMATION_SEQUENCE)
     slope = place.number(_RESCALE_SLOPE)
     transform = replace(
@@ -135,7 +135,7 @@ def _with_voi(
 def voi_of(
     transform: GreyTransform, voi: DataSet, *, signed: bool, little_endian: bool
 ) -> GreyTransform | None:
-    """Return a transform with the VOI LUT or the first window of an item; None where it has none."""
+    """Return a transform with the VOI LUT or the first window of an item; None if it has neither."""
     luts = voi.items(_VOI_LUT_SEQUENCE)
     lut = lookup_table(luts[0], signed=signed, little_endian=little_endian) if luts else None
     if lut is not None:
@@ -154,7 +154,7 @@ def voi_of(
 def _full_span(
     frame: FrameAttributes, form: PixelFormat, transform: GreyTransform
 ) -> tuple[float, float] | None:
-    """The values that frames of 8 bits and less can have: these are made to be shown as they are."""
+    """Return the full range of frames of up to 8 bits, which are meant to be shown unchanged."""
     plain = transform.modality_lut is None and (transform.slope, transform.intercept) == (1.0, 0.0)
     kind = frame.header.text(_SEGMENTATION_TYPE)
     if kind == "FRACTIONAL":
@@ -166,14 +166,14 @@ def _full_span(
 
 
 def padding_of(frame: FrameAttributes, form: PixelFormat) -> tuple[int, int] | None:
-    """Pixel Padding Value and its range limit (PS3.3 C.7.5.1.1.2), as stored values."""
+    """Return Pixel Padding Value and its range limit (PS3.3 C.7.5.1.1.2), as stored values."""
     value = frame.header.integer(_PIXEL_PADDING_VALUE)
     if value is None or form.floating:
         return None
     limit = frame.header.integer(_PIXEL_PADDING_RANGE_LIMIT)
     limit = value if limit is None else limit
     if max(abs(value), abs(limit)) >= 1 << form.bits_allocated:
-        # No word holds it.
+        # A word cannot hold it.
         return None
     words = Words(form.bits_stored, 0, form.signed)
     ends = words.values(np.array([value, limit], np.int64))
@@ -181,7 +181,7 @@ def padding_of(frame: FrameAttributes, form: PixelFormat) -> tuple[int, int] | N
 
 
 def to_grey(samples: Samples, transform: GreyTransform) -> NDArray[np.uint8]:
-    """The greys of a frame, (rows, columns)."""
+    """Return the greys of a frame, (rows, columns)."""
     array = samples.array
     if array.dtype.kind not in "iu" or array.itemsize > 2:
         return _greys_of_wide(samples, transform)
@@ -197,7 +197,7 @@ def to_grey(samples: Samples, transform: GreyTransform) -> NDArray[np.uint8]:
     table = _grey_table(words, transform, 8 * array.itemsize)
     greys = np.empty(array.shape, np.uint8)
     for some in bands(unsigned):
-        # numpy makes 8 bytes of each index.
+        # numpy converts each index to 8 bytes.
         greys[some] = table.take(unsigned[some])
     return greys
 
@@ -210,7 +210,7 @@ def _grey_table(words: Words, transform: GreyTransform, word_bits: int) -> NDArr
 
 
 def _greys_of_wide(samples: Samples, transform: GreyTransform) -> NDArray[np.uint8]:
-    """Frames of 32 bits and of floating point numbers."""
+    """Return the greys of frames of 32 bits and of floating point numbers."""
     array = samples.array
     if transform.window is None and transform.voi_lut is None and transform.span is None:
         transform = replace(transform, span=_span_of_wide(samples, transform))
@@ -221,7 +221,7 @@ def _greys_of_wide(samples: Samples, transform: GreyTransform) -> NDArray[np.uin
 
 
 def _span_of_wide(samples: Samples, transform: GreyTransform) -> tuple[float, float]:
-    """What `_span` is of all samples of a frame. Nothing of its size is made but one array of its values."""
+    """Return what `_span` returns, for all samples of a frame. It needs only one array of the size of its values."""
     array = samples.array
     values, number = np.empty(array.size, np.float64), 0
     for some in bands(array):
@@ -232,7 +232,7 @@ def _span_of_wide(samples: Samples, transform: GreyTransform) -> tuple[float, fl
     values = values[:number]
     if not number:
         return 0.0, 1.0
-    # Each is the first value that so many do not exceed.
+    # The value at this rank: so many others do not exceed it.
     low, high = (max(math.ceil(share * number) - 1, 0) for share in (_OUTLIERS, 1 - _OUTLIERS))
     values.partition([low, high])
     if values[high] > values[low]:
@@ -247,7 +247,7 @@ def _values(array: NDArray[np.generic], words: Words | None) -> NDArray[np.float
 def _span(
     stored: NDArray[np.float64], transform: GreyTransform, counts: NDArray[np.int64] | None = None
 ) -> tuple[float, float]:
-    """The values of a frame from darkest to brightest, without padding and outliers."""
+    """Return the values of a frame from darkest to brightest, without padding and outliers."""
     kept = _kept(stored, transform)
     values = transform.modality(stored[kept])
     if not values.size:
@@ -264,7 +264,7 @@ def _span(
 
 
 def _kept(stored: NDArray[np.float64], transform: GreyTransform) -> NDArray[np.bool_]:
-    """Which of the values are part of the picture."""
+    """Return which of the values are part of the picture."""
     kept: NDArray[np.bool_] = np.isfinite(stored)
     if transform.padding is not None:
         kept &= (stored < transform.padding[0]) | (stored > transform.padding[1])

@@ -1,4 +1,4 @@
-"""Frames of Deflated Image Frame Compression (PS3.5 8.2.16, A.4.13): native frames, each deflated by itself."""
+"""Frames of Deflated Image Frame Compression (PS3.5 8.2.16, A.4.13): native frames, each deflated separately."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from kinote.dicom.pixels.pixel_format import PictureError, PixelFormat
 
 
 def inflated_frame(data: bytes, form: PixelFormat, number: int) -> bytes:
-    """The native frame, of the length that the object says. Raises `PictureError`."""
+    """Inflate a frame to the native length that the header implies. Raises `PictureError`."""
     size = -(-form.native_frame_bits // 8)
     if form.is_halved:
-        # Its label may be wrong (`PixelFormat.of_length`).
+        # The photometric interpretation may be wrong (`PixelFormat.of_length`).
         size = -(-form.rows * form.columns * 3 * form.bits_allocated // 8)
     try:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size)

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 _CODESTREAM = b"\xff\x0a"
 _CONTAINER = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 
-#: How a bare codestream begins, and one in a container of boxes.
+#: The first bytes of a bare codestream, and of one in a container of boxes.
 BEGINNINGS = (_CODESTREAM, _CONTAINER)
 
-#: The header lies in so many bytes where there are no extra channels; bits beyond are not looked at.
+#: Without extra channels, the header lies within this many bytes. Later bits are not looked at.
 _LONGEST = 64
 
-#: Widths of a size in bits, and of the choice of ratios of the sides (D.2).
+#: Widths of a size in bits, and the aspect ratios that can be chosen (D.2).
 _SIZE_BITS = (9, 13, 18, 30)
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
 class _Bits:
-    """Bits from the lowest of the first byte on."""
+    """Reads bits, from the lowest bit of the first byte on."""
 
     def __init__(self, data: bytes) -> None:
         self._bits = int.from_bytes(data[:_LONGEST], "little")
@@ -32,17 +32,16 @@ class _Bits:
         return value
 
     def choice(self, options: Sequence[tuple[int, int]]) -> int:
-        """One of four options: a value, and how many further bits are added to it (B.2.2)."""
+        """Read one of four options: a value, and how many further bits are added to it (B.2.2)."""
         base, bits = options[self.take(2)]
         return base + self.take(bits)
 
 
 def read(data: bytes) -> tuple[int, int, int, int] | None:
-    """Rows, columns, components and bits of a component.
+    """Return rows, columns, components and bits per component.
 
-    None where it has what no frame of DICOM has: a preview, an animation, extra channels, floating point
-    samples, or boxes before the codestream that do not say where it begins. Raises `IndexError` where it is
-    cut short.
+    Returns None for what no DICOM frame has: a preview, an animation, extra channels, floating point samples, or boxes
+    before the codestream without a length. Raises `IndexError` if the header is truncated.
     """
     begins = _begins(data)
     if begins is None:
@@ -72,7 +71,7 @@ def read(data: bytes) -> tuple[int, int, int, int] | None:
 
 
 def _size(bits: _Bits) -> tuple[int, int]:
-    """A size header, or that of the intrinsic size (D.2): rows and columns."""
+    """Read a size header, or an intrinsic size (D.2): rows and columns."""
     is_small = bits.take(1)
 
     def side() -> int:
@@ -87,7 +86,7 @@ def _size(bits: _Bits) -> tuple[int, int]:
 
 
 def _begins(data: bytes) -> int | None:
-    """Where the codestream begins: in a container, in its first box `jxlc` or `jxlp` (ISO/IEC 18181-2)."""
+    """Return where the codestream begins: in a container, in its first box `jxlc` or `jxlp` (ISO/IEC 18181-2)."""
     if data.startswith(_CODESTREAM):
         return 0
     at = 0

@@ -1,7 +1,8 @@
-"""Colours of decoded frames in the form that the object's label says, for whoever goes by the metadata.
+"""Colours of decoded frames in the form that the object's label (Photometric Interpretation) names.
 
-The label of an object stays as it was received. A frame that goes out decoded has the colours that it names: those of
-YBR_FULL_422 are, natively, two luminances and one pair of differences for two neighbours (PS3.3 C.7.6.3.1.2).
+The label of an object stays as received, and clients rely on the metadata. A frame that goes out decoded is therefore
+converted to the colours of the label. YBR_FULL_422, when native, has two luminances and one pair of colour differences
+for two neighbours (PS3.3 C.7.6.3.1.2).
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from kinote.dicom.pixels.pixel_format import HALVED, PixelFormat
 
 
 def as_label_says(words: NDArray[Any], photometric: str, form: PixelFormat) -> NDArray[Any]:
-    """Return words of three samples, colour by pixel, which are `photometric`, as the label of the object says.
+    """Convert words of three samples, colour by pixel, from `photometric` to the label of the object.
 
-    RGB of more than 8 bits stays as it is where the label is YBR.
+    RGB of more than 8 bits stays unchanged if the label is YBR.
     """
     if words.ndim != 3 or words.shape[2] != 3:
         return words
@@ -36,6 +37,6 @@ def _halved(words: NDArray[Any]) -> NDArray[Any]:
     pairs = words.reshape(rows, -1, 2, 3)
     halved = np.empty((rows, pairs.shape[1], 4), words.dtype)
     halved[..., :2] = pairs[..., 0]
-    # In more bits: the sum of two.
+    # In more bits, to hold the sum of two.
     halved[..., 2:] = (pairs[..., 0, 1:].astype(np.uint64) + pairs[..., 1, 1:] + 1) >> 1
     return halved

@@ -19,9 +19,9 @@ _MAX_ENTRIES = 65536
 
 @dataclass(frozen=True, slots=True)
 class LookupTable:
-    """What values from `first` on are mapped to; values outside take the first or last entry.
+    """Maps values from `first` on. Values outside the table take its first or last entry.
 
-    `entries` are unsigned 16 bit words in the order of the machine, of which `bits` are used.
+    `entries` are unsigned 16 bit words in native byte order, of which `bits` are used.
     """
 
     first: int
@@ -34,22 +34,22 @@ class LookupTable:
         return int(np.frombuffer(self.entries, np.uint16).max())
 
     def mapped(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The entries for values."""
+        """Look up values."""
         table = np.frombuffer(self.entries, np.uint16)
         places = np.nan_to_num(np.clip(np.rint(values) - self.first, 0, len(table) - 1)).astype(np.intp)
         found: NDArray[np.float64] = table[places].astype(np.float64)
         return found
 
     def scaled(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The entries, 0 to 1, for shares of the whole table, 0 to 1."""
+        """Look up positions in the whole table, 0 to 1. Return the entries, 0 to 1."""
         count = len(self.entries) // 2
         return self.mapped(self.first + shares * (count - 1)) / ((1 << self.bits) - 1)
 
 
 def lookup_table(item: DataSet, *, signed: bool, little_endian: bool) -> LookupTable | None:
-    """The table of a Modality or VOI LUT Sequence item; None where it is not usable.
+    """Return the table of a Modality or VOI LUT Sequence item; None if it is unusable.
 
-    `signed`: whether what is looked up can be negative, which the descriptor's second value then is, too.
+    `signed`: whether the input can be negative. Then the second value of the descriptor is signed too.
     """
     data = item.raw(_LUT_DATA)
     return _table(item, _LUT_DESCRIPTOR, data, signed=signed, little_endian=little_endian)
@@ -58,9 +58,10 @@ def lookup_table(item: DataSet, *, signed: bool, little_endian: bool) -> LookupT
 def palettes(
     header: DataSet, *, signed: bool, little_endian: bool
 ) -> tuple[LookupTable, LookupTable, LookupTable]:
-    """The palettes of red, green and blue, each as its own descriptor says. Raises `PictureError` for one missing.
+    """Return the palettes of red, green and blue, each as its own descriptor says. Raises `PictureError` if one is
+    missing.
 
-    Where entries of 16 bits hold values of 8, they do so in all three: one dark colour alone does not tell.
+    If entries of 16 bits hold 8 bit values, they do so in all three palettes. A single dark one cannot tell.
     """
     red, green, blue = (
         _palette(header, colour, signed=signed, little_endian=little_endian) for colour in range(3)
@@ -104,10 +105,10 @@ def _table(
 
 
 def _expanded(data: bytes, little_endian: bool, *, is_bytes: bool) -> bytes:
-    """A segmented palette (PS3.3 C.7.9.2) as little endian words.
+    """Expand a segmented palette (PS3.3 C.7.9.2) to little endian words.
 
-    Where entries have 8 bits, so have the numbers of the segments. Some writers give them 16 all the same: then
-    every second byte is 0.
+    If entries have 8 bits, so have the numbers in the segments. Some writers still use 16 bits for these: then every
+    second byte is 0.
     """
     if is_bytes and any(data[1::2] if little_endian else data[::2]):
         if not little_endian:
@@ -130,9 +131,9 @@ def _expanded(data: bytes, little_endian: bool, *, is_bytes: bool) -> bytes:
 
 
 def _segments(words: tuple[int, ...]) -> Iterator[int]:
-    """Where each discrete (0) and linear (1) segment begins, in the order they are to be taken.
+    """Yield the start of each discrete (0) and linear (1) segment, in the order they are expanded.
 
-    An indirect segment (2) stands for some that came before; these may not be indirect themselves.
+    An indirect segment (2) repeats earlier ones, which must not be indirect.
     """
     at, back, left = 0, -1, 0
     while at + 2 < len(words):

@@ -1,6 +1,6 @@
-"""Overlay planes (PS3.3 C.9.2): graphics of one bit a pixel, drawn over a frame in white; of regions, their outline.
+"""Overlay planes (PS3.3 C.9.2): one-bit graphics drawn over a frame in white; for regions, only the outline.
 
-A plane lies in Overlay Data (60xx,3000), or in a bit of the words of the pixels (PS3.5 8.1.2, retired).
+A plane is stored in Overlay Data (60xx,3000), or in one bit of the pixel words (PS3.5 8.1.2, retired).
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ _ROWS, _COLUMNS, _FRAMES = 0x0010, 0x0011, 0x0015
 _TYPE, _ORIGIN, _FRAME_ORIGIN = 0x0040, 0x0050, 0x0051
 _BIT_POSITION, _DATA = 0x0102, 0x3000
 
-#: Bits of a plane that are read at once.
+#: The number of bits of a plane that are read at once.
 _BAND = 1 << 22
 
 _WHITE = 255
 
-#: Rows, columns and origins are numbers of 16 bits, and frames of 32 (PS3.6). Others were written as something else.
+#: Rows, columns and origins have 16 bits, frame numbers 32 (PS3.6). Greater values come from a wrong VR.
 _LONGEST_SIDE = 1 << 16
 _MOST_FRAMES = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
 class _Plane:
-    """A plane of `rows` x `columns` bits. Its first bit is over the pixel `top`, `left` of the image, from 0.
+    """A plane of `rows` x `columns` bits. Its first bit lies over the pixel `top`, `left` of the image, from 0.
 
-    `tag` is its data, None where it lies in bit `position` of the words. `first_bit` is where it begins in its data.
+    `tag` is its data element; None if the plane is in bit `position` of the words. `first_bit` is its offset in the
+    data.
     """
 
     group: int
@@ -50,18 +51,18 @@ class _Plane:
 
 
 class Planes(Protocol):
-    """Where planes are read from: an object with its bytes."""
+    """The source of planes: an object with its bytes."""
 
     @property
     def header(self) -> DataSet:
-        """Its attributes."""
+        """The header of the object."""
 
     @property
     def transfer_syntax(self) -> TransferSyntax:
-        """How it is encoded."""
+        """The transfer syntax of the object."""
 
     def value(self, tag: int, start: int, length: int) -> bytes:
-        """Bytes of a value; fewer where it ends before."""
+        """Read bytes of a value; fewer at its end."""
 
 
 def draw_overlays(
@@ -93,7 +94,7 @@ def _planes(header: DataSet, frame: int) -> Iterator[_Plane]:
             continue
         if max(rows, columns) > _LONGEST_SIDE:
             continue
-        # Beyond these bounds nothing of a plane lies over an image.
+        # Beyond these bounds, no part of a plane lies over an image.
         origin = (*header.integers(base | _ORIGIN), 1, 1)[:2]
         number = header.integer(base | _FRAMES)
         index = 0
@@ -119,7 +120,7 @@ def _bounded(offset: int) -> int:
 
 
 def _flags(frames: Planes, plane: _Plane, height: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """The rows of a plane that lie over the image, some at a time, with the number of the first."""
+    """Yield the rows of a plane that lie over the image, a few at a time, with the number of the first."""
     assert plane.tag is not None
     is_swapped = not frames.transfer_syntax.little_endian and frames.header.vr(plane.tag) == "OW"
     begin, end = max(-plane.top, 0), min(plane.rows, height - plane.top)
@@ -137,12 +138,12 @@ def _flags(frames: Planes, plane: _Plane, height: int) -> Iterator[tuple[int, ND
         if whole:
             yield first, flags[: whole * plane.columns].reshape(whole, plane.columns)
         if whole < count:
-            # The data are cut short: what there is of them has been drawn.
+            # The data are truncated: what there is has been drawn.
             return
 
 
 def _draw_embedded(picture: NDArray[np.uint8], samples: Samples, plane: _Plane) -> None:
-    """A plane in a bit of the words, unless that is one of the value."""
+    """Draw a plane stored in a bit of the words, unless that bit belongs to the pixel value."""
     array: NDArray[Any] = samples.array
     words = samples.words
     if words is None or array.ndim != 2 or array.dtype.kind != "u" or plane.position >= 8 * array.itemsize:
@@ -165,12 +166,12 @@ def _draw(picture: NDArray[np.uint8], flags: NDArray[np.uint8], top: int, left: 
 
 
 def _outline(flags: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Of a region those pixels that have a neighbour outside of it."""
+    """Keep those pixels of a region that have a neighbour outside of it."""
     inner = flags.copy()
     inner[1:] &= flags[:-1]
     inner[:-1] &= flags[1:]
     inner[:, 1:] &= flags[:, :-1]
     inner[:, :-1] &= flags[:, 1:]
-    # What reaches the edge of the plane ends there.
+    # A region that reaches the edge of the plane ends there.
     inner[:, 0] = inner[:, -1] = 0
     return flags & ~inner

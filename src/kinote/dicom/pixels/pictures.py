@@ -1,4 +1,4 @@
-"""Frames as pictures: JPEG, PNG and GIF of one frame as its own attributes say that it is shown."""
+"""Renders one frame to JPEG, PNG or GIF, as its attributes say it is shown."""
 
 import io
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ _PIXEL_ASPECT_RATIO = 0x00280034
 _IMAGER_PIXEL_SPACING = 0x00181164
 _NOMINAL_SCANNED_PIXEL_SPACING = 0x00182010
 
-#: The longest side of a picture, in pixels: what JPEG can hold.
+#: The longest side of a picture, in pixels: the limit of JPEG.
 _LONGEST = 65500
 _MOST_PIXELS = 1 << 27
 
-#: Samples of a frame that is shown.
+#: The most samples of a frame that is shown.
 _MOST_SAMPLES = 1 << 25
 
 
@@ -51,13 +51,12 @@ def render_frame(
     state: Presentation | None = None,
     words: Sequence[Sequence[str]] = (),
 ) -> bytes:
-    """One frame, counted from 1, as a picture of its `samples`.
+    """Render one frame, counted from 1, from its `samples`.
 
-    `window` takes the place of the object's own; colour frames have none. `overlays`: whether overlay planes are drawn.
-    `viewport` is the width and height into
-    which the picture is fitted, in pixels. Pixels that are not square are made so. `state` is the presentation state
-    that is applied. `words` are lines written into the upper left, upper right and lower left corner.
-    Raises `PictureError`.
+    `window` replaces that of the object; colour frames ignore it. `overlays`: whether overlay planes are drawn.
+    `viewport` is the width and height in pixels into which the picture is fitted. Pixels that are not square are made
+    so. `state` is the presentation state to apply. `words` are lines written into the upper left, upper right and lower
+    left corner. Raises `PictureError`.
     """
     picture = Image.fromarray(pixels(frames, frame, samples, window=window, overlays=overlays, state=state))
     area = (0, 0, *picture.size) if state is None else state.area(*picture.size)
@@ -84,7 +83,9 @@ def render_frame(
 def _turned(
     picture: Image.Image, area: tuple[int, int, int, int], state: Presentation, aspect: float
 ) -> tuple[Image.Image, float]:
-    """The area of a picture that is shown, black beyond the image, turned and flipped; and its aspect then."""
+    """Cut out the displayed area of a picture (black beyond the image), turn and flip it. Return it with its new
+    aspect.
+    """
     _size((area[2] - area[0], area[3] - area[1]), 1.0, None)
     if area != (0, 0, *picture.size):
         picture = picture.crop(area)
@@ -99,7 +100,7 @@ def _turned(
 
 
 def check_size(frames: Frames) -> None:
-    """Raise `PictureError` where frames are too large to be shown: who decodes them for that asks before."""
+    """Raise `PictureError` if frames are too large to be shown. Called before they are decoded."""
     form = frames.format
     if form.rows * form.columns * form.samples > _MOST_SAMPLES:
         raise PictureError(
@@ -117,10 +118,10 @@ def pixels(
     overlays: bool = True,
     state: Presentation | None = None,
 ) -> NDArray[np.uint8]:
-    """The greys, (rows, columns), or colours, (rows, columns, 3), of one frame. Raises `PictureError`.
+    """Return the greys, (rows, columns), or colours, (rows, columns, 3), of one frame. Raises `PictureError`.
 
-    They have gone through the stages of the display (`display_stages`), but for the aspect ratio of pixels. What
-    `state` says takes the place of what the image says.
+    All display stages (`display_stages`) are applied, except the aspect ratio of pixels. `state` takes precedence over
+    the image.
     """
     check_size(frames)
     form, header = frames.format, frames.header
@@ -154,7 +155,7 @@ def pixels(
 
 
 def _aspect(frames: Frames, frame: int) -> float:
-    """Height of a pixel as a multiple of its width (PS3.3 C.7.6.3.1.7, 10.7.1.3); 1 where nothing sane is said."""
+    """Return a pixel's height divided by its width (PS3.3 C.7.6.3.1.7, 10.7.1.3); 1 if no plausible value is given."""
     header = frames.header
     measures = FrameAttributes(header, frame).macro(_PIXEL_MEASURES_SEQUENCE)
     for place, tag in (
@@ -180,7 +181,9 @@ def picture_pixels(frames: Frames, viewport: tuple[int, int] | None) -> int:
 
 
 def _size(size: tuple[int, int], aspect: float, viewport: tuple[int, int] | None) -> tuple[int, int]:
-    """The size of the picture: pixels square, no pixel lost by that, and fitted into the viewport if given."""
+    """Return the size of the picture: square pixels, no pixel lost by that, fitted into the viewport if there is
+    one.
+    """
     width, height = float(size[0]), float(size[1])
     if abs(aspect - 1) > 0.005:
         width, height = (width, height * aspect) if aspect > 1 else (width / aspect, height)

@@ -1,4 +1,4 @@
-"""How the samples of an image are laid out (PS3.3 C.7.6.3 Image Pixel Module, PS3.5 section 8)."""
+"""The layout of an image's samples (PS3.3 C.7.6.3 Image Pixel Module, PS3.5 section 8)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _PLANAR_CONFIGURATION = 0x00280006
 _BITS_STORED = 0x00280101
 _HIGH_BIT = 0x00280102
 
-#: Samples of one frame beyond this are not decoded: 128 million, twice the largest scanned film.
+#: Frames with more samples are not decoded: 128 million, twice the largest scanned film.
 MAX_SAMPLES = 1 << 27
 
 _FLOAT_BITS = {tags.FLOAT_PIXEL_DATA: 32, tags.DOUBLE_FLOAT_PIXEL_DATA: 64}
 
 
 class PictureError(ValueError):
-    """A frame that cannot be found, decoded or shown; the message is a sentence that says why."""
+    """A frame cannot be found, decoded or shown. The message is a sentence that says why."""
 
 
-#: Colour differences of native pixel data are those of two neighbours (PS3.3 C.7.6.3.1.2).
+#: Photometric interpretations whose native colour differences are shared by two neighbours (PS3.3 C.7.6.3.1.2).
 HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
 
@@ -31,9 +31,9 @@ HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 class PixelFormat:
     """The Image Pixel Module, checked. `bits_allocated` is 1, 8, 16, 32 or 64; 64 only for floating point.
 
-    `is_halved`: whether native pixel data have the colour differences of pairs of neighbours alone, as their label
-    says. `joins_rows`: whether such pairs go on from one row to the next, where the columns are odd in number.
-    `overlay_bits` are the bits of a word in which overlay planes say that they lie (PS3.5 8.1.2, retired).
+    `is_halved`: whether, by their label, native pixel data have colour differences for pairs of neighbours only.
+    `joins_rows`: whether such pairs continue into the next row if the number of columns is odd. `overlay_bits` are the
+    bits of a word that hold overlay planes (PS3.5 8.1.2, retired).
     """
 
     rows: int
@@ -53,9 +53,9 @@ class PixelFormat:
 
     @property
     def native_frame_bits(self) -> int:
-        """Bits of one frame that is not compressed."""
+        """The number of bits of one native frame."""
         if self.is_halved:
-            # Two samples of four are left out. A row of an odd number of columns ends with a pair all the same.
+            # Two of four samples are left out. A row with an odd number of columns still ends with a pair.
             pixels = self.rows * (self.columns + self.columns % 2)
             if self.joins_rows:
                 pixels = self.rows * self.columns + self.rows * self.columns % 2
@@ -63,9 +63,10 @@ class PixelFormat:
         return self.rows * self.columns * self.samples * self.bits_allocated
 
     def of_length(self, length: int) -> PixelFormat:
-        """The format of native frames of which each has so many bytes.
+        """Return the format of native frames of this many bytes each.
 
-        Some writers decompress colours without correcting the label: the length tells that none are left out.
+        Some writers decompress colours without correcting the label. The length then shows that no samples are left
+        out.
         """
         if self.is_halved and 8 * length >= self.rows * self.columns * 3 * self.bits_allocated:
             return replace(self, is_halved=False)
@@ -76,7 +77,7 @@ class PixelFormat:
 
 
 def pixel_format(header: DataSet, pixel_tag: int = tags.PIXEL_DATA) -> PixelFormat:
-    """The pixel format of a data set whose pixels are in `pixel_tag`; raises `PictureError` where it has none."""
+    """Return the pixel format of a data set with pixels in `pixel_tag`. Raises `PictureError` if it has none."""
     rows, columns = _whole(header, tags.ROWS, "Rows"), _whole(header, tags.COLUMNS, "Columns")
     samples = header.integer(_SAMPLES_PER_PIXEL) or 1
     if samples not in (1, 3, 4):

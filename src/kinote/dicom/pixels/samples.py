@@ -1,6 +1,6 @@
-"""The samples of one frame, and those of native frames, which are the frame's bytes.
+"""The samples of one frame; of native frames, whose bytes are the samples.
 
-Compressed frames become samples in `kinote.decoding`.
+`kinote.decoding` makes samples of compressed frames.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from kinote.dicom.pixels.pixel_format import HALVED, PictureError, PixelFormat
 
-#: Samples that are worked on at once.
+#: The number of samples processed at once.
 _BAND = 1 << 19
 
-#: What is said of native frames that are longer than their label has them.
+#: The remark about native frames that are longer than their label implies.
 FULL_LENGTH = "labelled {}, but there are three samples for each pixel"
 
 _DTYPES = {8: np.uint8, 16: np.uint16, 32: np.uint32}
@@ -23,14 +23,14 @@ _DTYPES = {8: np.uint8, 16: np.uint16, 32: np.uint32}
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Where the value is in a word: `bits` of it, the lowest being bit `shift` (PS3.5 8.1.1)."""
+    """The position of the value in a word: `bits` of it, the lowest at bit `shift` (PS3.5 8.1.1)."""
 
     bits: int
     shift: int
     signed: bool
 
     def values(self, words: NDArray[Any]) -> NDArray[np.int64]:
-        """The values of unsigned words."""
+        """Return the values of unsigned words."""
         values = (words.astype(np.int64) >> self.shift) & ((1 << self.bits) - 1)
         if self.signed:
             values -= (values >> (self.bits - 1)) << self.bits
@@ -41,11 +41,11 @@ class Words:
 class Samples:
     """The samples of one frame: (rows, columns), or (rows, columns, samples per pixel).
 
-    With `words`, the numbers of `array` are unsigned words of which some bits are the value; without, they
-    are the values. `is_lossy_colour` is true of colours that lossy JPEG has coded: they have no exact words.
-    `depth` is the number of bits that it has of each, where that is less than the object says. `remark` says where the
-    frame is otherwise than its label, which was not followed. `codestream` is the kind of codestream that held them, as
-    `codestreams.Kind`, empty of others; `is_lossy` is true where it says for certain that something was lost.
+    With `words`, `array` holds unsigned words that contain the values; without, it holds the values. `is_lossy_colour`
+    is true for colours from lossy JPEG, which have no exact words. `depth` is the number of bits per sample, if it is
+    less than the object says. `remark` says how the frame deviates from its label, which was not followed. `codestream`
+    is its kind of codestream (`codestreams.Kind`), empty if there was none. `is_lossy` is true if information was
+    certainly lost.
     """
 
     array: NDArray[Any]
@@ -59,14 +59,14 @@ class Samples:
 
 
 def bands(array: NDArray[Any]) -> Iterator[slice]:
-    """The rows of a frame, some at a time: what is made of samples on the way takes many times their size."""
+    """Yield the rows of a frame, a few at a time: intermediate results take many times their size."""
     rows = max(_BAND // max(array[:1].size, 1), 1)
     for start in range(0, len(array), rows):
         yield slice(start, start + rows)
 
 
 def native_samples(data: bytes, form: PixelFormat) -> Samples:
-    """The samples of a native frame as `Frames.read` gives it; raises `PictureError`."""
+    """Return the samples of a native frame as read by `Frames.read`. Raises `PictureError`."""
     words = None if form.floating else words_of(form)
     form = form.of_length(len(data))
     remark = ""
@@ -76,12 +76,12 @@ def native_samples(data: bytes, form: PixelFormat) -> Samples:
 
 
 def words_of(form: PixelFormat) -> Words:
-    """Where the value is in a stored word (PS3.5 8.1.1)."""
+    """Return the position of the value in a stored word (PS3.5 8.1.1)."""
     return Words(form.bits_stored, form.high_bit + 1 - form.bits_stored, form.signed)
 
 
 def shape(form: PixelFormat) -> tuple[int, ...]:
-    """The shape of the array of a frame's samples, colour by pixel."""
+    """Return the shape of the array of a frame's samples, colour by pixel."""
     return (form.rows, form.columns) if form.samples == 1 else (form.rows, form.columns, form.samples)
 
 
@@ -107,7 +107,7 @@ def _native(data: bytes, form: PixelFormat) -> NDArray[Any]:
 
 
 def _upsampled(samples: NDArray[Any], form: PixelFormat) -> NDArray[Any]:
-    """Y Y Cb Cr of two neighbours made Y Cb Cr of each (PS3.3 C.7.6.3.1.2)."""
+    """Turn Y Y Cb Cr of two neighbours into Y Cb Cr of each (PS3.3 C.7.6.3.1.2)."""
     rows = 1 if form.joins_rows else form.rows
     pairs = samples.reshape(rows, -1, 4)
     pixels = np.empty((rows, pairs.shape[1], 2, 3), samples.dtype)

@@ -1,4 +1,4 @@
-"""Display shutters (PS3.3 C.7.6.11): what of a frame lies outside is covered, by default in black."""
+"""Display shutters (PS3.3 C.7.6.11): what lies outside is covered, by default in black."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _CENTER, _RADIUS, _VERTICES = 0x00181610, 0x00181612, 0x00181620
 _PRESENTATION_VALUE = 0x00181622
 _FRAME_DISPLAY_SHUTTER_SEQUENCE = 0x00189472
 
-#: Corners of a polygon beyond this are not looked at.
+#: Polygons with more corners are ignored.
 _MOST_VERTICES = 1024
 
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
-#: No image reaches so far, in pixels.
+#: No image reaches this far, in pixels.
 _FAR = 1 << 20
 
 
 def close_shutter(picture: NDArray[np.uint8], frame: FrameAttributes) -> None:
-    """Cover what lies outside of all shutters of a frame, on its greys or colours. What makes no shape is ignored."""
+    """Cover what lies outside of any shutter of a frame, on its greys or colours. Invalid shapes are ignored."""
     shutter = frame.macro(_FRAME_DISPLAY_SHUTTER_SEQUENCE)
     shapes = {shape.upper() for shape in shutter.texts(_SHAPE)}
     if not shapes:
@@ -48,7 +48,7 @@ def close_shutter(picture: NDArray[np.uint8], frame: FrameAttributes) -> None:
 
 
 def _outside_rectangle(picture: NDArray[np.uint8], shutter: DataSet, grey: int) -> None:
-    """Edges are rows and columns counted from 1, the first and last that are seen."""
+    """Cover what lies outside. Edges are rows and columns counted from 1, the first and last that are seen."""
     left, right, upper, lower = (shutter.integer(tag) for tag in (_LEFT, _RIGHT, _UPPER, _LOWER))
     if left is None or right is None or upper is None or lower is None or left > right or upper > lower:
         return
@@ -59,13 +59,13 @@ def _outside_rectangle(picture: NDArray[np.uint8], shutter: DataSet, grey: int) 
 
 
 def _circle(shutter: DataSet) -> tuple[int, int, int] | None:
-    """Row and column of its centre, and its radius."""
+    """Return row and column of the centre, and the radius."""
     center, radius = shutter.integers(_CENTER), shutter.integer(_RADIUS)
     return (center[0], center[1], radius) if len(center) == 2 and radius is not None and radius > 0 else None
 
 
 def _corners(shutter: DataSet) -> list[tuple[int, int]]:
-    """Column and row of each corner, from 0; none where they are no polygon."""
+    """Return column and row of each corner, from 0; empty if they do not form a polygon."""
     numbers = shutter.integers(_VERTICES)
     if len(numbers) < 6 or len(numbers) % 2 or len(numbers) > 2 * _MOST_VERTICES:
         return []
@@ -74,7 +74,7 @@ def _corners(shutter: DataSet) -> list[tuple[int, int]]:
 
 
 def _outside_polygon(picture: NDArray[np.uint8], corners: Sequence[tuple[int, int]], grey: int) -> None:
-    """Corners are column and row, from 0; what lies on the edge is inside."""
+    """Cover what lies outside. Corners are column and row, from 0. What lies on the edge is inside."""
     across, down = np.array(corners, np.float64).T
     next_across, next_down = np.roll(across, -1), np.roll(down, -1)
     columns = np.arange(picture.shape[1], dtype=np.float64)
@@ -82,7 +82,7 @@ def _outside_polygon(picture: NDArray[np.uint8], corners: Sequence[tuple[int, in
         crossed = (down > row) != (next_down > row)
         begin, slope = across[crossed], (next_across - across)[crossed] / (next_down - down)[crossed]
         crossings = np.sort(begin + (row - down[crossed]) * slope)
-        # Inside, edges lie to the left in an odd number.
+        # Inside, the number of edges to the left is odd.
         before, until = (np.searchsorted(crossings, columns, side) for side in _SIDES)
         inside = (before % 2 == 1) | (until % 2 == 1)
         for edge in np.flatnonzero((down == row) & (next_down == row)):

@@ -1,7 +1,7 @@
-"""The words of a frame as they lie in native pixel data (PS3.5 8.1), whatever encoding they come from.
+"""The words of a frame as native pixel data have them (PS3.5 8.1), whatever the encoding was.
 
 Native frames, RLE and deflated frames hold the words themselves. A codestream holds numbers of its own precision, and
-says nothing of High Bit: `words_from` puts them where the object says that the value is.
+does not know High Bit. `words_from` puts them where the header says the value is.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from kinote.dicom.pixels.samples import Samples, Words, shape, words_of
 def words_from(
     numbers: NDArray[Any], precision: int, form: PixelFormat, photometric: str, *, is_signed: bool = False
 ) -> Samples:
-    """The samples of a frame whose codestream has numbers of so many bits, as unsigned words of it.
+    """Convert the numbers of a codestream, of `precision` bits, to unsigned words of the object.
 
-    A codestream holds whole words, with whatever is in their other bits; but where it does not reach High Bit and has
-    as many bits as are stored, it holds the values alone. Bits above those of the codestream are 0. They repeat its
-    highest bit where that is the sign of a signed value, except those of overlay planes. `is_signed`: the codestream
-    says so itself. Numbers that the words of the object do not hold are left as they are: they can be shown, and
-    `stored_words` refuses them.
+    A codestream normally holds whole words, whatever their other bits contain. If it does not reach High Bit and has as
+    many bits as are stored, it holds only the values. Bits above those of the codestream are 0, but repeat its highest
+    bit if that is the sign of a signed value; bits of overlay planes do not. `is_signed`: whether the codestream itself
+    is signed. Numbers too large for a word are kept: they can be shown, and `stored_words` refuses them.
     """
     if form.bits_allocated == 1:
         return Samples((numbers != 0).view(np.uint8).reshape(shape(form)), photometric, Words(1, 0, False))
@@ -37,7 +36,7 @@ def words_from(
     repeats_sign = form.signed and (is_signed or are_values or precision == form.high_bit + 1)
     words: NDArray[Any] = array.astype(f"u{size // 8}", copy=not array.flags.writeable)
     if precision < size:
-        # Shifted up and down again: the bits above repeat the highest, or are 0.
+        # Shifted up and down again: the bits above repeat the highest bit, or are 0.
         unused = size - precision
         words <<= unused
         shifted: NDArray[Any] = words.view(f"i{size // 8}") if repeats_sign else words
@@ -49,10 +48,9 @@ def words_from(
 
 
 def stored_words(samples: Samples, form: PixelFormat) -> NDArray[Any]:
-    """The samples of a frame, colour by pixel, in little endian words of the length that the object says.
+    """Return the samples of a frame, colour by pixel, in little endian words of the allocated size.
 
-    A frame of single bits has one byte for each: `packed` makes bits of them. Raises `PictureError` where the words of
-    the object do not hold the samples.
+    Single bits take one byte each; `packed` packs them. Raises `PictureError` if the words cannot hold the samples.
     """
     array = samples.array
     if form.bits_allocated == 1 or form.floating:
@@ -67,5 +65,5 @@ def stored_words(samples: Samples, form: PixelFormat) -> NDArray[Any]:
 
 
 def packed(words: NDArray[Any]) -> bytes:
-    """Single bits as they lie in pixel data, the first in the lowest bit of the first byte (PS3.5 8.1.1)."""
+    """Pack single bits as in pixel data, the first in the lowest bit of the first byte (PS3.5 8.1.1)."""
     return np.packbits(words.reshape(-1), bitorder="little").tobytes()

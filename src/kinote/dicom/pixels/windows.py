@@ -1,4 +1,4 @@
-"""Windows: the part of the values that is spread over the greys of a display (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
+"""Windows: the range of values that is spread over the greys of a display (PS3.3 C.11.2.1.2, C.11.2.1.3)."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 class Window:
     """Centre and width in output units of the modality transform, and the VOI LUT Function.
 
-    `width` is greater than 0, and at least 1 for LINEAR; raises `ValueError` otherwise.
+    `width` is greater than 0, and at least 1 for LINEAR. Raises `ValueError` otherwise.
     """
 
     centre: float
@@ -32,7 +32,7 @@ class Window:
             )
 
     def shown(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """From values to brightness, 0 to 1."""
+        """Convert values to brightness, 0 to 1."""
         if self.function == "SIGMOID":
             exponent = np.clip(-4.0 * (values - self.centre) / self.width, -700.0, 700.0)
             return 1.0 / (1.0 + np.exp(exponent))

@@ -1,6 +1,6 @@
-"""The reaper: what is withdrawn for long enough is purged, while the server runs.
+"""The reaper purges instances that have been withdrawn for long enough, while the server runs.
 
-In this order: a tombstone, in one transaction that decides (`kinote.lifecycle.purging`) and says which bytes have to
-follow; then the bytes (`unlinking`); then the mark that they are gone. `reaper` drives both, a little at a time. A kill
-in between costs nothing: what was decided stays decided, and what has to be removed is remembered.
+First one transaction decides, makes a tombstone (`kinote.lifecycle.purging`) and records which bytes have to be
+removed. Then the bytes are removed (`unlinking`), then this is recorded. `reaper` drives both, a little at a time. A
+kill in between loses nothing: the decision and the bytes to be removed are recorded.
 """

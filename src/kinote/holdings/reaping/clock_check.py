@@ -1,8 +1,8 @@
-"""Whether the clock of this computer can be believed: what is purged because of a wrong clock never comes back.
+"""Checks that the clock of this computer is plausible: what a wrong clock has purged never comes back.
 
-The last moment seen stays in the index, so that a restart does not forget it. A clock that is earlier, or that has gone
-ahead of it by far more than the time that has passed, is in doubt: nothing is purged for a time of grace, which people
-have to put it right. After that it counts as right. A server that was down for long looks the same, and waits as long.
+The last time seen is stored in the index, so a restart does not forget it. The clock is in doubt if it is earlier than
+that, or has gone ahead by far more than the time that has passed. Then nothing is purged for a period of grace, in
+which people can correct it. After that it counts as right. A server that was down for long is treated in the same way.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from kinote.catalog.node_turns import NodeTurn, found_turn
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.holdings.health import Alert
 
-#: The name of the reaper's turn, which has what was seen.
+#: The name of the reaper's turn, which stores what was seen.
 NAME = "reaper"
 
-#: How far the clock may go ahead of the time that has passed, and back: clocks are corrected by a little, and those of
-#: two servers differ by a little.
+#: How far the clock may be off, in either direction. Clocks are corrected by a little, and those of two servers differ
+#: by a little.
 AHEAD, BACK = timedelta(days=1), timedelta(minutes=5)
 
-#: For how long nothing is purged while it is in doubt.
+#: How long nothing is purged while the clock is in doubt.
 GRACE = timedelta(days=1)
 
 _GRACE = "grace seconds"
 
 
 class ClockCheck:
-    """Compares the clock with what was seen last, as far as a turn knows it: `position` has the moment that is
-    believed, `ended_at` the one that is in doubt, if one is, and `counted` the seconds of grace that are left."""
+    """Compares the clock with what was seen last, as stored in a turn. `position` is the time that is believed.
+    `ended_at` is the time in doubt, if there is one. `counted` is the seconds of grace that are left.
+    """
 
     def __init__(self, turn: NodeTurn, steady: float) -> None:
         self._turn = turn
@@ -40,7 +41,7 @@ class ClockCheck:
         self._left = float(turn.counted.get(_GRACE, 0))
 
     def is_right(self, now: datetime, steady: float) -> bool:
-        """Return whether the clock can be believed, and remember what it says in the turn."""
+        """Return whether the clock is plausible, and store what it says in the turn."""
         turn = self._turn
         passed, self._at = timedelta(seconds=steady - self._at), steady
         seen = _moment(turn.position)
@@ -48,8 +49,8 @@ class ClockCheck:
             return self._believe(now)
         doubted = _moment(turn.ended_at)
         self._left -= passed.total_seconds()
-        # How long the server was down is not known. Were the grace to begin anew then, nothing would ever be purged
-        # where it runs for some hours each week.
+        # The length of a downtime is unknown. If the grace began again after each, nothing would ever be purged on a
+        # server that runs for a few hours each week.
         goes_on = doubted is not None and (self._is_new or _follows(doubted, passed, now))
         self._is_new = False
         if not goes_on:

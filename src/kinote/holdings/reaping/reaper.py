@@ -1,8 +1,8 @@
-"""The reaper of one node, driven by `step`, each of which does a little.
+"""The reaper of a node. Each `step` does a little.
 
-It reads which instances are withdrawn for long enough, and never asks for a job (law 2). Each transaction decides anew.
-What fails is tried object by object, so that it harms no other, and then remembered with its reason. While the clock is
-in doubt (`clock_check`) there are no new tombstones.
+It reads which instances have been withdrawn for long enough, and never looks at jobs (law 2). Each transaction decides
+again. If it fails, its objects are tried one by one, so that a bad one harms no other; failures are recorded with the
+reason. While the clock is in doubt (`clock_check`), no new tombstones are made.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from kinote.telemetry.registry import REGISTRY
 
 log = logging.getLogger(__name__)
 
-#: Seconds until it looks again, at most, and at least where nothing is to be done.
+#: Seconds until the next look if there is nothing to do: at most, and at least.
 _LOOK_AGAIN, _SOONEST = 60.0, 1.0
 
-#: How many withdrawn instances are looked at in one step, and how many tombstones one transaction makes.
+#: The number of withdrawn instances looked at in one step, and of tombstones made in one transaction.
 _PAGE, TOGETHER = 400, 40
 
-#: How many times longer than it has worked it pauses.
+#: A pause takes this many times as long as the work before it.
 _PAUSES = 1.0
 
-#: How often the moment seen last is written down.
+#: How often the last time seen is stored.
 _KEEP_EVERY = timedelta(minutes=10)
 
 _PURGED = prometheus_client.Counter(
@@ -63,7 +63,7 @@ _FAILED = prometheus_client.Counter(
 
 
 def _purged(numbers: Counter[str]) -> list[Entry]:
-    """The entries of the audit trail about purged instances, by their studies."""
+    """Return the entries of the audit trail about purged instances, by study."""
     return [
         Entry(AuditEvent.PURGED, KINOTE, concerned=Concerned(study=study), detail={"instances": number})
         for study, number in sorted(numbers.items())
@@ -71,9 +71,10 @@ def _purged(numbers: Counter[str]) -> list[Entry]:
 
 
 class Reaper:
-    """The reaper of a node. While `delays` is off it makes no tombstone, and removes what is still owed.
+    """The reaper of a node. While no delay is set it makes no tombstones, but removes bytes that have to be
+    removed.
 
-    `record` writes into the audit trail what was purged; None where there is no trail.
+    `record` writes to the audit trail what was purged; None if there is no trail.
     """
 
     def __init__(
@@ -99,13 +100,13 @@ class Reaper:
         self._turn: NodeTurn | None = None
         self._check: ClockCheck | None = None
         self._kept: tuple[float, bool] | None = None
-        #: The moment of this step, as the clock check has believed it: the clock may jump at any time.
+        #: The time of this step, as the clock check has accepted it: the clock may jump at any time.
         self._now = clock()
-        #: The key after which the round goes on. A kill costs nothing: the next round begins at the first.
+        #: The key after which the round continues. After a kill, the next round begins with the first key.
         self._after = 0
 
     def step(self) -> float:
-        """Do a little; gives the seconds until the next step."""
+        """Do a little. Return the seconds until the next step."""
         begun = self._steady()
         is_through = self._purge()
         removed, failed = remove_purged(self._catalog, self._stores, self._clock(), self._store_is_there)
@@ -116,7 +117,7 @@ class Reaper:
         return _PAUSES * (self._steady() - begun)
 
     def close(self) -> None:
-        """Leave the rest to whoever goes on."""
+        """Leave the rest to the next node."""
         if self._turn is None:
             return
         turn, self._turn = self._turn, None
@@ -132,7 +133,7 @@ class Reaper:
         return min(_LOOK_AGAIN, max(_SOONEST, shortest.total_seconds() / 10))
 
     def _purge(self) -> bool:
-        """Make some tombstones; whether the round is through."""
+        """Make some tombstones. Return whether the round is complete."""
         if self._delays.is_off:
             return True
         if not self._has_turn() or not self._clock_is_right():
@@ -151,7 +152,7 @@ class Reaper:
         return self._turn is not None or self._take_turn()
 
     def _take_turn(self) -> bool:
-        """Take the turn, or see that it is still this node's."""
+        """Take the turn, or confirm that it is still this node's."""
         taking = self._catalog.submit(
             lambda transaction: take_turn(transaction, NAME, self._node, self._clock()), background=True
         )
@@ -185,11 +186,11 @@ class Reaper:
         return is_right
 
     def _entomb(self, keys: Sequence[int]) -> None:
-        """Make tombstones together; where that fails, one by one, so that the one at fault harms no other."""
+        """Make tombstones together. If that fails, make them one by one, so that a bad one harms no other."""
         try:
             made = self._catalog.submit(partial(self._made, keys), background=True).result()
         except CommitInDoubtError:
-            # The next round sees what has become of them.
+            # The next round sees their state.
             log.warning("Whether objects were purged is not known yet", exc_info=True)
         except Exception as error:
             if len(keys) > 1:

@@ -1,4 +1,4 @@
-"""Removes the bytes of purged objects. Bytes that cannot be removed are tried again later, and keep no others."""
+"""Removes the bytes of purged objects. If some cannot be removed, they are tried again later, and the others go on."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
-#: How many are removed together. This bounds for how long a writer of the index is held afterwards.
+#: The number removed together. It limits how long the index is locked afterwards.
 TOGETHER = 100
 
 
 @dataclass(frozen=True, slots=True)
 class _Owed:
-    """Bytes that have to be removed, of this tombstone, after so many failures."""
+    """Bytes to be removed, their tombstone, and the number of failures so far."""
 
     place: Place
     instance: int
@@ -34,9 +34,9 @@ class _Owed:
 def remove_purged(
     catalog: Catalog, stores: Stores, now: datetime, store_is_there: Callable[[int], bool]
 ) -> tuple[int, int]:
-    """Remove bytes of some purged objects; gives how many, and how many could not be removed.
+    """Remove the bytes of some purged objects. Return how many were removed, and how many could not be.
 
-    Those in stores that cannot be reached wait: a file that is not there would count as removed.
+    Bytes in stores that cannot be reached wait: a missing file would count as removed.
     """
     reached = [store.id for store in stores if store_is_there(store.id)]
     with catalog.read() as connection:
@@ -46,7 +46,7 @@ def remove_purged(
         return 0, 0
     tell_of_kept(kept)
     failed = _removed_but(stores, [each for each in found if each.place not in kept])
-    # What a volume had that went away meanwhile has not been removed.
+    # If a volume went away meanwhile, its files have not been removed.
     still = {store for store in reached if store_is_there(store)}
     settled = [each for each in found if each.place not in failed and each.place[0] in still]
 
@@ -74,7 +74,7 @@ def _owed_now(connection: Connection, stores: Sequence[int], now: datetime) -> l
 
 
 def _removed_but(stores: Stores, wanted: Sequence[_Owed]) -> dict[Place, str]:
-    """Remove what can be removed, and return why the others could not."""
+    """Remove what can be removed. Return why the others could not be."""
     if not wanted:
         return {}
     try:

@@ -1,5 +1,5 @@
-"""The reconciler: rows and bytes are compared in both directions, while the server runs (law 8).
+"""The reconciler compares rows and bytes in both directions while the server runs (law 8).
 
-It looks whether things are there and how long they are. To read them is the work of the scrub. `rows` goes from rows to
-bytes, `unowned` from bytes to rows, `reconciler` drives both at the pace of the scrub. It deletes nothing.
+It checks that files exist and have the right size; the scrub reads them. `rows` goes from rows to bytes, `unowned` from
+bytes to rows. `reconciler` drives both at the pace of the scrub. It deletes nothing.
 """

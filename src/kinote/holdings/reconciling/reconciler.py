@@ -1,4 +1,4 @@
-"""The reconciler of one node, driven by `step`, each of which looks at a slice."""
+"""The reconciler of a node. Each `step` checks a slice."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ log = logging.getLogger(__name__)
 
 NAME = "reconciler"
 
-#: Seconds until it looks again whether there is something to do.
+#: Seconds until the next look whether there is something to do.
 _LOOK_AGAIN = 60.0
 
-#: What a round counts of the folders and packs that it could not read.
+#: The name of a round's count of folders and packs that it could not read.
 _UNREAD = "unread"
 
 _KEEP_EVERY = timedelta(minutes=1)
 
-#: What a key in a store counts beside a row, as the pace counts: it is listed and looked up, and not opened.
+#: The cost of a key in a store, relative to a row: it is listed and looked up, but not opened.
 _KEY = OPENING // 16
 
 _SEEN = Counter(
@@ -47,9 +47,9 @@ _SEEN = Counter(
 
 
 class Reconciler:
-    """The reconciler of a node: one round each `every`, over all rows first and then over all bytes.
+    """The reconciler of a node: one round each `every`, first over all rows and then over all bytes.
 
-    `living` gives the marks of the processes that may have bytes on their way, this one's among them.
+    `living` gives the marks of the processes, including this one, that may have bytes without a row yet.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class Reconciler:
         self._pages: Iterator[tuple[int, list[str]]] | None = None
         self._unread: list[str] = []
         self._kept_at = datetime.min.replace(tzinfo=clock().tzinfo)
-        #: Bytes without a row, from this round and from earlier ones.
+        #: Bytes without a row, found in this round and in earlier ones.
         self.unowned = unowned if unowned is not None else Unowned()
 
     def step(self) -> float:
-        """Look at a slice; gives the seconds until the next one."""
+        """Check a slice. Return the seconds until the next one."""
         if not all(self._store_is_there(store.id) for store in self._stores):
-            # What is missing then says nothing.
+            # A missing file says nothing then.
             return _LOOK_AGAIN
         self._settle_unowned()
         turn = self._turn or self._take()
@@ -101,7 +101,7 @@ class Reconciler:
         return pace.pause(cost, self._steady() - begun, left, self._clock())
 
     def close(self) -> None:
-        """Write down how far it has come, and leave the rest to whoever goes on."""
+        """Store the progress, and leave the rest to the next node."""
         if self._turn is None:
             return
         turn, self._turn = self._turn, None
@@ -137,11 +137,11 @@ class Reconciler:
         return turn
 
     def _is_fresh(self, turn: NodeTurn, now: datetime) -> bool:
-        """Return whether the last round is through and it is too early for the next. Wrong clocks do not count."""
+        """Return whether the last round is complete and it is too early for the next. Wrong clocks do not count."""
         return not turn.position and timestamp(now - self._every) < turn.ended_at <= timestamp(now)
 
     def _slice(self, turn: NodeTurn) -> tuple[int, int, bool]:
-        """Look at the next rows or keys; gives what this and what is left cost, and whether the round is through."""
+        """Check the next rows or keys. Return their cost, the cost of the rest, and whether the round is complete."""
         position = int(turn.position)
         if position < self._last_key:
             number, damaged, until = reconcile_rows(
@@ -161,7 +161,7 @@ class Reconciler:
             store, keys = page
             without = look_at(self._catalog, store, keys, self.unowned, self._clock())
         except Exception:
-            # What has not been looked at must not count: it begins again with the first bytes.
+            # Keys that were not checked must not count as checked: start again with the first bytes.
             self._pages = None
             raise
         self._count(turn, "bytes", len(keys), "without a row", without)

@@ -1,4 +1,4 @@
-"""From rows to bytes: every row of residence `local` has its bytes, in their full length."""
+"""From rows to bytes: each row of residence `local` must have its bytes, in full length."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def reconcile_rows(
     position: int,
     last_key: int,
 ) -> tuple[int, int, int]:
-    """Look at the next rows; gives how many there were, how many were damaged, and the key to go on after."""
+    """Check the next rows. Return how many there were, how many were damaged, and the key to continue after."""
     page, until = local_after(catalog, position, last_key)
     damaged = 0
     for stored in page:
@@ -37,7 +37,7 @@ def reconcile_rows(
 
 
 def difference(stores: Stores, stored: Stored) -> Difference | None:
-    """Return how the bytes differ, as far as their length says; None where it cannot be told now."""
+    """Return how the bytes differ, judged by their length; None if it cannot be told now."""
     if stored.file_key is None:
         length = None if stored.dataset is None else len(stored.dataset)
     else:
@@ -61,7 +61,7 @@ def difference(stores: Stores, stored: Stored) -> Difference | None:
 
 
 def is_missing(stores: Stores, stored: Stored, store_is_there: Callable[[int], bool]) -> bool:
-    """Return whether what was not there is not, and that of itself: its store may be away."""
+    """Return whether a file is really missing, rather than its store being away."""
     if stored.file_key is None:
         return True
     try:

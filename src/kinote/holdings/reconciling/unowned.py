@@ -1,7 +1,7 @@
-"""From bytes to rows: no bytes are in a store that no row has, but for those on their way.
+"""From bytes to rows: no bytes may be in a store without a row, except those being received.
 
-Start-up recovery looks through what has come since the last one. This looks through everything, and finds what recovery
-cannot know of: bytes that a fault left while the server ran, or that came back from a copy.
+Start-up recovery looks at what arrived since the last one. This looks at everything, so it also finds bytes that a
+fault left while the server ran, or that came back from a copy.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)
 
-#: After how long bytes without a row are nobody's: longer than a commit takes, and, while the process lives that wrote
-#: them, longer than an upload may take.
+#: The age at which bytes without a row have no owner. It is longer than a commit takes, and longer than an upload may
+#: take while the process that wrote them lives.
 _COMMIT, _UPLOAD = timedelta(hours=1), timedelta(hours=48)
 
-#: How long after a failure bytes are tried again that could not be set aside. Each further failure doubles it.
+#: The time until bytes are tried again that could not be set aside. Each further failure doubles it.
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=10), timedelta(days=1)
 
 _WHY = "No object of the index has these bytes, and none has had them for long: the reconciler found them."
@@ -31,7 +31,7 @@ _WHY = "No object of the index has these bytes, and none has had them for long: 
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    """Why bytes could not be set aside, how long it was waited after that, and until when."""
+    """Why bytes could not be set aside, how long the last wait was, and when it ends."""
 
     reason: str
     pause: timedelta
@@ -40,21 +40,21 @@ class Stuck:
 
 @dataclass(slots=True)
 class Unowned:
-    """Bytes without a row, and since when they are known; looked at again until a row has them or they are old.
+    """Bytes without a row, and when they were first seen. They are checked until they have a row or are old.
 
-    They are forgotten with the process: the next one looks at them anew.
+    They are kept in memory only: the next process finds them again.
     """
 
     since: dict[Place, datetime] = field(default_factory=dict)
     #: Those of them that could not be set aside.
     stuck: dict[Place, Stuck] = field(default_factory=dict)
-    #: How many folders and packs the last round could not read, and the first of them; None before it is known.
+    #: How many folders and packs the last round could not read, and the first of them; None before the first round.
     unread: tuple[int, str] | None = None
-    #: How many there are where they are more than faults can leave: nothing is touched then.
+    #: Their number, if it is more than faults can leave: nothing is touched then.
     too_many: int = 0
 
     def see(self, place: Place, now: datetime) -> None:
-        """Remember bytes without a row, up to more than are ever touched."""
+        """Remember bytes without a row, up to one more than may be touched."""
         if len(self.since) <= MOST_LEFT:
             self.since.setdefault(place, now)
 
@@ -64,19 +64,19 @@ class Unowned:
         self.stuck.pop(place, None)
 
     def remember_failure(self, place: Place, reason: str, now: datetime) -> None:
-        """Remember why bytes could not be set aside, and when it is tried again."""
+        """Remember why bytes could not be set aside, and when to try again."""
         before = self.stuck.get(place)
         pause = min(before.pause * 2, _LONGEST_PAUSE) if before else _FIRST_PAUSE
         self.stuck[place] = Stuck(reason, pause, now + pause)
 
     def is_waiting(self, place: Place, now: datetime) -> bool:
-        """Return whether it is too early to try again what has failed. A clock that was set back does not count."""
+        """Return whether it is too early to retry a failure. A clock that was set back does not delay it."""
         stuck = self.stuck.get(place)
         return stuck is not None and stuck.until - stuck.pause <= now < stuck.until
 
     @property
     def alerts(self) -> list[Alert]:
-        """What a person has to see to."""
+        """The alerts about them."""
         found = []
         if self.stuck:
             reason = next(iter(list(self.stuck.values()))).reason
@@ -100,7 +100,7 @@ class Unowned:
 
 
 def pages(stores: Stores, unread: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Return the keys of all objects in all stores, in parts: the store and some of its keys.
+    """Yield the keys of all objects in all stores, in parts: the store and some of its keys.
 
     The paths of what cannot be read are added to `unread`.
     """
@@ -110,7 +110,7 @@ def pages(stores: Stores, unread: list[str]) -> Iterator[tuple[int, list[str]]]:
 
 
 def look_at(catalog: Catalog, store: int, keys: list[str], unowned: Unowned, now: datetime) -> int:
-    """Remember those of the keys that no row has; gives how many these are."""
+    """Remember those of the keys that no row has. Return how many there are."""
     with catalog.read() as connection:
         known = owned(connection, store, keys) | owed(connection, store, keys)
     without = [key for key in keys if key not in known]
@@ -122,9 +122,9 @@ def look_at(catalog: Catalog, store: int, keys: list[str], unowned: Unowned, now
 def settle(
     catalog: Catalog, stores: Stores, unowned: Unowned, living: Callable[[], Collection[str]], now: datetime
 ) -> int:
-    """Set those aside that have had no row for long enough; gives how many.
+    """Set those aside that have had no row for long enough. Return how many.
 
-    Where they are more than faults can leave, the index may be the wrong one: a person has to look.
+    If there are more than faults can leave, the index may be the wrong one, and a person has to look.
     """
     _forget_owned(catalog, unowned)
     were_too_many = unowned.too_many
@@ -140,7 +140,7 @@ def settle(
     alive = living()
     number = 0
     failed = []
-    # One by one: bytes that cannot be moved must not keep the others.
+    # One by one: bytes that cannot be moved must not hold up the others.
     for place, since in list(unowned.since.items()):
         store, key = place
         if now - since < _COMMIT or unowned.is_waiting(place, now):
@@ -163,7 +163,7 @@ def settle(
 
 
 def _forget_owned(catalog: Catalog, unowned: Unowned) -> None:
-    """Forget what a row has by now, or what is to be removed."""
+    """Forget those that have got a row, or are to be removed."""
     for store in {store for store, _ in unowned.since}:
         keys = [key for at, key in unowned.since if at == store]
         with catalog.read() as connection:

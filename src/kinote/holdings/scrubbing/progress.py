@@ -1,4 +1,4 @@
-"""How far the slow scrub has come, as the index says: every server says the same of it."""
+"""The progress of the slow scrub, from the index, so that every server reports the same."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from sqlalchemy import Connection
 
 from kinote.catalog.scrub_passes import last_end, last_pass
 
-#: How many times the set time a pass may take before somebody is told.
+#: A pass that takes longer than this many times the set time is reported.
 _PATIENCE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ScrubProgress:
-    """What part of the pass under way has been read, 1 where none is; when the last whole pass ended.
+    """The part of the current pass that has been read (1 if there is no pass), and when the last pass was completed.
 
-    `behind_since` is when the pass under way was begun, if it will take more than twice the set time at its rate.
+    `behind_since` is the start of the current pass if, at its speed, it will take more than twice the set time.
     """
 
     fraction: float = 0.0
@@ -26,7 +26,7 @@ class ScrubProgress:
 
 
 def scrub_progress(connection: Connection, within: timedelta, now: datetime) -> ScrubProgress:
-    """How far it has come; `within` is the time that is set for a pass."""
+    """Return the progress. `within` is the set time for a pass."""
     current = last_pass(connection)
     ended = last_end(connection)
     ended_at = datetime.fromisoformat(ended) if ended else None
@@ -36,6 +36,6 @@ def scrub_progress(connection: Connection, within: timedelta, now: datetime) -> 
         return ScrubProgress(1.0, ended_at)
     fraction = current.position / current.last_key
     begun = datetime.fromisoformat(current.begun_at)
-    # Not before the set time is over: until then it may still catch up.
+    # Only once the set time is over: until then it may still catch up.
     is_behind = now - begun > within and now - begun > fraction * _PATIENCE * within
     return ScrubProgress(fraction, ended_at, begun if is_behind else None)

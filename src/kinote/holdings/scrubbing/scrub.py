@@ -1,7 +1,7 @@
-"""What a scrub does with each object, and a scrub of all of them at once.
+"""What a scrub does with each object, and a scrub of all objects at once.
 
-What differs is marked as damaged; digests that were taken in an older way are replaced by today's, with those of the
-pieces. Bytes that cannot be read now are counted, and say nothing.
+Differing bytes are marked as damaged. Digests of an older algorithm are replaced by current ones, with those of the
+pieces. Bytes that cannot be read now are only counted.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Rows that are looked up at once; those in the index bring their bytes along.
+#: The number of rows looked up at once. Those in the index come with their bytes.
 _PAGE = 100
 
-#: Keys that are looked through for them at most: many instances in a row may have their bytes elsewhere.
+#: The most keys that are searched for them: the bytes of many instances in a row may be elsewhere.
 _KEYS = 10_000
 
-#: Bytes after which `scrub_after` ends.
+#: The number of bytes after which `scrub_after` ends.
 _AT_ONCE = 64 * 1024 * 1024
 
-#: What was found of an object: it is what was received, and has got a digest as it is taken today; it differs; it
-#: cannot be read now; or its row has changed since it was looked up.
+#: The finding about an object: it is what was received, and may have got a current digest; it differs; it cannot be
+#: read now; or its row has changed since it was looked up.
 Finding = Literal["sound", "renewed", "damaged", "unreadable", "changed"]
 
 
 class Counts(Protocol):
-    """Where a scrub counts what it has found."""
+    """The counts of findings."""
 
     objects: int
     bytes: int
@@ -52,9 +52,9 @@ class Counts(Protocol):
 
 @dataclass(slots=True)
 class Scrubbed:
-    """What a scrub has found: objects and bytes read, and of the objects those with a finding.
+    """The result of a scrub: objects and bytes read, and the objects by finding.
 
-    `unreadable` objects could not be read now. `renewed` have got a digest as it is taken today.
+    `unreadable` objects could not be read now. `renewed` ones have got a digest of the current algorithm.
     """
 
     objects: int = 0
@@ -80,10 +80,10 @@ def scrub_after(
     store_is_there: Callable[[int], bool],
     passed: Callable[[], object] = lambda: None,
 ) -> tuple[Scrubbed, int | None]:
-    """Read and compare some objects that follow a key; and the key to go on after, None where these were the last.
+    """Read and compare some objects after a key. Return the key to continue after, None at the end.
 
-    `store_is_there` says whether a store can be reached: a missing object says nothing where it cannot. `passed` is
-    called after each object.
+    `store_is_there` tells whether a store can be reached: if not, a missing file proves nothing. `passed` is called
+    after each object.
     """
     found = Scrubbed()
     each = ObjectScrub(catalog, stores, clock, store_is_there)
@@ -119,7 +119,7 @@ def scrub(
 
 
 def local_after(catalog: Catalog, position: int, last_key: int) -> tuple[Sequence[Stored], int]:
-    """The next objects whose bytes are here, in the order of their keys, and up to which key these are all."""
+    """Return the next objects whose bytes are here, in order of their keys, and the last key searched."""
     until = min(position + _KEYS, last_key)
     query = stored_bytes(instance).where(
         instance.c.id > position, instance.c.id <= until, instance.c.residence == "local"
@@ -130,7 +130,7 @@ def local_after(catalog: Catalog, position: int, last_key: int) -> tuple[Sequenc
 
 
 def count(found: Counts, stored: Stored, finding: Finding) -> None:
-    """Add what was found of an object."""
+    """Count the finding about an object."""
     found.objects += 1
     match finding:
         case "sound" | "renewed":
@@ -143,7 +143,7 @@ def count(found: Counts, stored: Stored, finding: Finding) -> None:
 
 
 class ObjectScrub:
-    """Reads and compares objects. All that it writes is background work."""
+    """Reads and compares objects. All its writes are background work."""
 
     def __init__(
         self, catalog: Catalog, stores: Stores, clock: Clock, store_is_there: Callable[[int], bool]
@@ -154,7 +154,7 @@ class ObjectScrub:
         self._store_is_there = store_is_there
 
     def look_at(self, stored: Stored, passed: Callable[[int], object] = lambda number: None) -> Finding:
-        """Compare an object and do what follows of it; `passed` is told of each piece how many bytes it has."""
+        """Compare an object and act on the result. `passed` is called with the size of each piece."""
         try:
             digest = self._digest(stored, passed)
         except DiffersError as error:
@@ -174,7 +174,7 @@ class ObjectScrub:
         return "renewed" if renewing.result() else "sound"
 
     def _is_missing(self, stored: Stored) -> bool:
-        """Whether what was not there is not, and that of itself: its store may be away, or have been for a moment."""
+        """Return whether a file is really missing, rather than its store being away, even for a moment."""
         if stored.file_key is None:
             return True
         try:
@@ -184,7 +184,7 @@ class ObjectScrub:
 
     def _digest(self, stored: Stored, passed: Callable[[int], object]) -> Digest:
         with open_stored(self._stores, stored) as file:
-            # What is compared is what lies on the disk, and what others read stays in the cache.
+            # Read from the disk itself, and leave the page cache to others.
             forget_cached(file)
             try:
                 return look_through(file, stored, passed)

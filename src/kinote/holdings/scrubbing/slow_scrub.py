@@ -1,7 +1,7 @@
-"""The scrub of a running server: everything is read within a set time, a little at a time, over and over.
+"""The scrub of a running server: everything is read within a set time, a little at a time, again and again.
 
-It reads a slice, pauses, and remembers in the index how far it has come. Of several servers one does it. A kill costs
-what was read since it was last written down, which is then read again.
+It reads a slice, pauses, and stores its progress in the index. One of several servers does it. After a kill, what was
+read since the progress was last stored is read again.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from kinote.telemetry.registry import REGISTRY
 
 log = logging.getLogger(__name__)
 
-#: Seconds until it looks again whether there is something to do.
+#: Seconds until the next look whether there is something to do.
 _LOOK_AGAIN = 60.0
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
-#: How often it writes down how far it has come, and how often it estimates anew what is left.
+#: How often the progress is stored, and how often the amount left is estimated.
 _KEEP_EVERY = timedelta(minutes=1)
 _ESTIMATE_EVERY = timedelta(hours=1)
 
@@ -55,10 +55,10 @@ class EndingError(Exception):
 
 
 class SlowScrub:
-    """The scrub of one node, driven by `step`, each of which does one slice.
+    """The scrub of a node. Each `step` reads one slice.
 
-    `wait` waits so many seconds within a large object, and says whether the server is being stopped meanwhile. `steady`
-    gives seconds of a clock that is never set.
+    `wait` waits for some seconds within a large object, and returns whether the server is being stopped. `steady` is a
+    monotonic clock in seconds.
     """
 
     def __init__(
@@ -82,18 +82,18 @@ class SlowScrub:
         self._wait = wait
         self._steady = steady
         self._each = ObjectScrub(catalog, stores, clock, store_is_there)
-        #: The pass that is this node's at the moment.
+        #: The current pass, if it is this node's.
         self._pass: ScrubPass | None = None
         self._left = 0
         self._kept_at = self._estimated_at = _NEVER
-        #: Of the slice at hand: what it has read, and when it was begun.
+        #: The current slice: what it has read, and when it began.
         self._read = 0
         self._begun = 0.0
 
     def step(self) -> float:
-        """Read a slice; gives the seconds to wait until the next one. Raises `EndingError`."""
+        """Read a slice. Return the seconds until the next one. Raises `EndingError`."""
         if not all(self._store_is_there(store.id) for store in self._stores):
-            # What is missing then says nothing.
+            # A missing file says nothing then.
             return _LOOK_AGAIN
         current = self._pass or self._take()
         if current is None:
@@ -109,7 +109,7 @@ class SlowScrub:
         return pause
 
     def close(self) -> None:
-        """Write down how far it has come, and leave the rest to whoever goes on."""
+        """Store the progress, and leave the rest to the next node."""
         if self._pass is None:
             return
         current, self._pass = self._pass, None
@@ -157,7 +157,7 @@ class SlowScrub:
         return self._pause()
 
     def _passed(self, stored: Stored, number: int) -> None:
-        """A piece of an object has been read; pauses where it is part of a large one."""
+        """Note that a piece of an object has been read. Pause if the object is large."""
         self._read += number
         _BYTES.inc(number)
         if self._read >= SLICE and stored.size > SLICE:

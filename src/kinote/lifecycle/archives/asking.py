@@ -400,7 +400,7 @@ def is_anything_overdue(connection: Connection, now: datetime) -> bool:
 def page_of_requests(
     connection: Connection, archive: int, *, before: int | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
-    """Return our requests to an archive as JSON, the last first."""
+    """Return our requests to an archive as JSON, the latest first."""
     query = (
         select(commitment_asked)
         .where(commitment_asked.c.archive == archive)

@@ -120,7 +120,7 @@ def kept_by_archives(connection: Connection, instances: Sequence[int], now: date
 def archives_keeping(
     connection: Connection, instances: Sequence[int], now: datetime
 ) -> dict[int, list[Archive]]:
-    """Return the archives whose word counts, for each of the instances that has any."""
+    """Return the archives whose commitment counts, for each of the instances that has any."""
     usable = {each.peer: each for each in archives_in_use(connection) if not each.hindrance}
     if not usable:
         return {}

@@ -174,7 +174,7 @@ def senders_not_told(connection: Connection, limit: int) -> list[tuple[str, int,
 def page_of_given(
     connection: Connection, *, sender: str = "", before: int | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
-    """Return requests as JSON, the last first, without their instances."""
+    """Return requests as JSON, the latest first, without their instances."""
     query = select(commitment_given).order_by(commitment_given.c.id.desc()).limit(limit)
     if sender:
         query = query.where(commitment_given.c.asked_by_name == sender)

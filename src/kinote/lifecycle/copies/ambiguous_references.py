@@ -36,7 +36,7 @@ _UIDS = re.compile(rb"[0-9.]{5,64}")
 
 
 def write_ambiguous(transaction: Connection, sop_instance_uids: Collection[str]) -> None:
-    """Write the finding anew for all live key objects and presentation states that refer to one of these UIDs.
+    """Recompute the finding for all live key objects and presentation states that refer to one of these UIDs.
 
     It names all UIDs to which they refer and about which decisions in force have brought another object into use; where
     there is none left, it goes. Presentation states are those of the studies in which the objects lie, as far as the

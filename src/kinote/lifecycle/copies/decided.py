@@ -139,7 +139,7 @@ class ListedDecision:
 
 
 def decisions(connection: Connection, *, before: int | None, limit: int) -> list[ListedDecision]:
-    """Return decisions, the last first, those before a number."""
+    """Return decisions, the latest first, with numbers below `before`."""
     query = select(copy_decision).order_by(copy_decision.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(copy_decision.c.id < before)

@@ -54,7 +54,7 @@ def take_back(transaction: Connection, key: int, *, now: datetime) -> TakenBack:
     stand_back(transaction, list(swapped))
     firsts = {each.became.first or 0: each.became.sop_instance_uid for each in swapped.values()}
     _means_again(transaction, list(firsts))
-    # Before they are settled: a study is described anew as long as it has no live instance.
+    # Before they are settled: a study is described again as long as it has no live instance.
     otherwise = {
         (row.sop_instance_uid, row.instance)
         for row in _withdrawn(transaction, list(firsts.values()))

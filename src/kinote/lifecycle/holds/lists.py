@@ -33,7 +33,7 @@ class Kept:
 
 
 def page_of_holds(connection: Connection, *, with_ended: bool, before: int | None, limit: int) -> list[Hold]:
-    """Return holds, the last one first; those that a person has ended only if they are asked for."""
+    """Return holds, the latest first; ended ones only on request."""
     query = select(hold).order_by(hold.c.id.desc()).limit(limit)
     if not with_ended:
         query = query.where(text(HOLD_IS_OPEN))

@@ -69,7 +69,7 @@ def _numbers(connection: Connection, of: Select[Any]) -> tuple[int, int, int]:
 def purged(
     connection: Connection, *, since: str = "", before: tuple[str, int] | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
-    """Return tombstones, the last first, with when and why; beginning before a moment and a key."""
+    """Return tombstones, the latest first, with time and reason; those before a time and a key."""
     query = _OF_ROWS.where(purge.c.purged_at != "", purge.c.purged_at >= since)
     if before is not None:
         query = query.where(tuple_(purge.c.purged_at, purge.c.instance) < before)
@@ -111,7 +111,7 @@ def plan(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return what would be purged by a moment, in the order of the keys, and the key to go on after.
 
-    Nothing is changed. Each tombstone is decided anew in its own transaction.
+    Nothing is changed. Each tombstone is decided again in its own transaction.
     """
     found: list[dict[str, Any]] = []
     following: int | None = after

@@ -203,7 +203,7 @@ def mark_removed(transaction: Connection, keys: Sequence[int], now: datetime) ->
 
 
 def try_again(transaction: Connection, keys: Sequence[int]) -> int:
-    """Let what has failed about these instances be tried again at once; gives how many there are."""
+    """Schedule an immediate retry of what failed about these instances. Return their number."""
     number = 0
     for table, has_failed in ((purge, purge.c.purged_at == ""), (owed_removal, owed_removal.c.attempts > 0)):
         changed = transaction.execute(

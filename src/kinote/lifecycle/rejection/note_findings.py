@@ -1,4 +1,4 @@
-"""Findings of rejection notes about what they name: written anew from the index, so that the order does not matter."""
+"""Findings of rejection notes about what they name: recomputed from the index, so that the order does not matter."""
 
 from __future__ import annotations
 

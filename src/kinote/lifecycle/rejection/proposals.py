@@ -155,7 +155,7 @@ def waiting(connection: Connection) -> dict[str, int]:
 
 
 def urgent(connection: Connection, limit: int) -> list[int]:
-    """Return the keys of the rejections for patient safety that wait, the last first."""
+    """Return the keys of the rejections for patient safety that wait, the latest first."""
     query = (
         select(withdrawal.c.id)
         .where(text(PROPOSED), withdrawal.c.reason_value == REJECTED_FOR_PATIENT_SAFETY_REASONS.value)

@@ -1,4 +1,4 @@
-"""What is said of a withdrawal of an instance: by whom, why, and what it does to it."""
+"""Sentences about a withdrawal of an instance: by whom, why, and its effect."""
 
 from __future__ import annotations
 

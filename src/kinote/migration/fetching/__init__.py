@@ -1,4 +1,4 @@
-"""Fetches key objects and the images that they flag from other systems, and compares what these list with what is here.
+"""Fetches key objects and flagged images from other systems, and compares their lists with what is here.
 
-`dimse_source` and `web_source` ask a system by DICOM and by DICOMweb. May use what `kinote.migration` may.
+`dimse_source` and `web_source` query a system by DICOM and by DICOMweb. May use what `kinote.migration` may.
 """

@@ -1,4 +1,4 @@
-"""What was fetched from other systems: how far each fetch has come, and what of each series is here."""
+"""The account of fetches from other systems: the progress of each, and what of each series is here."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from kinote.catalog.sql import statements
 from kinote.catalog.sql.statements import insert_new
 from kinote.migration.fetching.source import ListedSeries
 
-#: How many UIDs of missing instances are kept for each series.
+#: The number of UIDs of missing instances stored for each series.
 _NAMED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedSeries:
-    """A series that was fetched: what is listed or flagged of it, what of that is missing here, and why."""
+    """A fetched series: what is listed or flagged, what of that is missing here, and why."""
 
     series: ListedSeries
     kind: str
@@ -32,9 +32,9 @@ class FetchedSeries:
 
 
 def begin_fetch(transaction: Connection, source: str, wants: str, now: datetime) -> tuple[int, str, int]:
-    """Begin a fetch, or go on with one that has not come to its end.
+    """Start a fetch, or continue an unfinished one.
 
-    Returns its key, the last study that is done, and how many are.
+    Returns its key, the last completed study, and their number.
     """
     at = timestamp(now)
     row = {"source": source, "wants": wants, "begun_at": at, "changed_at": at}
@@ -59,7 +59,7 @@ def write_study(
     found: Sequence[FetchedSeries],
     now: datetime,
 ) -> None:
-    """Write what came of a study, which is done then."""
+    """Record the result of a study, which is then complete."""
     transaction.execute(
         fetched_series.delete().where(
             fetched_series.c.fetch == key, fetched_series.c.of_study == study_instance_uid
@@ -91,7 +91,7 @@ def write_study(
 
 
 def _together(found: Sequence[FetchedSeries]) -> list[FetchedSeries]:
-    """Return each series of a kind once: documents may contradict each other about the study of one."""
+    """Return each series of a kind once: documents may contradict each other about its study."""
     by_series: dict[tuple[str, str], FetchedSeries] = {}
     for each in found:
         key = (each.series.series_instance_uid, each.kind)
@@ -107,7 +107,7 @@ def _together(found: Sequence[FetchedSeries]) -> list[FetchedSeries]:
 
 
 def end_fetch(transaction: Connection, key: int, now: datetime, problem: str) -> None:
-    """Write that a fetch has come to its end, or the problem for which it goes no further now."""
+    """Record that a fetch is complete, or the problem that has stopped it."""
     ended = None if problem else timestamp(now)
     transaction.execute(
         fetch.update()
@@ -130,7 +130,7 @@ def account_of(connection: Connection, key: int) -> dict[str, int]:
 
 
 def fetches(connection: Connection) -> list[dict[str, Any]]:
-    """Return all fetches with their accounts, the last begun first."""
+    """Return all fetches with their accounts, the latest first."""
     rows = connection.execute(select(fetch).order_by(fetch.c.begun_at.desc(), fetch.c.id.desc())).all()
     return [{**row._mapping, "account": account_of(connection, row.id)} for row in rows]
 
@@ -138,7 +138,7 @@ def fetches(connection: Connection) -> list[dict[str, Any]]:
 def missing_series(
     connection: Connection, key: int, *, after: tuple[str, str, str], limit: int
 ) -> list[dict[str, Any]]:
-    """Return series of which something is missing, after one by study, series and kind, in this order."""
+    """Return series with missing instances, in the order of study, series and kind, after a position."""
     rows = connection.execute(
         select(fetched_series)
         .where(

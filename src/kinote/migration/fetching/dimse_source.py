@@ -1,4 +1,4 @@
-"""A system that is asked by C-FIND, and from which is fetched by C-GET, or by C-MOVE to ourselves."""
+"""A system that is queried by C-FIND, and from which objects are fetched by C-GET, or by C-MOVE to ourselves."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ from kinote.peers.querying import find, identifier
 
 _UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
-#: Transfer syntaxes in which images are taken, as they are stored there: each in a context of its own, so that a system
-#: need not decompress.
+#: Transfer syntaxes in which images are accepted: those in which they may be stored, each in its own context, so that a
+#: system need not decompress.
 _COMPRESSED = (
     "1.2.840.10008.1.2.4.70",
     "1.2.840.10008.1.2.4.57",
@@ -56,21 +56,21 @@ _COMPRESSED = (
 )
 _OTHERS = (DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
 
-#: Instances that one C-GET names: a list of UIDs.
+#: The most instances in one C-GET: a list of UIDs.
 _TOGETHER = 200
 
 #: Presentation contexts of one association (PS3.8 9.3.2.2), without those of C-GET and C-MOVE.
 _CONTEXTS = 126
 
-#: Seconds in which a system has to list its studies, or the series or instances of one; and seconds after which one
-#: that says that it goes on, and sends nothing, is given up.
+#: Seconds in which a system must list its studies, or the series or instances of one; and seconds after which a system
+#: is given up that sends pending responses but no objects.
 _FOR_STUDIES = 3600.0
 _FOR_FEW = 600.0
 _UNTIL_NEXT = 300.0
 
 
 class DimseSource:
-    """A system that is asked by DICOM, by `TITLE@host:port`."""
+    """A system that is queried by DICOM, at `TITLE@host:port`."""
 
     def __init__(self, call: Caller, moves_to: str = "") -> None:
         """`moves_to` is our AE title, if a server listens under it: for systems without C-GET."""
@@ -86,7 +86,7 @@ class DimseSource:
         return [
             ListedSeries(study_instance_uid, uid)
             for match in self._find("SERIES", *keys)
-            # A system may not match by modality, and answers with all of them.
+            # A system may ignore the modality, and return all series.
             if (uid := _uid(match, "SeriesInstanceUID")) and _text(match, "Modality") in ("", modality)
         ]
 
@@ -102,7 +102,7 @@ class DimseSource:
         if not attempt:
             self._fetch(wanted, taking, _proposal(wanted.sop_class_uids))
             return
-        # Some systems look at one presentation context of a class only: each transfer syntax by itself.
+        # Some systems use only one presentation context of a class, so each transfer syntax is proposed separately.
         for syntax in (*_COMPRESSED, *_OTHERS, *_UNCOMPRESSED):
             left = [uid for uid in wanted.instances if uid not in taking.came]
             if not left:
@@ -140,7 +140,7 @@ class DimseSource:
             raise SourceError(str(error)) from error
 
     def close(self) -> None:
-        """Do nothing: each question has its association."""
+        """Do nothing: each query has its own association."""
 
     def _find(
         self, level: str, *keys: str, most: int = MOST_FOUND, seconds: float = _FOR_FEW
@@ -153,7 +153,7 @@ class DimseSource:
 
 
 def _uid(match: Dataset, keyword: str) -> str:
-    """Return what a match has there, if it can be asked for."""
+    """Return the UID in a match, if it can be used for queries."""
     found = _text(match, keyword)
     return found if is_tolerable(found) else ""
 
@@ -165,21 +165,23 @@ def _text(match: Dataset, keyword: str) -> str:
 def _moving_on(
     opened: Association, answers: Iterator[CGetResponse | CMoveResponse], taking: Taking
 ) -> Iterator[CGetResponse | CMoveResponse]:
-    """Yield answers, as long as something comes in between. Raises `SourceError`."""
+    """Yield responses, as long as objects arrive in between. Raises `SourceError`."""
     moved_on, at = (-1, -1), time.monotonic()
     for answer in answers:
         told = (len(taking.came), answer.completed or 0)
         if told > moved_on:
             moved_on, at = told, time.monotonic()
         elif time.monotonic() - at > _UNTIL_NEXT:
-            # Without a C-CANCEL, for whose answer one would wait as well.
+            # Without a C-CANCEL, whose response would have to be awaited as well.
             opened.abort()
             raise SourceError(f"{opened.peer_host} goes on answering, and sends nothing")
         yield answer
 
 
 def _proposal(sop_class_uids: frozenset[str]) -> Proposal:
-    """Propose C-GET, and storage of these classes: first in all that everybody has, then as they may be stored."""
+    """Propose C-GET, and storage of these classes: first in the syntaxes that all have, then in those they may be
+    stored in.
+    """
     classes = sorted(sop_class_uids)
     contexts: list[tuple[str, tuple[str, ...]]] = [(uid, _UNCOMPRESSED) for uid in classes]
     contexts += [
@@ -229,7 +231,7 @@ def _store_in(taking: Taking, series: ListedSeries) -> invoking.Store:
             with suppress(OSError):
                 upload.break_off("The association ended before the object was whole.")
             raise
-        # It is answered when it is durable: what we took is never asked for again (law 6).
+        # The response is sent when the object is durable: what we accepted is never requested again (law 6).
         outcome = upload.finish(sync_here=True).result()
         if outcome.kind in ("held", "refused"):
             taking.refused[uid] = outcome.reason

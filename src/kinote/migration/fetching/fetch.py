@@ -1,7 +1,7 @@
-"""Fetches the key objects of another system, study by study, and the images that they flag where that is wanted.
+"""Fetches the key objects of another system, study by study, and optionally the images that they flag.
 
-For each series, what the other system lists is compared with what is here; what is missing is asked for again. What is
-here is not fetched. So a fetch that was interrupted, whatever the reason, goes on after the last study that is done.
+For each series, the list of the other system is compared with what is here. Missing instances are requested again;
+others are not fetched. A fetch that was interrupted for any reason continues after the last completed study.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ Answer = TypeVar("Answer")
 
 Wants = Literal["notes", "images"]
 
-#: How often what is missing of a series is asked for, and how often a system that does not answer is asked again; and
-#: seconds in between, doubled each time.
+#: How often missing instances of a series are requested, and how often a system that does not respond is queried again;
+#: and seconds in between, doubled each time.
 _ATTEMPTS = 3
 _PAUSE = 1.0
 
-#: Seconds between two lines of progress.
+#: Seconds between two progress reports.
 _TELL_EVERY = 1.0
 
-#: SOP classes of presentation states that are proposed, since nobody says of which class one is.
+#: SOP classes of presentation states to propose, since references do not give their class.
 _STATE_CLASSES = frozenset(f"{PRESENTATION_STATES[0]}{number}" for number in range(1, 13))
 
 
-#: Studies in a row for which a system does not answer before it is given up.
+#: The number of studies in a row without a response before a system is given up.
 _FAILED_IN_A_ROW = 3
 
 
@@ -54,13 +54,13 @@ class FetchUnderWayError(RuntimeError):
 
 
 def _not_answered(uid: str, error: SourceError) -> list[FetchedSeries]:
-    """Return a study whose series are unknown: one thing that is missing, under its own UID."""
+    """Return a study whose series are unknown: one missing thing, under its own UID."""
     return [FetchedSeries(ListedSeries(uid, ""), "notes", 1, [uid], str(error))]
 
 
 @dataclass(frozen=True, slots=True)
 class FetchTold:
-    """How far a fetch is: studies that are done of all, what was listed and is here; `problem` for which it ended."""
+    """The progress of a fetch: completed studies of all, what was listed and is here; `problem` if it has stopped."""
 
     source: str
     studies: int
@@ -82,7 +82,7 @@ class FetchTold:
 
 
 class Fetches:
-    """Fetches from other systems; from each once at a time."""
+    """Fetches from other systems; from each only once at a time."""
 
     def __init__(
         self, catalog: Catalog, receiver: Receiver, clock: Clock, wait: Callable[[float], object] = time.sleep
@@ -95,9 +95,9 @@ class Fetches:
         self._lock = threading.Lock()
 
     def fetch(self, name: str, source: Source, wants: Wants, origin: Origin) -> Iterator[FetchTold]:
-        """Fetch from a system, or go on with it; tells how far it is, and at the end that it has ended.
+        """Fetch from a system, or continue an unfinished fetch. Yield the progress, and finally the end.
 
-        Raises `FetchUnderWayError` before anything is told.
+        Raises `FetchUnderWayError` before the first report.
         """
         with self._lock:
             if (name, wants) in self._busy:
@@ -121,7 +121,7 @@ class Fetches:
                     try:
                         done = [(uid, self._study(source, uid, wants, origin))]
                     except SourceError as error:
-                        # One study that is not answered for holds up no other. Several in a row: the system is away.
+                        # One study without a response delays no other. Several in a row: the system is down.
                         failed.append((uid, _not_answered(uid, error)))
                         if len(failed) == _FAILED_IN_A_ROW:
                             raise
@@ -158,7 +158,7 @@ class Fetches:
             return account_of(connection, key)
 
     def _asked(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask again where a system does not answer. Raises `SourceError`."""
+        """Repeat a query if a system does not respond. Raises `SourceError`."""
         for attempt in range(1, _ATTEMPTS):
             try:
                 return ask()
@@ -211,7 +211,7 @@ class Fetches:
         return found
 
     def _states(self, source: Source, study_uid: str, named: set[str], origin: Origin) -> list[FetchedSeries]:
-        """Fetch presentation states, of which nobody says in which series they are."""
+        """Fetch presentation states, whose series are not known."""
         found = []
         for series in self._asked(partial(source.series, study_uid, "PR")):
             listed = [uid for uid in self._asked(partial(source.instances, series)) if uid in named]
@@ -220,7 +220,7 @@ class Fetches:
         return found
 
     def _series(self, source: Source, wanted: Wanted, kind: str, origin: Origin) -> FetchedSeries:
-        """Fetch what is not here of a series, and ask again for what has not come."""
+        """Fetch the missing instances of a series, and request again what has not arrived."""
         missing = self._missing(wanted.instances)
         reason, unlisted = "", set[str]()
         for attempt in range(_ATTEMPTS):
@@ -237,12 +237,12 @@ class Fetches:
             taking.settle()
             missing = self._missing(missing)
             if missing and kind == "images" and not attempt:
-                # Flagged images may never have been there. Those are not asked for again.
+                # Flagged images may never have been there. They are not requested again.
                 unlisted = set(missing) - set(self._asked(partial(source.instances, wanted.series)))
                 missing = [uid for uid in missing if uid not in unlisted]
             refused = [taking.refused[uid] for uid in missing if uid in taking.refused]
             if refused:
-                # What was refused here is refused the next time.
+                # What was refused here would be refused again.
                 reason = refused[0]
                 break
         why = (reason or "The other system lists it, and does not give it") if missing else ""

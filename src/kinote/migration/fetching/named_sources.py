@@ -1,4 +1,4 @@
-"""From which system is fetched: a peer or a destination by its name, `TITLE@host:port`, or a DICOMweb URL."""
+"""Finds the system to fetch from: a peer or a destination by its name, `TITLE@host:port`, or a DICOMweb URL."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kinote.security.origins import Interface, Origin
 
 @dataclass(frozen=True, slots=True)
 class NamedSource:
-    """A system by the name under which its account is kept, and as whose objects arrive what comes from it."""
+    """A system, the name of its account, and the origin of its objects."""
 
     name: str
     source: Source
@@ -34,7 +34,7 @@ class NamedSource:
 
 @dataclass(frozen=True, slots=True)
 class NamedSources:
-    """Finds systems. They are called under our AE title; `moves_to` is that of our server, if one listens."""
+    """Finds systems. They are called with our AE title; `moves_to` is that of our server, if one listens."""
 
     catalog: Catalog
     peers: PeersInUse

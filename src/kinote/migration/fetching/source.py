@@ -1,4 +1,4 @@
-"""What is asked of a system from which something is fetched, whatever its protocol."""
+"""The interface of a system to fetch from, whatever its protocol."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from kinote.security.origins import Origin
 
 Found = TypeVar("Found")
 
-#: How many objects that were not asked for may come in one answer.
+#: The most unrequested objects in one response.
 _STRANGERS = 100
 
-#: How many series or instances one query may find, and how many studies.
+#: The most series or instances of one query, and the most studies.
 MOST_FOUND = 100_000
 MOST_STUDIES = 5_000_000
 
 
 class SourceError(RuntimeError):
-    """The system cannot be asked, or does not answer as it should; the message says why."""
+    """The system cannot be queried, or does not respond as it should. The message says why."""
 
 
 class NotThereError(SourceError):
-    """The system says that it does not have what was asked for."""
+    """The system says that it does not have what was requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ListedSeries:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Instances of one series that are to be fetched, with their SOP class where it is known."""
+    """Instances of one series to fetch, with their SOP class if it is known."""
 
     series: ListedSeries
     instances: Sequence[str]
@@ -47,7 +47,7 @@ class Wanted:
 
 
 class Source(Protocol):
-    """A system from which something is fetched. All methods raise `SourceError`."""
+    """A system to fetch from. All methods raise `SourceError`."""
 
     def studies(self) -> list[str]:
         """Return the UIDs of all studies, in their order."""
@@ -59,16 +59,16 @@ class Source(Protocol):
         """Return the UIDs of the instances of a series."""
 
     def fetch(self, wanted: Wanted, taking: Taking, attempt: int = 0) -> None:
-        """Fetch instances; what comes is taken. A later `attempt` may do it in another way."""
+        """Fetch instances, and take what arrives. A later `attempt` may use another way."""
 
     def close(self) -> None:
         """End the use of the system."""
 
 
 class Taking:
-    """Takes what comes from a system into the store, and remembers why something was not taken.
+    """Stores what arrives from a system, and remembers why something was not stored.
 
-    Nothing is taken that was not asked for: objects of other patients, or more than there is room for.
+    Unrequested objects are not stored: they may be another patient's, or more than there is room for.
     """
 
     def __init__(self, receiver: Receiver, origin: Origin, wanted: Wanted) -> None:
@@ -77,14 +77,15 @@ class Taking:
         self._wanted = frozenset(wanted.instances)
         self._strangers = 0
         self._under_way: list[tuple[str, Future[Outcome]]] = []
-        #: Instances that have come, and why some of them were not taken.
+        #: Instances that have arrived, and why some of them were not stored.
         self.came: set[str] = set()
         self.refused: dict[str, str] = {}
         self.problem = ""
 
     def is_wanted(self, sop_instance_uid: str) -> bool:
-        """Return whether an object that comes was asked for, and has not come yet. Raises `SourceError` if too many
-        were not."""
+        """Return whether an arriving object was requested, and has not arrived yet. Raises `SourceError` after too many
+        others.
+        """
         if sop_instance_uid in self._wanted and sop_instance_uid not in self.came:
             return True
         self._strangers += 1
@@ -94,11 +95,11 @@ class Taking:
         return False
 
     def add(self, sop_instance_uid: str, future: Future[Outcome]) -> None:
-        """Take what came for an instance that was asked for; it will be durable, or refused."""
+        """Add a requested instance that has arrived. It will be durable, or refused."""
         self._under_way.append((sop_instance_uid, future))
 
     def settle(self) -> None:
-        """Wait until all that has come is durable."""
+        """Wait until everything that has arrived is durable."""
         for uid, future in self._under_way:
             outcome = future.result()
             if outcome.kind in ("held", "refused", "aborted"):
@@ -107,7 +108,7 @@ class Taking:
 
 
 def counted(found: Iterable[Found], most: int) -> Iterator[Found]:
-    """Yield what a system has found. Raises `SourceError` if it does not come to an end."""
+    """Yield the matches of a system. Raises `SourceError` if there is no end."""
     for number, each in enumerate(found):
         if number == most:
             raise SourceError(f"The other system answers with more than {most} matches")

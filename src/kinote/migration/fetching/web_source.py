@@ -1,4 +1,4 @@
-"""A system that is asked by QIDO-RS, and from which is fetched by WADO-RS (PS3.18 section 10)."""
+"""A system that is queried by QIDO-RS, and from which objects are fetched by WADO-RS (PS3.18 section 10)."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from kinote.migration.fetching.source import (
     counted,
 )
 
-#: How many matches are asked for at once.
+#: The number of matches requested at once.
 _PAGE = 500
 
-#: Seconds for a connection, and between two pieces of an answer.
+#: Seconds for a connection, and between two pieces of a response.
 _TIMEOUT = httpx.Timeout(60, connect=10)
 
 _CHUNK = 256 * 1024
 
-#: Bytes of one page of matches, and of the head of a part.
+#: The size limits of a page of matches, and of the head of a part, in bytes.
 _LONGEST_PAGE = 64 * 1024 * 1024
 
-#: Bytes a second that an answer has to bring at least, after these seconds.
+#: The least bytes a second of a response, after these seconds.
 _SLOWEST = 10_000
 _AT_FIRST = 60.0
 
-#: The objects as they are stored there, in whatever transfer syntax.
+#: The stored objects, in whatever transfer syntax.
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
@@ -49,19 +49,19 @@ _BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """Return whose certificates are believed: read once, since that takes long."""
+    """Return the trusted certificates: read once, since that is slow."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 class WebSource:
-    """A system that is asked by DICOMweb, by the base URL of its studies service.
+    """A system that is queried by DICOMweb, by the base URL of its studies service.
 
-    `authorization` is the header that it is shown; it is sent to this system alone.
+    `authorization` is the header that is sent, to this system only.
     """
 
     def __init__(self, url: str, authorization: str = "") -> None:
         self._url = url.rstrip("/").removesuffix("/studies")
-        #: As it is told: whoever reads accounts and reasons must not read passwords.
+        #: As shown to people: accounts and reasons must not contain passwords.
         self._shown = without_password(self._url)
         self._http = httpx.Client(
             timeout=_TIMEOUT, follow_redirects=False, trust_env=False, verify=_authorities()
@@ -142,7 +142,7 @@ class WebSource:
             new = [match for match in page if hash(repr(match)) not in seen]
             seen.update(hash(repr(match)) for match in new)
             yield from new
-            # A system without paging answers with the same again.
+            # A system without paging returns the same page again.
             if len(page) < _PAGE or not new:
                 return
             offset += len(page)
@@ -158,13 +158,12 @@ class WebSource:
 
     @property
     def beside(self) -> str:
-        """The URL of what lies beside the DICOMweb service `…/dicomweb`, with `/` at its end; empty if it has another
-        name."""
+        """The URL next to the DICOMweb service `…/dicomweb`, ending in `/`; empty if the service has another name."""
         base, slash, name = self._url.rpartition("/")
         return f"{base}/" if slash and name == "dicomweb" else ""
 
     def json(self, url: str, keys: Mapping[str, str], media_type: str) -> tuple[int, Any]:
-        """Ask this system for JSON; return the status, and what it says, if that is JSON. Raises `SourceError`."""
+        """Request JSON from this system. Return the status, and the content if it is JSON. Raises `SourceError`."""
         body = bytearray()
         try:
             with self._http.stream(
@@ -186,7 +185,7 @@ class WebSource:
 
 
 def _in_time(response: httpx.Response) -> Iterator[bytes]:
-    """Yield the pieces of an answer as long as they come quickly enough. Raises `SourceError`."""
+    """Yield the pieces of a response as long as they arrive quickly enough. Raises `SourceError`."""
     began, came = time.monotonic(), 0
     for piece in response.iter_bytes(_CHUNK):
         came += len(piece)
@@ -225,7 +224,7 @@ def one_part(pieces: Iterator[bytes], boundary: bytes) -> Iterator[bytes]:
             yield out
         piece = next(pieces, b"")
         if not piece:
-            # Without the end of the part the object is not whole.
+            # Without the end of the part, the object is incomplete.
             raise SourceError("The answer to WADO-RS ends before its object does")
         kept += piece
 

@@ -1,4 +1,4 @@
-"""Registers what lies in folders of other systems: copied into the store, or read where it is.
+"""Registers the content of folders of other systems: copied into the store, or read in place.
 
 May use what `kinote.migration` may.
 """

@@ -1,4 +1,4 @@
-"""How far scans of folders have come: a row for each folder and way."""
+"""The progress of scans of folders: a row for each folder and mode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.catalog.sql.statements import insert_new
 
 @dataclass(slots=True)
 class ScanProgress:
-    """How far a scan is: the last file whose outcome is known, and the files by what became of them."""
+    """The progress of a scan: the last file whose outcome is known, and the files by outcome."""
 
     position: str = ""
     files: int = 0
@@ -26,7 +26,7 @@ class ScanProgress:
 
 @dataclass(frozen=True, slots=True)
 class ScanKey:
-    """Which scan it is: the absolute path of its folder, and the way."""
+    """The key of a scan: the absolute path of its folder, and the mode."""
 
     folder: str
     in_place: bool
@@ -43,7 +43,7 @@ class ScanKey:
 
 
 def begin_scan(transaction: Connection, scan: ScanKey, now: datetime) -> ScanProgress:
-    """Begin a scan, or go on with one that has not come to its end; returns how far it is."""
+    """Start a scan, or continue an unfinished one. Return its progress."""
     at = timestamp(now)
     first = {"folder": scan.folder, "in_place": scan.in_place, "content": scan.content}
     insert_new(
@@ -69,7 +69,7 @@ def write_progress(
     has_ended: bool = False,
     problem: str = "",
 ) -> None:
-    """Write how far a scan is; that it `has_ended`, or the `problem` for which it goes no further now."""
+    """Record the progress of a scan; that it `has_ended`, or the `problem` that has stopped it."""
     transaction.execute(
         folder_scan.update()
         .where(scan.row)
@@ -85,7 +85,7 @@ def write_progress(
 
 
 def scans(connection: Connection) -> list[dict[str, Any]]:
-    """Return all scans, the last begun first."""
+    """Return all scans, the latest first."""
     rows = connection.execute(
         select(folder_scan).order_by(folder_scan.c.begun_at.desc(), folder_scan.c.id.desc())
     )

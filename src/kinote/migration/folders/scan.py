@@ -1,7 +1,7 @@
-"""Goes through a folder of another system, file by file in an order, and registers its objects.
+"""Scans a folder of another system, file by file in a fixed order, and registers its objects.
 
-The position is written once everything before it is durable; so a scan that was interrupted, whatever the reason, goes
-on there, and what was under way is known then.
+The position is stored once everything before it is durable. A scan that was interrupted for any reason continues there,
+and objects that were under way are then known.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from kinote.storage.store import Incoming
 from kinote.storage.stores import Stores
 from kinote.telemetry.clock import Clock
 
-#: How many objects are under way at once: enough to share commits, few enough to bound open files and memory.
+#: The number of objects under way at once: enough to share commits, few enough to limit open files and memory.
 _UNDER_WAY = 64
 
-#: How many files are looked up together among those that are known already.
+#: The number of files looked up together, to find those already known.
 _LOOKED_UP = 200
 
-#: Seconds between two lines of progress.
+#: Seconds between two progress reports.
 _TELL_EVERY = 1.0
 
 _CHUNK = 256 * 1024
@@ -55,7 +55,7 @@ class ScanUnderWayError(RuntimeError):
 
 
 class NoFolderError(ValueError):
-    """What is to be scanned is no folder that can be read."""
+    """The path is not a folder that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,10 @@ class Scanned:
 
 @dataclass(frozen=True, slots=True)
 class ScanTold:
-    """How far a scan is. `of` files there are, once they are counted; at this rate it takes so many seconds more.
+    """The progress of a scan. `of` is the number of files, once they are counted; with the present rate follow the
+    seconds left.
 
-    `problem` says why it ended before its end. `listed` are files of which a person should know.
+    `problem` says why it ended early. `listed` are files that a person should look at.
     """
 
     folder: str
@@ -87,11 +88,11 @@ class ScanTold:
 
 @dataclass(slots=True)
 class _UnderWay:
-    """The objects of one file, in whose outcomes it ends."""
+    """The objects of one file, whose outcomes are awaited."""
 
     path: str
     outcomes: list[Future[Outcome]] = field(default_factory=list)
-    #: What became of it without an outcome: kind, and reason where a person should know.
+    #: The result of a file without an object: kind, and the reason if a person should know.
     others: list[tuple[str, str]] = field(default_factory=list)
 
     def is_done(self) -> bool:
@@ -99,12 +100,12 @@ class _UnderWay:
 
 
 class FolderScans:
-    """Scans folders; each by one scan at a time."""
+    """Scans folders, each by one scan at a time."""
 
     def __init__(
         self, catalog: Catalog, receiver: Receiver, stores: Stores, clock: Clock, data_directory: Path
     ) -> None:
-        """Nothing in the `data_directory` is read in place: we remove files there."""
+        """Nothing in the `data_directory` is read in place, because Kinote removes files there."""
         self.data_directory = data_directory.resolve()
         self._catalog = catalog
         self._receiver = receiver
@@ -114,9 +115,9 @@ class FolderScans:
         self._lock = threading.Lock()
 
     def scan(self, folder: Path, *, in_place: bool, content: Content, by: Actor) -> Iterator[ScanTold]:
-        """Scan a folder, or go on with it; tells how far it is, and at the end that it has ended.
+        """Scan a folder, or continue an unfinished scan. Yield the progress, and finally the end.
 
-        Raises `NoFolderError` and `ScanUnderWayError` before anything is told.
+        Raises `NoFolderError` and `ScanUnderWayError` before the first report.
         """
         if not folder.is_absolute() or not folder.is_dir():
             raise NoFolderError(f"{folder} is no folder that the server can read. Give its absolute path.")
@@ -156,12 +157,12 @@ class FolderScans:
         return path.resolve().is_relative_to(self.data_directory)
 
     def known_in_place(self, store: int, keys: list[str]) -> set[str]:
-        """Return those files of a folder that rows have, and whose bytes were right when they were last read."""
+        """Return the files of a folder that have rows, and whose bytes were right when they were last read."""
         with self._catalog.read() as connection:
             return owned(connection, store, keys, residence="local")
 
     def write(self, scan: ScanKey, told: ScanProgress, *, has_ended: bool = False, problem: str = "") -> None:
-        """Write how far a scan is."""
+        """Store the progress of a scan."""
         self._catalog.write(
             partial(
                 write_progress,
@@ -175,7 +176,7 @@ class FolderScans:
 
 
 class _TakeInPlace:
-    """Takes files from where they are. Small objects that are no images are copied into the index all the same."""
+    """Registers files in place. Small objects that are not images are still copied into the index."""
 
     def __init__(self, store: InPlaceStore, receiver: Receiver, origin: Origin) -> None:
         self.store = store
@@ -198,7 +199,7 @@ class _TakeInPlace:
 
 
 class _InPlace:
-    """What an upload needs of its receiver: the object is where it is already."""
+    """The receiver for an upload: the object is already in its place."""
 
     def __init__(self, receiver: Receiver, file: FileInPlace) -> None:
         self.clock = receiver.clock
@@ -219,7 +220,7 @@ class _InPlace:
 
 
 class _Run:
-    """One run of a scan."""
+    """A run of a scan."""
 
     def __init__(
         self,
@@ -257,7 +258,7 @@ class _Run:
                 break
         problem = problem or self._settle(0)
         for each in self._under_way:
-            # Nothing is left half-done; what comes of these is known the next time.
+            # No unfinished work is left; the outcome of these is known the next time.
             for future in each.outcomes:
                 future.exception()
         self._scans.write(self._scan, self._told, has_ended=not problem, problem=problem)
@@ -310,9 +311,9 @@ class _Run:
             each.others.append(("unreadable", f"The file cannot be read: {error.strerror or error}."))
 
     def _settle(self, most: int) -> str:
-        """Take the outcomes of what is done, in order, until at most so many are under way.
+        """Take the outcomes of finished objects, in order, until at most `most` are under way.
 
-        Returns why the scan cannot go on, if so.
+        Returns why the scan must stop, if so.
         """
         while len(self._under_way) > most or (self._under_way and self._under_way[0].is_done()):
             each = self._under_way[0]
@@ -377,7 +378,7 @@ def _pages(found: Iterator[FoundFile]) -> Iterator[list[FoundFile]]:
 
 @contextmanager
 def _counted(folder: Path) -> Iterator[Callable[[], int | None]]:
-    """Count the files of a folder beside the scan; gives the number once it is known."""
+    """Count the files of a folder during the scan. Yield a function that returns the number once it is known."""
     counted: list[int] = []
     thread = threading.Thread(target=lambda: counted.append(number_of_files(folder)), daemon=True)
     thread.start()
@@ -385,7 +386,7 @@ def _counted(folder: Path) -> Iterator[Callable[[], int | None]]:
 
 
 def as_json(told: ScanTold) -> dict[str, Any]:
-    """Return it as REST tells it."""
+    """Return it in the form of the REST API."""
     return {
         "folder": told.folder,
         "files": told.files,

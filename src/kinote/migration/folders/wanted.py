@@ -1,4 +1,4 @@
-"""Which files of a store are wanted, by the SOP class in their first bytes."""
+"""Selects the files of a store by the SOP class in their first bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from kinote.dicom.dictionary import sop_classes
 
-#: Everything, or key objects and presentation states only.
+#: Everything, or only key objects and presentation states.
 Content = Literal["all", "notes"]
 
 #: Media Storage SOP Class UID in explicit VR little endian (PS3.10 7.1); SOP Class UID of a data set without file
@@ -16,7 +16,7 @@ _CLASS = re.compile(rb"(?:\x02\x00\x02\x00UI|\x08\x00\x16\x00UI)(..)|\x08\x00\x1
 
 
 def is_wanted(head: bytes, content: Content) -> bool:
-    """Return whether a file that begins so is wanted. If it does not say its class there, it is."""
+    """Return whether a file that begins with these bytes is wanted. If its class is not found there, it is."""
     if content == "all":
         return True
     uid = _class_in(head)

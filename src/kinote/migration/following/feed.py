@@ -1,4 +1,4 @@
-"""The change feed of another Kinote (`GET /api/v1/changes`), as far as it tells of notes."""
+"""The part about notes of the change feed of another Kinote (`GET /api/v1/changes`)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kinote.migration.fetching.web_source import WebSource
 
 _PAGE = 500
 
-#: What has to do with notes, their documents and what is rejected. That images have come is not asked for.
+#: The kinds of change about notes, their documents and rejections. Arrivals of images are not requested.
 _TELLING = ("note ", "rejection note ", "instance withdrawn", "instance restored")
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPage:
-    """Studies in which something happened to notes, the position after that, and whether there is more."""
+    """Studies with changes to notes, the position after these, and whether there is more."""
 
     studies: frozenset[str]
     position: str
@@ -28,7 +28,7 @@ class FeedPage:
 def read_feed(source: WebSource, position: str) -> FeedPage:
     """Read a page of the feed after a position, or from its beginning. Raises `SourceError`.
 
-    A feed that has begun anew, after a restore, is read from its beginning.
+    A feed that was reset by a restore is read from its beginning.
     """
     code, said = source.json(
         f"{source.beside}api/v1/changes", {"since": position, "limit": str(_PAGE)}, "application/json"

@@ -1,4 +1,4 @@
-"""Peers that are followed, and the studies for whose key objects each is to be asked."""
+"""Followed peers, and the studies whose key objects to request from each."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from kinote.telemetry.clock import Clock
 
 Wants = Literal["notes", "images"]
 
-#: How many peers can be followed: each has a thread.
+#: The most followed peers: each has a thread.
 MOST_FOLLOWED = 30
 
-#: For how long a study is asked for after it has come, or was opened; and for how long one that is not answered for.
+#: How long a study is queried after it has arrived or was opened; and how long if there is no response.
 FOR_SO_LONG = timedelta(days=7)
 
-#: For how long a study has to be quiet before it is asked for: its objects come one after the other.
+#: How long a study must be quiet before it is queried: its objects arrive one after another.
 _QUIET = timedelta(seconds=5)
 
-#: Studies are asked for once in this time, however often they are opened.
+#: Studies are queried once in this time, however often they are opened.
 _OPENED_AGAIN = timedelta(minutes=1)
 
 
 class CannotFollowError(ValueError):
-    """The peer cannot be followed; the message says why."""
+    """The peer cannot be followed. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class DueStudy:
-    """A study that is to be asked for now; `is_opened` wants the images as well."""
+    """A study that is due to be queried. `is_opened`: its images are wanted as well."""
 
     study_instance_uid: str
     until_at: str
@@ -66,7 +66,7 @@ class DueStudy:
 def follow(
     transaction: Connection, name: str, wants: Wants, *, has_feed: bool, by: Actor, now: datetime
 ) -> int:
-    """Follow a peer in use, given by its name; returns the key. Following it once more changes what is wanted.
+    """Follow an active peer, given by its name. Return the key. For a followed peer, change what is wanted.
 
     Raises `CannotFollowError`.
     """
@@ -104,7 +104,7 @@ def follow(
 
 
 def unfollow(transaction: Connection, key: int) -> bool:
-    """Follow a peer no more; what has come stays. Returns whether it was followed."""
+    """Stop following a peer. What has been copied stays. Return whether it was followed."""
     transaction.execute(followed_study.delete().where(followed_study.c.followed == key))
     return bool(transaction.execute(followed_peer.delete().where(followed_peer.c.id == key)).rowcount)
 
@@ -154,7 +154,7 @@ def want_studies(
     *,
     after: timedelta = _QUIET,
 ) -> None:
-    """Have a peer asked for studies that have come here, or of which it has news."""
+    """Schedule queries of a peer about studies that have arrived here, or of which it has news."""
     values = {
         "due_at": timestamp(now + after),
         "until_at": timestamp(now + FOR_SO_LONG),
@@ -163,7 +163,7 @@ def want_studies(
     uids = sorted(study_uids)
     rows = [{"followed": key, "study_instance_uid": uid, **values} for uid in uids]
     statements.insert_new(transaction, followed_study, rows, unique=["followed", "study_instance_uid"])
-    # Somebody waits for one that was opened: it is not put off because objects of it come.
+    # Somebody waits for an opened study: arriving objects do not postpone it.
     kept = [followed_study.c.is_opened.is_(False)] if after else []
     for begin in range(0, len(uids), 500):
         transaction.execute(
@@ -178,9 +178,9 @@ def want_studies(
 
 
 def note_opened(catalog: Catalog, study_instance_uid: str, clock: Clock) -> Future[None] | None:
-    """Note that somebody has opened a study, for whose notes followed peers are asked then.
+    """Note that somebody has opened a study, so that followed peers are queried about its notes.
 
-    Waits for nothing; what is returned is done when it is noted, None if there is nothing to note.
+    Does not wait. The returned future is done when it is noted; None if there is nothing to note.
     """
     now = clock()
     with catalog.read() as connection:
@@ -217,7 +217,7 @@ def _write_opened(transaction: Connection, keys: Iterable[int], uid: str, now: d
 
 
 def due_studies(connection: Connection, key: int, now: datetime, limit: int) -> list[DueStudy]:
-    """Return the studies that a peer is to be asked for now, those that wait longest first."""
+    """Return the studies that are due for a peer, the longest waiting first."""
     rows = connection.execute(
         select(
             followed_study.c.study_instance_uid,
@@ -235,9 +235,9 @@ def due_studies(connection: Connection, key: int, now: datetime, limit: int) -> 
 def end_study(
     transaction: Connection, key: int, study: DueStudy, *, again_at: datetime | None, failed: bool
 ) -> None:
-    """Write that a study was asked for: it is done, or is asked for again at this time.
+    """Record that a study was queried: it is done, or is queried again at this time.
 
-    What has happened to it meanwhile stands.
+    Changes to it meanwhile are kept.
     """
     this = (
         (followed_study.c.followed == key)
@@ -260,7 +260,7 @@ def end_study(
 
 
 def write_state(transaction: Connection, key: int, values: Mapping[str, str]) -> None:
-    """Write what of a followed peer has changed: positions, when it answered, its problem."""
+    """Write changed values of a followed peer: positions, the time of its last response, its problem."""
     transaction.execute(followed_peer.update().where(followed_peer.c.id == key).values(dict(values)))
 
 

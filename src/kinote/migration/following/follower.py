@@ -1,6 +1,6 @@
-"""What is due for one followed peer: its news are read, and the studies are asked for that wait.
+"""The work for one followed peer: reads its news, and queries the studies that wait.
 
-What is here is not fetched, and nothing is told to the peer: so two that follow each other come to rest.
+What is here is not fetched, and nothing is sent to the peer, so two that follow each other come to rest.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks; and after a peer that has not answered: doubled each time, up to the longest.
+#: Seconds between two looks; and after a peer that has not responded: doubled each time, up to the longest.
 _LOOK_EVERY, _LONGEST_PAUSE = 2.0, 60.0
 
-#: Pages of a feed, and studies, of one step.
+#: Pages of a feed, and studies, in one step.
 _PAGES, _STUDIES = 20, 20
 
-#: Studies in a row for which a peer does not answer before it is left alone for a while.
+#: The number of studies in a row without a response before a peer is left alone for a while.
 _FAILED_IN_A_ROW = 3
 
-#: When a study for which nothing was answered is asked for again: doubled each time, up to the longest.
+#: The time until a study without a response is queried again: doubled each time, up to the longest.
 _AGAIN, _LONGEST_AGAIN = timedelta(seconds=5), timedelta(hours=1)
 
-#: How often it is written down that a peer answers, while nothing happens.
+#: How often it is recorded that a peer responds, while nothing happens.
 _ANSWERED_EVERY = timedelta(minutes=1)
 
 
 class Follower:
-    """Follows one peer, in a thread of its own. Of several servers, one does."""
+    """Follows one peer, in its own thread. Of several servers, one does."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Follower:
         self._turn: NodeTurn | None = None
 
     def step(self) -> float:
-        """Do what is due; gives the seconds to the next step."""
+        """Do what is due. Return the seconds until the next step."""
         if not self._has_turn():
             return _LOOK_EVERY
         with self._catalog.read() as connection:
@@ -126,7 +126,7 @@ class Follower:
         return self._turn is not None
 
     def _do(self, this: Followed, found: NamedSource) -> str:
-        """Read what is new and ask for the studies that are due. Returns what could not be fetched of these."""
+        """Read what is new and query the studies that are due. Return what could not be fetched."""
         if this.has_feed and isinstance(found.source, WebSource):
             self._read_feed(this, found.source)
         due = self._due(this)
@@ -184,7 +184,7 @@ class Follower:
                 return
 
     def _read_own_feed(self, this: Followed) -> None:
-        """Note the studies of which something has come here since the last time."""
+        """Note the studies for which something has arrived here since the last time."""
         position = Position.parse(this.own_position) if this.own_position else None
         for _ in range(_PAGES):
             with self._catalog.read() as connection:

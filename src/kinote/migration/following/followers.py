@@ -1,4 +1,4 @@
-"""A thread for each followed peer, so that one that stalls keeps no other waiting."""
+"""A thread for each followed peer, so that one that stalls does not delay the others."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks for peers that are followed now, or no more.
+#: Seconds between two looks for peers that are newly followed, or no longer.
 _LOOK_EVERY = 2.0
 
-#: Seconds after a step that has failed, whatever the reason.
+#: Seconds after a failed step, whatever the reason.
 _AFTER_FAILURE = 60.0
 
-#: Seconds for which the end of a server waits for a peer that is being asked.
+#: Seconds that a stopping server waits for a peer that is being queried.
 _AT_END = 2.0
 
 
 class Followers:
-    """The followers of a server. `every` is after what time recent studies are asked for again."""
+    """The followers of a server. `every` is the time after which recent studies are queried again."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Followers:
         self._following: dict[int, _Following] = {}
 
     def step(self) -> float:
-        """Begin to follow peers that were added, and end with those that are not followed any more."""
+        """Start following peers that were added, and stop with those that are not followed any more."""
         with self._catalog.read() as connection:
             wanted = {each.id for each in followed(connection)}
         for key in set(self._following) - wanted:
@@ -61,7 +61,7 @@ class Followers:
         return _LOOK_EVERY
 
     def close(self) -> None:
-        """End with all of them; one that waits for its peer ends later, and does nothing any more."""
+        """Stop all of them. One that waits for its peer ends later, and does nothing any more."""
         ending = list(self._following.values())
         for each in ending:
             each.end()
@@ -92,11 +92,11 @@ class _Following:
         self._thread.start()
 
     def end(self) -> None:
-        """Have it end, without waiting."""
+        """Make it end, without waiting."""
         self._ending.set()
 
     def join(self, seconds: float) -> None:
-        """Wait until it has ended, for so long at most."""
+        """Wait until it has ended, at most this long."""
         self._thread.join(seconds)
 
     def _run(self) -> None:
@@ -104,7 +104,7 @@ class _Following:
         while not self._ending.wait(seconds):
             try:
                 seconds = self._follower.step()
-            except Exception:  # Whatever it is, it must not end what is to go on for as long as the server.
+            except Exception:  # No error may end a thread that has to run as long as the server.
                 if not self._ending.is_set():
                     log.exception("A followed peer: a step has failed, and is tried again")
                 seconds = _AFTER_FAILURE

@@ -1,4 +1,4 @@
-"""Accepting received rejections: whoever was given what they reject is told by a note that names it."""
+"""Accepts received rejections. Everyone who was sent a rejected object is told by a note that names it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from kinote.security.actors import Actor
 def accept(
     transaction: Connection, key: int, rules: RejectionRules, *, reason: str, by: Actor, now: datetime
 ) -> Rejection:
-    """Let a rejection that waits take effect, with everything that its note asks for (`proposals.accept`).
+    """Carry out a received rejection that awaits a decision (`proposals.accept`).
 
-    Objects that came under UIDs which the note names, and have others now, are withdrawn here as well: receivers know
-    them by the new UIDs, which the note does not name, so they are owed one that does. `now` is in the time zone in
-    which documents are written.
+    The rejection note may name UIDs under which objects were received, but which have changed since. These objects are
+    withdrawn here as well. Receivers know them by the new UIDs, so they are owed a rejection note that names those.
+    `now` is in the time zone in which documents are written.
 
-    Raises `RejectionNotFoundError` and `RejectionDecidedError`, and `OnHoldError` where what is on hold would expire.
+    Raises `RejectionNotFoundError` and `RejectionDecidedError`, and `OnHoldError` if it would expire what is on hold.
     """
     accepted = proposals.accept(transaction, key, rules, reason=reason, by=by, now=now)
     query = (

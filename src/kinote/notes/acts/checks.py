@@ -1,4 +1,4 @@
-"""Checking a request against the index: everything that is wrong with it is found at once."""
+"""Checks a request against the index. All its problems are found at once."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.known_instances import KnownInstance
 from kinote.notes.patients import PatientIdentity
 
-#: A description of this many characters is read by nobody; more is a mistake of a program.
+#: The longest description, in characters. Nobody reads more; a longer one is the mistake of a program.
 MAX_DESCRIPTION = 100_000
 
-#: How many references a note may have: as many as the reader accepts (V55).
+#: The most references that a note may have: as many as the reader accepts (V55).
 MAX_REFERENCES = 100_000
 
-#: The well-formed language tags of RFC 5646 2.1 (grandfathered ones aside).
+#: The well-formed language tags of RFC 5646 2.1, without the grandfathered ones.
 _LANGUAGE = re.compile(
     r"(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?"
     r"(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(?:-[a-wy-z0-9](?:-[a-z0-9]{2,8})+)*(?:-x(?:-[a-z0-9]{1,8})+)?",
     re.IGNORECASE,
 )
 
-#: What DICOM's UT does not take (PS3.5 6.2): control characters but TAB, LF, FF and CR, and halves of characters
-#: (surrogates), which JSON can hold and UTF-8 cannot.
+#: Characters that DICOM's UT does not allow (PS3.5 6.2): control characters other than TAB, LF, FF and CR; and
+#: surrogates, which JSON can hold and UTF-8 cannot.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ud800-\udfff]")
 
-#: In names, and in what becomes a coded meaning, also these and the backslash (PS3.5 6.2, PN and LO).
+#: In names and coded meanings, these and the backslash are not allowed either (PS3.5 6.2, PN and LO).
 _NOT_IN_A_LINE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 #: Segment numbers are US (PS3.3 C.18.4).
 _LARGEST_SEGMENT = 65_535
 
-#: Characters of a UID at most (PS3.5 9); stored instances of careless senders have more.
+#: The longest UID, in characters (PS3.5 9). Stored instances may break this rule.
 _UID = 64
 
 _NOBODY = Author()
@@ -61,11 +61,10 @@ def check_request(
     kept: tuple[ContentReference, ...] = (),
     author: Author = _NOBODY,
 ) -> tuple[NoteContent | None, list[Problem]]:
-    """The content of the note that is asked for, and everything that is wrong with the request.
+    """Return the content of the requested note, and all problems of the request.
 
-    `known` has the instances the request names, as far as the index has them. References that are in
-    `kept` (those of the version being revised) stay as they are, whatever became of their images.
-    `author` is that version's, who stays where the request names none.
+    `known` has the named instances that the index has. References in `kept` (those of the version being revised) are
+    accepted, whatever happened to their images. `author` is the author of that version, kept if the request names none.
     """
     problems: list[Problem] = []
     title = _title(request.title, problems)
@@ -94,9 +93,9 @@ def check_request(
 def check_migrated(
     request: NoteRequest, *, created: str, references: tuple[ContentReference, ...]
 ) -> tuple[NoteContent | None, list[Problem]]:
-    """The content of a note of another system, and everything that is wrong with what it says.
+    """Return the content of a note of another system, and all its problems.
 
-    What it flags is given by `references`: its images need not be here.
+    `references` are what it flags. The images need not be here.
     """
     problems: list[Problem] = []
     title = _title(request.title, problems)
@@ -121,7 +120,7 @@ def check_migrated(
 
 
 def printable(text: str) -> str:
-    """Text without the control characters that DICOM text cannot hold."""
+    """Remove the control characters that DICOM text cannot hold."""
     return _CONTROL.sub("", text).strip()
 
 
@@ -145,7 +144,7 @@ def _with_meaning(code: Code, field: str, problems: list[Problem]) -> Code | Non
         )
         return None
     asked = Code(code.value, code.scheme, meaning)
-    # What the writer would object to: a document cannot say it.
+    # The writer would refuse it: a document cannot hold it.
     problem = problem_with_code(asked)
     if problem:
         problems.append(Problem(field, f"{problem[0].upper()}{problem[1:]}."))
@@ -216,8 +215,8 @@ class _References:
         self._known = known
         self._kept = {_what(reference): reference for reference in kept}
         self._problems = problems
-        #: The patients of what is flagged, each with the first image that is theirs. An image without a Patient ID
-        #: differs from nobody's, so that one to compare with is not enough.
+        #: The patients of the flagged images, each with the first image of theirs. An image without a Patient ID
+        #: differs from nobody's, so comparing with a single one is not enough.
         self._patients: dict[PatientIdentity, str] = {}
 
     def check(
@@ -229,7 +228,7 @@ class _References:
         if len(asked) > MAX_REFERENCES:
             self._problems.append(Problem("references", f"A note has at most {MAX_REFERENCES:,} references."))
             return ()
-        # Wherever in the list they stand: what comes new has to be of the patient of what the note has already.
+        # Kept references first, whatever their order: new ones must be of the patient of those.
         for reference in asked:
             if _what(reference) in self._kept and reference.sop_instance_uid in self._known:
                 self._add_patient(self._known[reference.sop_instance_uid])
@@ -362,7 +361,7 @@ class _References:
 
 
 def _what(reference: RequestedReference | ContentReference) -> tuple[object, ...]:
-    """What a reference flags, by which two references are the same."""
+    """Return what a reference flags, by which references are compared."""
     return (
         reference.sop_instance_uid,
         tuple(reference.frames),

@@ -1,4 +1,4 @@
-"""The current version of a note, locked for a change to it."""
+"""The current version of a note, locked for a change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kinote.notes.author import Author
 
 @dataclass(frozen=True, slots=True)
 class CurrentVersion:
-    """The version a change begins with; `carriers` are its live KOS, none if it has been withdrawn."""
+    """The version that a change starts from. `carriers` are its live KOS, none if it has been withdrawn."""
 
     note: int
     origin: str
@@ -26,10 +26,10 @@ class CurrentVersion:
 
 
 def locked_version(transaction: Connection, note_id: int, expected_version: int | None) -> CurrentVersion:
-    """Lock a note and give its current version.
+    """Lock a note and return its current version.
 
-    Raises `NoteNotFoundError`, `VersionConflictError` where another version is expected, and
-    `NotRevisableError` for the record of a rejection, which is no note to change.
+    Raises `NoteNotFoundError`, `VersionConflictError` if another version is expected, and `NotRevisableError` for the
+    record of a rejection, which cannot be changed.
     """
     origin = transaction.execute(
         select(note.c.origin).where(note.c.id == note_id).with_for_update()

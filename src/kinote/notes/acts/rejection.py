@@ -1,8 +1,8 @@
-"""Taking instances out of use, with a rejection note in each study that tells everybody else.
+"""Withdraws instances, with a rejection note in each study for other systems.
 
-Withdrawal, reason, standing, the rejection notes and what others are owed are one transaction (law 4). A rejection note
-is a KOS that names the withdrawn instances (IHE IOCM). Its title and reason are those of the act. It is written in that
-transaction, and becomes live when the undo window closes (`kinote.notes.acts.undo_windows`).
+Withdrawal, reason, standing, the rejection notes and the notices owed to others are one transaction (law 4). A
+rejection note is a KOS that names the withdrawn instances (IHE IOCM). Its title and reason are those of the act. It is
+written in that transaction, and becomes live when the undo window closes (`kinote.notes.acts.undo_windows`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Carrier:
 
 
 def carriers(transaction: Connection, version: int) -> list[Carrier]:
-    """The live KOS of a note version, in order of their keys."""
+    """Return the live KOS of a note version, in order of their keys."""
     uids = list(
         transaction.execute(
             select(live_instance.c.sop_instance_uid)
@@ -68,16 +68,16 @@ def reject(
     reason: Code | None = None,
     undo_window: timedelta = NO_WINDOW,
 ) -> int:
-    """Withdraw instances, and owe a rejection note in each of their studies to everyone who was given one of them.
+    """Withdraw instances. Everyone who was sent one of them is owed a rejection note for its study.
 
-    Returns the key of the withdrawal. `text` is why, in a person's words. `undo_window` is the setting for acts that
-    have a window. Nobody is told of instances that have not arrived, or of single `copies`: a rejection note names
-    UIDs, and would reject the others, too. `now` is in the time zone in which documents are written.
+    Returns the key of the withdrawal. `text` is the reason in a person's words. `undo_window` is the setting for acts
+    that have a window. No notice is owed for instances that have not arrived, or for single `copies`: a rejection note
+    names UIDs, and would reject the other copies too. `now` is in the time zone in which documents are written.
 
-    What is on hold does not expire: `OnHoldError`.
+    Raises `OnHoldError` if the act would expire what is on hold.
     """
     uids = set(sop_instance_uids)
-    # One that arrives meanwhile sees the withdrawal, or is seen by it.
+    # An instance that arrives meanwhile either sees the withdrawal or is seen by it.
     lock_many_uids(transaction, uids)
     if act is RETENTION_EXPIRED:
         require_no_hold(transaction, uids, now)
@@ -103,9 +103,9 @@ def reject(
 
 
 def prepare_without_spared(transaction: Connection, key: int, *, now: datetime) -> None:
-    """Make the rejection notes of a withdrawal again where later copies have ended it for some of its instances.
+    """Make the rejection notes of a withdrawal again after later copies have ended it for some of its instances.
 
-    Nobody has seen them yet. A study of which nothing else is withdrawn gets none.
+    The old ones have not been published. A study in which nothing else is withdrawn gets none.
     """
     of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
     if transaction.execute(of_it.where(withdrawal_target.c.spared != "").limit(1)).first() is not None:
@@ -113,16 +113,16 @@ def prepare_without_spared(transaction: Connection, key: int, *, now: datetime) 
 
 
 def prepare_again(transaction: Connection, key: int, *, now: datetime) -> bool:
-    """Make the rejection notes of a withdrawal whose undo window is open, in place of those that there are.
+    """Make the rejection notes of a withdrawal again while its undo window is open.
 
-    Returns whether there are any: nobody is told of instances that are not known.
+    Returns whether there are any: unknown instances need none.
     """
     of_it = select(withdrawal_target.c.sop_instance_uid).where(withdrawal_target.c.withdrawal == key)
     row = transaction.execute(select(withdrawal).where(withdrawal.c.id == key)).one()
     act = stored_act(row.act)
     if act is None or act.rejection_title is None:
         return False
-    # Whoever is given one of them meanwhile sees the new notes, or is seen.
+    # An object being sent meanwhile either sees the new notes or is seen here.
     lock(transaction, transaction.execute(of_it).scalars())
     meant = of_it.where(withdrawal_target.c.spared == "", withdrawal_target.c.instance.is_(None))
     known = known_instances(transaction, transaction.execute(meant).scalars())
@@ -162,7 +162,7 @@ def tell(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None
             .where(withdrawal.c.id == key)
             .values(rejection_note_uid=waiting[0].sop_instance_uid)
         )
-    # If this is all that is left, it is still known that others were told.
+    # If nothing else is left, this still records that others were told.
     said = {"rejection_note": waiting[0].sop_instance_uid if waiting else ""}
     journal.record(transaction, journal.RareAct(journal.Kind.TOLD, now, KINOTE, withdrawal=key, more=said))
 
@@ -201,7 +201,7 @@ def _rejection_note(
 ) -> NoteContent:
     title = act.rejection_title
     assert title is not None
-    # What is left of a text may be nothing, or begin or end with spaces.
+    # After `printable`, the text may be empty, or begin or end with spaces.
     said = printable(text).strip()
     why = reason.meaning + (f": {said}" if said else "")
     name = printable(by.name).replace("\\", " ").strip()

@@ -1,4 +1,4 @@
-"""What somebody asks for when making or revising a note, and how it is refused."""
+"""Requests to make or revise a note, and the errors that refuse them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from kinote.keyobject.codes import Code
 from kinote.notes.author import Author
+from kinote.notes.presentations.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedReference:
-    """An image (or other instance) to flag. Study and series are looked up; if given they must be right.
+    """An image (or other instance) to flag. Study and series are looked up; if given, they must be right.
 
-    Frames and segments count from 1; none means all of them. The presentation state is how to show it.
+    Frames and segments count from 1; none means all. The presentation state says how to show the image. Instead of an
+    existing one, `presentation` describes it, and its state is made with the note.
     """
 
     sop_instance_uid: str
@@ -22,13 +24,14 @@ class RequestedReference:
     frames: tuple[int, ...] = ()
     segments: tuple[int, ...] = ()
     presentation_state_uid: str | None = None
+    presentation: View | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteRequest:
     """A note to be made: its title (CID 7010), modifiers, text, language (RFC 5646), author, references.
 
-    Without an author, a new note has none, and a revision keeps the one of the version before.
+    Without an author, a new note has none, and a revision keeps that of the previous version.
     """
 
     title: Code
@@ -41,14 +44,14 @@ class NoteRequest:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a request: the field, e.g. `references[1].frames`, and what to do."""
+    """A problem of a request: the field, e.g. `references[1].frames`, and what to do."""
 
     field: str
     message: str
 
 
 class NoteRefusedError(ValueError):
-    """A note cannot be made as asked; `problems` holds everything that is wrong with it."""
+    """The note cannot be made as requested. `problems` lists everything that is wrong."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -64,7 +67,7 @@ class NoteNotFoundError(LookupError):
 
 
 class VersionConflictError(RuntimeError):
-    """Somebody else has changed the note meanwhile; `current` is the number of its version now."""
+    """Somebody else has changed the note meanwhile. `current` is its version now."""
 
     def __init__(self, note_id: int, current: int) -> None:
         super().__init__(f"Note {note_id} is at version {current} now; read it again before changing it.")

@@ -1,4 +1,4 @@
-"""Revising a note: a new version with KOS of its own; those of the old one are withdrawn, its rows stay."""
+"""Revises a note: a new version with its own KOS. The KOS of the old version are withdrawn, its rows stay."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from kinote.lifecycle.withdrawal import NO_WINDOW
 from kinote.notes.acts.checks import check_request
 from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.make import created_text, named_instances, touched_studies
+from kinote.notes.acts.presenting import make_states, states_only_of
 from kinote.notes.acts.rejection import reject
-from kinote.notes.acts.request import NoteRefusedError, NoteRequest, NotRevisableError
+from kinote.notes.acts.request import NoteRefusedError, NoteRequest, NotRevisableError, Problem
 from kinote.notes.belonging import refresh
 from kinote.notes.creator.create import make_key_objects
 from kinote.notes.known_instances import KnownInstance, known_instances
@@ -35,9 +36,9 @@ def revise(
     now: datetime,
     undo_window: timedelta = NO_WINDOW,
 ) -> None:
-    """Replace what an authored note says. References it has already stay, whatever became of their images.
+    """Replace the content of an authored note. Its existing references stay, whatever happened to their images.
 
-    Others are told of the old version once the `undo_window` has closed; the new one is live at once.
+    Others are told about the old version once the `undo_window` has closed. The new one is live at once.
 
     Raises `NoteNotFoundError`, `VersionConflictError`, `NotRevisableError`, `NoteRefusedError`.
     """
@@ -48,20 +49,24 @@ def revise(
         )
     if not current.carriers:
         raise NotRevisableError(f"Note {note_id} has been withdrawn; make a new one.")
-    # Before anything is written: a copy of one of them may arrive at this moment.
+    # Locked before anything is written: a copy of one of them may arrive at this moment.
     lock_many_uids(transaction, [carrier.sop_instance_uid for carrier in current.carriers])
-    known = known_instances(transaction, named_instances([request]))
-    version = _new_version(transaction, current, request, known, now)
+    request, known, wrong = make_states(
+        transaction, request, known_instances(transaction, named_instances([request])), by=by, now=now
+    )
+    version = _new_version(transaction, current, request, known, now, wrong)
     happened = [
         changes.Change(changes.Kind.NOTE_REVISED, study_instance_uid=version.studies[0], note=note_id)
     ]
     made = make_key_objects(transaction, [version], known, happened, by=by, now=now)
-    # Of what was flagged already, something may have turned out to be another patient's.
+    # A flagged image may have turned out to be another patient's.
     refresh(transaction, [version.version])
     successors = ", ".join(key_object.sop_instance_uid for key_object in made)
+    kept = {reference.presentation_state_uid for reference in version.content.references}
+    states = states_only_of(transaction, current.version, kept=kept)
     reject(
         transaction,
-        [carrier.sop_instance_uid for carrier in current.carriers],
+        [*(carrier.sop_instance_uid for carrier in current.carriers), *states],
         act=acts.REVISED,
         text=f"Version {version.number} of the note replaces it, key object {successors}.",
         by=by,
@@ -76,8 +81,12 @@ def _new_version(
     request: NoteRequest,
     known: Mapping[str, KnownInstance],
     now: datetime,
+    wrong: list[Problem],
 ) -> NewVersion:
-    """Check the request beside what the current version has, and write the version that follows it."""
+    """Check the request against the current version, and write the next version.
+
+    `wrong` is what has been found wrong with the request already.
+    """
     content, problems = check_request(
         request,
         known,
@@ -86,8 +95,8 @@ def _new_version(
         kept=stored_references(transaction, current.version),
         author=current.author,
     )
-    if content is None:
-        raise NoteRefusedError(problems)
+    if content is None or wrong:
+        raise NoteRefusedError([*wrong, *problems])
     transaction.execute(
         note_version.update().where(note_version.c.id == current.version).values(is_current=False)
     )

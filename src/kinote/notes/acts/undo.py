@@ -1,4 +1,4 @@
-"""Undoing withdrawals, those of notes among them: a note comes back as it was, with its current version."""
+"""Undoes withdrawals, including those of notes: a note returns unchanged, with its current version."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ _OF_NOTES = (NOTE_WITHDRAWN.name, WITHDRAWN_BY_AUTHOR.name)
 
 
 def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: datetime) -> None:
-    """Undo a withdrawal; the change feed tells of a note that is there again.
+    """Undo a withdrawal. The change feed reports notes that are in use again.
 
-    Nothing can have happened to a withdrawn note: it cannot be revised. So the version that comes back is its current
-    one. What was purged comes back only if it is sent again; if all was, nothing is undone. Where a decision has let a
-    held copy take the place of what was withdrawn, that copy is held again.
+    A withdrawn note cannot be revised, so its current version is the one that returns. Purged instances return only
+    when they are sent again; if all were purged, nothing is undone. If a decision has put a held copy in the place of a
+    withdrawn instance, that copy is held again.
 
-    Raises `WithdrawalNotFoundError`, and `NotUndoableError`.
+    Raises `WithdrawalNotFoundError` and `NotUndoableError`.
     """
     locked = locked_withdrawal(transaction, key)
-    # A purge locks the withdrawal, too.
+    # A purge locks the withdrawal too.
     _, is_purged = number_purged(transaction, key)
     refusal = why_not_undoable_by_people(locked, is_purged=is_purged)
     if refusal:
@@ -82,7 +82,7 @@ def undo_withdrawal(transaction: Connection, key: int, *, by: Actor, now: dateti
 
 
 def _make_what_waits(transaction: Connection, key: int, now: datetime) -> None:
-    """Make the key objects that a withdrawal has kept from being made, as far as nothing else does."""
+    """Make the key objects that only this withdrawal has kept from being made."""
     waiting = (
         select(awaited_key_object.c.version)
         .join(

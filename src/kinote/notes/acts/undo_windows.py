@@ -1,11 +1,11 @@
-"""Closing undo windows: the rejection notes of a withdrawal become live when its time to undo it has passed.
+"""Closes undo windows: the rejection notes of a withdrawal become live when its time for undoing it has passed.
 
-No job does it, and nothing has to be remembered: every server looks for windows that are due, at its start and then
-every second or two, and closes each in a transaction of its own. Whoever closes one first has closed it; a crash leaves
-it to the next look. One that fails harms no other, and is tried again.
+There is no job and nothing to remember. Every server looks for windows that are due at its start and then every second
+or two, and closes each in its own transaction. Whichever server is first closes it. After a crash, the next look finds
+it. A failure harms no other window, and is tried again.
 
-The time is that of the clock, as people read it. If it has been set back, so that withdrawals seem to be of the future,
-their windows are measured by a clock that nobody can set, from when they were first seen.
+The time is that of the wall clock. If it has been set back, so that withdrawals seem to be in the future, their windows
+are measured by the monotonic clock from when they were first seen.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at most.
+#: Seconds between two looks, at most.
 _LOOK_EVERY = 2.0
 
-#: Withdrawals that are looked at together.
+#: The number of withdrawals that are looked at together.
 _PAGE = 500
 
-#: Seconds until one that has failed is tried again.
+#: Seconds until a failed one is tried again.
 _AFTER_FAILURE = 60.0
 
-#: How long after its time a window that is still open is worth an alert.
+#: How late a window must be before there is an alert.
 LATE = timedelta(minutes=2)
 
 
 def close_window(transaction: Connection, key: int, *, now: datetime) -> bool:
-    """Close the undo window of a withdrawal; False if somebody else has closed it, or the withdrawal is undone."""
+    """Close the undo window of a withdrawal. Return False if it is closed already, or the withdrawal is undone."""
     row = transaction.execute(
         withdrawal.update()
         .where(withdrawal.c.id == key, *as_sql(CAN_BE_CLOSED, withdrawal.c))
@@ -55,7 +55,7 @@ def close_window(transaction: Connection, key: int, *, now: datetime) -> bool:
     if row is None:
         return False
     by = Actor.stored(row.who_kind, row.who, row.who_address) or KINOTE
-    # A copy that arrives meanwhile and restores its instance sees the window closed, or is seen.
+    # A copy that arrives meanwhile and restores its instance either sees the window closed or is seen.
     lock_many_uids(transaction, targets(transaction, key))
     prepare_without_spared(transaction, key, now=now)
     tell(transaction, key, by=by, now=now)
@@ -63,7 +63,7 @@ def close_window(transaction: Connection, key: int, *, now: datetime) -> bool:
 
 
 def number_late(connection: Connection, now: datetime) -> int:
-    """Return how many undo windows ought to have been closed for some time, up to a thousand."""
+    """Return the number of undo windows that should have been closed some time ago, up to a thousand."""
     late = (
         select(withdrawal.c.id)
         .where(text(WINDOW_IS_OPEN), withdrawal.c.closes_at < timestamp(now - LATE))
@@ -73,19 +73,19 @@ def number_late(connection: Connection, now: datetime) -> int:
 
 
 class UndoWindows:
-    """Closes the undo windows that are due. `steady` is a clock in seconds that is never set."""
+    """Closes the undo windows that are due. `steady` is a monotonic clock in seconds."""
 
     def __init__(self, catalog: Catalog, clock: Clock, steady: Callable[[], float] = time.monotonic) -> None:
         self._catalog = catalog
         self._clock = clock
         self._steady = steady
-        #: When withdrawals that seem to be of the future were first seen.
+        #: When withdrawals that seem to be in the future were first seen.
         self._seen: dict[int, float] = {}
-        #: Until when those that have failed are left alone.
+        #: Until when failed ones are left alone.
         self._failed: dict[int, float] = {}
 
     def step(self) -> float:
-        """Close what is due, and return the seconds until it is to be looked again."""
+        """Close the windows that are due. Return the seconds until the next look."""
         now, steady = self._clock(), self._steady()
         soonest = _LOOK_EVERY
         due = []
@@ -106,7 +106,7 @@ class UndoWindows:
         return max(soonest, 0.05)
 
     def _open(self, now: datetime) -> list[tuple[int, datetime, datetime]]:
-        """Return the open windows that are due or soon will be, and those of withdrawals of the future."""
+        """Return the open windows that are due or soon will be, and those of withdrawals in the future."""
         # Those that have just failed must not take the place of others.
         left_alone = [key for key, until in self._failed.items() if until > self._steady()]
         open_ones = select(withdrawal.c.id, withdrawal.c.made_at, withdrawal.c.closes_at).where(
@@ -131,6 +131,6 @@ class UndoWindows:
                 lambda transaction: close_window(transaction, key, now=now), background=True
             ).result()
             self._failed.pop(key, None)
-        except Exception:  # Whatever it is, it must not keep the others from being told.
+        except Exception:  # No error may keep the others from being told.
             log.exception("The undo window of withdrawal %s could not be closed; it is tried again", key)
             self._failed[key] = self._steady() + _AFTER_FAILURE

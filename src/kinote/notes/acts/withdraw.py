@@ -1,4 +1,4 @@
-"""Withdrawing a note: its KOS leave operational use, and a rejection note says so in each study."""
+"""Withdraws a note: its KOS are taken out of use, and a rejection note says so in each study."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kinote.lifecycle import acts
 from kinote.lifecycle.acts import Act
 from kinote.lifecycle.withdrawal import NO_WINDOW
 from kinote.notes.acts.current import CurrentVersion, locked_version
+from kinote.notes.acts.presenting import states_only_of
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.request import NotRevisableError
 from kinote.notes.creator.awaited import awaited_uids
@@ -30,19 +31,20 @@ def withdraw_note(
 ) -> int:
     """Withdraw a note, whatever its origin. Its rows stay: it can still be read by its number.
 
-    `text` is why, in a person's words. Without an `act`, the note is withdrawn for no other reason than that somebody
-    wants it back. Returns the key of the withdrawal, by which it can be undone.
+    `text` is the reason in a person's words. Without an `act`, the note is simply taken back. Returns the key of the
+    withdrawal, by which it can be undone.
 
     Raises `NoteNotFoundError`, `VersionConflictError`, and `NotRevisableError` if it is withdrawn already.
     """
     current = locked_version(transaction, note_id, expected_version)
-    # A migrated note may be withdrawn before its key objects can be made: then they never are.
+    # A migrated note may be withdrawn before its key objects are made. Then they never are.
     awaited = {} if current.origin != "migrated" else awaited_uids(transaction, current.version)
     if not current.carriers and not awaited:
         raise NotRevisableError(f"Note {note_id} has been withdrawn already.")
+    states = states_only_of(transaction, current.version)
     key = reject(
         transaction,
-        [*(carrier.sop_instance_uid for carrier in current.carriers), *awaited],
+        [*(carrier.sop_instance_uid for carrier in current.carriers), *awaited, *states],
         act=act or _taken_back(current, by),
         text=text,
         by=by,
@@ -61,6 +63,9 @@ def withdraw_note(
 
 
 def _taken_back(current: CurrentVersion, by: Actor) -> Act:
-    """By its author or by somebody else. The author of a note from elsewhere may be anybody of that name."""
+    """Return the act: taken back by its author, or by somebody else.
+
+    The author of a note from elsewhere may be another person of the same name.
+    """
     is_author = bool(by.name) and by.name in (current.author.login, current.author.name)
     return acts.WITHDRAWN_BY_AUTHOR if is_author and current.origin == "authored" else acts.NOTE_WITHDRAWN

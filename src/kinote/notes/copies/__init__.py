@@ -1,3 +1,3 @@
-"""Acts about copies that need both parts of `kinote.notes` that make changes: they withdraw, and they register key
-objects that come into use.
+"""Acts on copies of objects. They need both parts of `kinote.notes` that make changes: they withdraw objects, and
+register key objects that come into use.
 """

@@ -1,8 +1,8 @@
-"""Deciding about held copies: keep the first, take the second, or keep both under a new UID.
+"""Decides about held copies: keep the first, take the second, or keep both under a new UID.
 
-One decision is one transaction, whatever it is about: an object, a series, a study or all. It contains the rows of the
-decision, the withdrawal of first copies with what others are owed, the standing of both, and the notes of key objects
-that come into use (laws 4 and 7).
+One decision is one transaction, for an object, a series, a study or everything. It contains the rows of the decision,
+the withdrawal of first copies with the notices owed, the standing of both copies, and the notes of key objects that
+come into use (laws 4 and 7).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from kinote.security.actors import Actor
 
 
 class NotDecidableError(ValueError):
-    """The choice cannot be made about these copies. The message says why, and what to do instead."""
+    """The choice cannot be made for these copies. The message gives the reason and an alternative."""
 
 
 class OtherNumberError(RuntimeError):
@@ -58,7 +58,7 @@ class OtherNumberError(RuntimeError):
 
 
 class OtherCopiesError(OtherNumberError):
-    """The held copies, what would become of them, or who was given the first ones has changed since the preview."""
+    """The held copies, their outcome, or the receivers of the first copies have changed since the preview."""
 
     def __init__(self) -> None:
         RuntimeError.__init__(
@@ -70,11 +70,12 @@ class OtherCopiesError(OtherNumberError):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision that was made, or as a preview would be.
+    """A decision that was made, or its preview.
 
-    `ways` counts the copies by what happens to them, `receivers` those who would be told. `withdrawals` are the keys of
-    those that were made, `new_uids` has those of copies by their numbers, `studies` are those of the copies.
-    `hindrance` says why it cannot be made. `seen` is, of a preview, a digest of all that it is about.
+    `ways` counts the copies by what happens to them, `receivers` the systems to be told. `withdrawals` are the keys of
+    the withdrawals made. `new_uids` has the new UIDs by the numbers of the copies. `studies` are the studies of the
+    copies. `hindrance` says why the decision cannot be made. `seen` is the preview's digest of everything that it
+    depends on.
     """
 
     id: int | None
@@ -89,7 +90,7 @@ class Decision:
     seen: str = ""
 
 
-#: The withdrawals that ways make of first copies.
+#: The withdrawals of first copies, by way.
 _ACTS: Mapping[Way, Act] = {
     Way.IN_PLACE: OTHER_COPY_CHOSEN,
     Way.NEW_UID_FIRST_REJECTED: REPLACED_BY_COPY,
@@ -131,14 +132,13 @@ def decide(
 ) -> Decision:
     """Carry out a choice about all held copies of a selection.
 
-    `text` is why. `readings` are those of key objects by the keys of their instances (`key_objects_held`). If the
-    number of copies is not `expected`, or a preview would not say what it said (`seen`), nothing is done. `now` is in
-    the time zone in which documents are written. Files of discarded copies are removed by whoever commits this
+    `text` is the reason. `readings` are those of key objects by the keys of their instances (`key_objects_held`).
+    Nothing is done if the number of copies is not `expected`, or the preview has changed (`seen`). `now` is in the time
+    zone in which documents are written. The caller removes the files of discarded copies after the commit
     (`kinote.holdings.removal`).
 
-    Raises `NotDecidableError`, `OtherNumberError`, `OtherCopiesError`, `OnHoldError` where a hold keeps a
-    copy that would be discarded, and `HeldNotFoundError` where a copy that the selection names by its
-    number is not held.
+    Raises `NotDecidableError`, `OtherNumberError`, `OtherCopiesError`, `OnHoldError` if a hold keeps a copy that would
+    be discarded, and `HeldNotFoundError` if a copy that the selection names is not held.
     """
     found = _locked(transaction, selected)
     _check(found, selected, choice, expected, readings or {})
@@ -203,7 +203,7 @@ def _locked(transaction: Connection, selected: HeldSelection) -> list[Candidate]
         return found
     uids = {each.sop_instance_uid for each in found}
     lock_many_uids(transaction, uids)
-    # Whoever writes just now who was given one of the first copies is waited for.
+    # Wait for transactions that are recording receivers of the first copies.
     lock(transaction, uids)
     return still_held(transaction, [each.id for each in found])
 
@@ -259,7 +259,7 @@ def _hindrance(found: Sequence[Candidate], choice: Choice) -> str:
 
 
 def _digest(found: Sequence[Candidate], choice: Choice) -> str:
-    """Return a digest of copies, what a choice makes of each, and who was given the first ones."""
+    """Return a digest of the copies, the outcome for each, and the receivers of the first ones."""
     taken = hashlib.sha256()
     for each in found:
         said = [each.id, each.digest, str(each.way(choice)), sorted(each.receivers)]
@@ -302,7 +302,7 @@ def _withdraw_firsts(
     undo_window: timedelta,
 ) -> int:
     uids = [each.sop_instance_uid for each in found]
-    # Where the UID goes on in use, only the first copy is meant.
+    # If the UID stays in use, only the first copy is withdrawn.
     copies = {each.sop_instance_uid: each.first for each in found} if act is OTHER_COPY_CHOSEN else None
     return reject(
         transaction, uids, act=act, text=text, by=by, now=now, copies=copies, undo_window=undo_window

@@ -1,7 +1,8 @@
-"""Issuing objects again under new UIDs, after a withdrawal that cannot be undone: others never accept the UIDs again.
+"""Issues objects again under new UIDs, after a withdrawal that cannot be undone: others never accept the old UIDs
+again.
 
-Images, and key objects that were received, move to new UIDs with their bytes; under the old UID a tombstone stays, so
-that it means nothing else. A note that was made here gets a new version, with key objects of its own (law 11).
+Images and received key objects move to new UIDs with their bytes. A tombstone reserves the old UID. A note that was
+made here gets a new version, with its own key objects (law 11).
 """
 
 from __future__ import annotations
@@ -50,20 +51,20 @@ from kinote.notes.known_instances import known_instances
 from kinote.notes.versions import NewVersion, insert_versions, stored_content
 from kinote.security.actors import Actor
 
-#: Withdrawals that a message names at most.
+#: The most withdrawals that a message names.
 _NAMED = 5
 
 
 class NotIssuableError(ValueError):
-    """Nothing of a withdrawal can be issued again. The message says why, and what to do instead."""
+    """Nothing of a withdrawal can be issued again. The message gives the reason and an alternative."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedAgain:
-    """Objects that were issued again: their new UIDs by the old ones, in the order of these.
+    """The objects that were issued again: their new UIDs by the old ones, in the order of these.
 
-    `id` is the key of the decision, `notes` are those that have a new version. `left` counts what the withdrawal names
-    and was not issued: it is not here, was purged, is in use, is a rejection note, or something else withdraws it.
+    `id` is the key of the decision, `notes` are those that have a new version. `left` counts the named instances that
+    were not issued: not here, purged, in use, a rejection note, or withdrawn by another withdrawal too.
     """
 
     id: int
@@ -81,27 +82,27 @@ def issue_again(
     now: datetime,
     also: Collection[int] = (),
 ) -> IssuedAgain:
-    """Issue again what a withdrawal has taken out of use for good. The withdrawal stays in force.
+    """Issue again what a withdrawal has permanently taken out of use. The withdrawal stays in force.
 
-    What another withdrawal hides, too, stays out of use, unless it is among `also`: those that were as wrong, each of
-    them for good. `text` is why. `now` is in the time zone in which documents are written.
+    What another withdrawal hides too stays out of use, unless that withdrawal is in `also`: those that were wrong as
+    well, and cannot be undone either. `text` is the reason. `now` is in the time zone in which documents are written.
 
     Raises `WithdrawalNotFoundError` and `NotIssuableError`.
     """
     wrong = {key, *also}
-    # In the order of their keys, so that two of these cannot deadlock.
+    # In the order of their keys, so that two calls cannot deadlock.
     for each in sorted(wrong):
         _check(locked_withdrawal(transaction, each))
-    # In the order of an undo: the withdrawal, the UIDs, the instances.
+    # The same order as an undo: the withdrawal, the UIDs, the instances.
     lock_any_uid(transaction)
     named = list(targets(transaction, key))
-    # Key objects of the same notes that nothing withdraws give way to new ones.
+    # Other live key objects of the same notes are replaced by new ones.
     others = [each.sop_instance_uid for each in _beside(transaction, named)]
     lock(transaction, [*named, *others])
     rows = _to_issue(transaction, named, wrong)
     made_here = {row.id: row for row in rows if row.made_from is not None}
     became = _objects_again(transaction, [row for row in rows if row.id not in made_here], key, by, now)
-    # After the objects, so that the notes flag what was issued.
+    # After the objects, so that the notes flag the new UIDs.
     issued = {each.sop_instance_uid: each.new_sop_instance_uid for each in became}
     of_notes, notes = _notes_again(transaction, made_here, issued, by, now)
     became += of_notes
@@ -197,7 +198,7 @@ def _objects_again(
             },
         ),
     )
-    # What archives hold, they hold under the old UIDs (law 9).
+    # Archives hold the objects under the old UIDs (law 9).
     _forget_locations(transaction, list(new_uids))
     came = come_into_use(transaction, list(new_uids), now=now)
     changes.record(
@@ -225,7 +226,7 @@ def _objects_again(
 
 
 def _tombstones(transaction: Connection, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return rows that keep the UIDs of instances, with what they were, and without bytes."""
+    """Return rows that reserve the UIDs of instances, with their description, and without bytes."""
     whole = {row.id: row._asdict() for row in _whole(transaction, [row.id for row in rows])}
     keys = statements.reserve_ids(transaction, instance, len(rows))
     return [
@@ -246,7 +247,7 @@ def _tombstones(transaction: Connection, rows: Sequence[Any]) -> list[dict[str, 
 
 
 def _tell_of_notes(transaction: Connection, keys: Sequence[int], now: datetime) -> None:
-    """Tell the change feed of notes whose received key objects are there again."""
+    """Report notes whose received key objects are in use again to the change feed."""
     rows = _notes_carried(transaction, keys)
     refresh(transaction, {row.version for row in rows})
     first: dict[int, str] = {}
@@ -265,9 +266,9 @@ def _tell_of_notes(transaction: Connection, keys: Sequence[int], now: datetime) 
 def _notes_again(
     transaction: Connection, made_here: dict[int, Any], issued: Mapping[str, str], by: Actor, now: datetime
 ) -> tuple[list[Became], tuple[int, ...]]:
-    """Give notes that were made here a new version that says the same, with new key objects.
+    """Give notes that were made here a new version with the same content, and new key objects.
 
-    `issued` has the new UIDs of what they may flag.
+    `issued` has the new UIDs of objects they may flag.
     """
     by_version: dict[int, list[Any]] = {}
     for row in made_here.values():
@@ -303,8 +304,8 @@ def _new_version(
 ) -> dict[str, str]:
     """Write the version that follows one, and return its key objects by study.
 
-    It lies in the studies of what is issued again, and in those where key objects of the old version are live. These
-    are withdrawn, because two versions would contradict each other.
+    The studies are those of the objects issued again, and those in which key objects of the old version are live. The
+    latter are withdrawn, because two versions would contradict each other.
     """
     content = _flagging_what_was_issued(stored_content(transaction, version), issued)
     known = known_instances(
@@ -346,7 +347,7 @@ def _new_version(
 
 
 def _flagging_what_was_issued(content: NoteContent, issued: Mapping[str, str]) -> NoteContent:
-    """Return the content of a note with the new UIDs of what it flags."""
+    """Return the content of a note with the new UIDs of the flagged objects."""
     return replace(
         content,
         references=tuple(
@@ -399,7 +400,7 @@ _withdrawals = statements.LookUp(
 
 _other, _its_carrier = instance.alias("other"), key_object.alias("its_carrier")
 
-#: Live key objects that carry the same versions as others, by the UIDs of these.
+#: Live key objects that carry the same versions as others, by the UIDs of the others.
 _beside = statements.LookUp(
     select(_other.c.sop_instance_uid)
     .select_from(

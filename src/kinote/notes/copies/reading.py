@@ -1,4 +1,4 @@
-"""Reads held key objects that are to come into use, before the transaction that decides about them."""
+"""Reads held key objects that would come into use, before the transaction that decides about them."""
 
 from __future__ import annotations
 

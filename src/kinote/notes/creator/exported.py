@@ -32,7 +32,7 @@ def key_objects_came(transaction: Connection, came: Mapping[str, NoteContent]) -
         if content.references:
             wanted.setdefault(content.references[0].sop_instance_uid, []).append((uid, content))
     likely: dict[int, list[tuple[str, NoteContent]]] = {}
-    for row in _waiting_with(transaction, wanted):
+    for row in set(_waiting_with(transaction, wanted)):
         alike = [each for each in wanted[row.sop_instance_uid] if _has_title(each[1], row)]
         if alike:
             likely.setdefault(row.version, []).extend(alike)
@@ -76,7 +76,6 @@ _waiting_with = statements.LookUp(
         note_version.c.title_value,
     )
     .join(awaited_key_object, awaited_key_object.c.version == note_reference.c.version)
-    .join(note_version, note_version.c.id == note_reference.c.version)
-    .distinct(),
+    .join(note_version, note_version.c.id == note_reference.c.version),
     note_reference.c.sop_instance_uid,
 )

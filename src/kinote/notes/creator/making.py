@@ -91,7 +91,7 @@ class KeyObjectMaker:
             )
 
     def look(self, connection: Connection, sop_instance_uid: str) -> bytes:
-        """Return the bytes of a derivable key object, for who only says what is in them: nothing is kept.
+        """Return the bytes of a derivable key object, only to be read: nothing is kept.
 
         Raises `BytesNotMadeError`.
         """

@@ -45,7 +45,7 @@ REGISTER_AGAIN = JobKind(
 
 _PAGE = 100
 
-#: After so many attempts that ended in one place, what lies there is left for later: it may be what ends the workers.
+#: After this many attempts that ended at one place, the object there is left for later: it may crash the workers.
 _SUSPECTED_AFTER = 3
 
 #: What is the matter with the index or with this job, and not with the object at hand.

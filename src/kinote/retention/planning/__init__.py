@@ -1,1 +1,3 @@
-"""What goes, and in which order: decided without a database (`choosing`), asked of one (`asking`), kept (`plans`)."""
+"""What to evict, in which order: decided without a database (`choosing`), from the index (`asking`), stored
+(`plans`).
+"""

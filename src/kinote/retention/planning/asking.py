@@ -1,4 +1,4 @@
-"""Asks the index what would go: the rules as SQL, and `choosing` over its rows. No instance is walked over."""
+"""Computes a plan from the index: the rules as SQL, and `choosing` over its rows. It does not walk over instances."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from kinote.retention.planning.choosing import Amount, Candidate, Chosen, choose
 from kinote.retention.rules.compiled import decided_units
 from kinote.retention.rules.rule import Rule
 
-#: Rows that are read at once.
+#: The number of rows read at once.
 _PAGE = 2000
 
-#: Studies on hold that are asked for at once.
+#: The number of studies on hold queried at once.
 _TOGETHER = 500
 
-#: By archive whose word counts: since when its commitments count.
+#: For each archive that counts: since when its commitments count.
 Usable = Mapping[int, str]
 
 
 def usable_archives(connection: Connection, now: datetime) -> dict[int, str]:
-    """Return the archives whose word counts now: in use, not suspended, and proved by a recall."""
+    """Return the archives that count now: in use, not suspended, and proved by a recall."""
     return {
         each.peer: timestamp(now - each.policy.renewal)
         for each in archives_in_use(connection)
@@ -51,7 +51,9 @@ def usable_archives(connection: Connection, now: datetime) -> dict[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a rule does now: what it decides about, what of that may go and is safe, and what it protects."""
+    """The present effect of a rule: what it decides about, what of that may be evicted and is safe, and what it
+    protects.
+    """
 
     matches: Amount
     may_go: Amount
@@ -60,7 +62,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A plan that was not kept: what goes, and what each rule does, by its position (-1: what no rule matches)."""
+    """A plan that was not stored: what to evict, and the effect of each rule, by its position (-1: no rule)."""
 
     chosen: Chosen
     whole: Amount
@@ -76,7 +78,7 @@ def asked_plan(
     usable: Usable,
     most_objects: int | None = None,
 ) -> Asked:
-    """Ask what would go to free so many bytes, at most some objects more than `most_objects`."""
+    """Compute a plan that frees this many bytes, with at most `most_objects`, plus the rest of the last unit."""
     held = studies_on_hold(connection, now)
     effects, whole = _effects(connection, rules, now, usable, held)
     chosen = choose(
@@ -96,7 +98,7 @@ def _decided(rules: tuple[Rule, ...], now: datetime, usable: Usable) -> Any:
 
 
 def _is_safe(unit: Any, usable: Usable) -> ColumnElement[bool]:
-    """Return whether one archive whose word counts has committed to all of a unit."""
+    """Return the condition that one archive that counts has committed to a whole unit."""
     if not usable:
         return false()
     held = retention_unit_archive.c

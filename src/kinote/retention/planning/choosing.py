@@ -1,8 +1,8 @@
-"""Chooses the units that go: pure, so that the same cache always gives the same plan.
+"""Chooses the units to evict: a pure function, so that the same cache always gives the same plan.
 
-Only what may go by its rule goes, what an archive has committed to, and what no hold keeps. It goes in the order
-of `go first`, then least recently used, until enough is freed, and no further. Of a rule with a share, so much stays as
-the share says, the most recently used first.
+Only units are chosen that their rule permits to evict, that an archive has committed to, and that no hold keeps. The
+order is that of `go first`, then least recently used, until enough is freed. For a rule with a share, that share
+stays, the most recently used first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kinote.retention.rules.unit import Unit
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """How much there is: `studies` are counted once each."""
+    """An amount. `studies` counts each study once."""
 
     bytes: int = 0
     objects: int = 0
@@ -32,7 +32,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A unit that may go, with the position of the rule that decides about it (-1: no rule does)."""
+    """A unit that may be evicted, with the position of the rule that decides about it (-1: none)."""
 
     study: int
     part: str
@@ -44,13 +44,13 @@ class Candidate:
 
     @property
     def order(self) -> tuple[bool, str, int, str]:
-        """Its place among those that go: the rest of a study before its key images."""
+        """Its place in the order of eviction: the rest of a study before its key images."""
         return (not self.is_first, self.last_at, self.study, "1" if self.part == "flagged" else "0")
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The units that go, in their order, and how many bytes that frees."""
+    """The units to evict, in order, and how many bytes that frees."""
 
     units: tuple[Candidate, ...]
     frees: int
@@ -95,7 +95,7 @@ def choose(
 
 
 class _Staying:
-    """What of a rule with a share is left, and whether more of it may go."""
+    """What is left for a rule with a share, and whether more may be evicted."""
 
     def __init__(self, share: Share, whole: Amount, matched: Amount) -> None:
         self._share = share
@@ -105,7 +105,9 @@ class _Staying:
         self._is_closed = False
 
     def lets_go(self, unit: Candidate) -> bool:
-        """Let a unit go if enough stays. Once one has to stay, all that were used later stay as well."""
+        """Return whether a unit may be evicted while enough stays. After the first that stays, all later used ones stay
+        too.
+        """
         if self._is_closed:
             return False
         takes = {
@@ -132,7 +134,7 @@ def amount_of(units: Iterable[Unit]) -> Amount:
 
 
 def plan(units: Iterable[Unit], rules: tuple[Rule, ...], *, wanted: int, now: datetime) -> Chosen:
-    """Choose what goes of these units: the pure form of `asking.asked_plan`."""
+    """Choose what to evict of these units: the pure form of `asking.asked_plan`."""
     those = [each for each in units if each.objects]
     by_rule: dict[int, list[Unit]] = {}
     candidates = []

@@ -1,6 +1,6 @@
-"""Whether units of a plan may still go: all that is in the cache of them now, and what the rules in force say.
+"""Checks whether units of a plan may still be evicted: their present content, and the rules in force.
 
-Between a plan and the moment when it is carried out, images come, notes flag them, people read them, and rules change.
+Between making and carrying out a plan, images arrive, notes flag them, people read them, and rules change.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def reasons_to_stay(
     planned_by: int | None,
     now: datetime,
 ) -> dict[int, str]:
-    """Return why instances of a plan stay, by their keys, because of others of their units or of the rules in force.
+    """Return why instances of a plan stay, by key, because of others in their units or the rules in force.
 
-    `planned_by` is the version of the rules by which the plan was made.
+    `planned_by` is the version of the rules of the plan.
     """
     places: dict[int, Place] = {
         key: (study, part) for key, (study, part) in parts_of(connection, instances).items()

@@ -1,4 +1,4 @@
-"""Plans that are kept: immutable, each with a number. They say what would go, and remove nothing."""
+"""Stored plans: immutable, each with a number. They say what would be evicted, and evict nothing."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from kinote.retention.planning.choosing import Candidate
 from kinote.retention.rules.sets import StoredRules
 from kinote.security.actors import Actor
 
-#: Objects that a plan has at most, a little more at its last unit.
+#: The most objects of a plan, plus the rest of its last unit.
 MOST_OBJECTS = 100_000
 
-#: Units whose objects are looked up at once.
+#: The number of units whose objects are looked up at once.
 _TOGETHER = 50
 
 
@@ -36,7 +36,7 @@ class PlanNotFoundError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An object that would go, and the name of the rule by which; empty where no rule matches."""
+    """An object to evict, and the name of its rule; empty if no rule matches."""
 
     instance: int
     sop_instance_uid: str
@@ -46,7 +46,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class MadePlan:
-    """A plan before it is kept."""
+    """A plan before it is stored."""
 
     wanted: int
     items: tuple[Item, ...]
@@ -59,7 +59,7 @@ class MadePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan that is kept: `rules` is the version of the rules by which it was made, None if there were none."""
+    """A stored plan. `rules` is the version of its rules, None if there were none."""
 
     id: int
     rules: int | None
@@ -71,7 +71,7 @@ class Plan:
 
 
 def make_plan(connection: Connection, stored: StoredRules, *, wanted: int, now: datetime) -> MadePlan:
-    """Decide what would go to free so many bytes. Each object is looked at: its archive, its holds, its place."""
+    """Decide what to evict to free this many bytes. Each object is checked: its archive, its holds, its residence."""
     rules = stored.rules.rules
     asked = asked_plan(
         connection,
@@ -103,7 +103,7 @@ def _items(
             of_units[parts[row.id]].append(row)
     found = []
     for place, those in of_units.items():
-        # What has changed since the unit was counted keeps all of it: its images go together.
+        # If anything has changed since the unit was counted, all of it stays: its images are evicted together.
         if all(row.id in safe and row.id not in held for row in those):
             found += [Item(row.id, row.sop_instance_uid, row.size or 0, names[place]) for row in those]
     return found
@@ -112,7 +112,7 @@ def _items(
 def keep_plan(
     transaction: Connection, made: MadePlan, stored: StoredRules, *, by: Actor, now: datetime
 ) -> Plan:
-    """Keep a plan under a number of its own."""
+    """Store a plan under a new number."""
     key: int = transaction.execute(
         retention_plan.insert().returning(retention_plan.c.id),
         {
@@ -151,7 +151,7 @@ def one_plan(connection: Connection, key: int) -> Plan:
 
 
 def page_of_plans(connection: Connection, *, before: int | None, limit: int) -> list[Plan]:
-    """Return plans, the last one first."""
+    """Return plans, the latest first."""
     query = select(retention_plan).order_by(retention_plan.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(retention_plan.c.id < before)

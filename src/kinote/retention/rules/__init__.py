@@ -1,1 +1,1 @@
-"""The rules of retention, as data: the first that matches a unit decides. No expression language."""
+"""The rules of retention, as data: the first that matches a unit decides. There is no expression language."""

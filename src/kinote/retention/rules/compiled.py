@@ -1,4 +1,4 @@
-"""The rules as SQL, over the rows of units: the same as `rule.deciding` and `rule.verdict`, of all units at once."""
+"""The rules as SQL, over the rows of units: equivalent to `rule.deciding` and `rule.verdict`, for all units at once."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from sqlalchemy import (
 from kinote.catalog.schema.tables import last_use, retention_unit, study
 from kinote.retention.rules.rule import Action, Rule, moments_of
 
-#: What stands before and after each value in columns with several.
+#: The delimiter before and after each value in columns with several.
 BETWEEN = "\n"
 
-#: The position of what no rule matches.
+#: The position for units that no rule matches.
 NO_RULE = -1
 
 _unit = retention_unit.c
@@ -52,8 +52,9 @@ def parted(column: str) -> frozenset[str]:
 
 def decided_units(rules: tuple[Rule, ...], now: datetime) -> Select[tuple[object, ...]]:
     """Return a query for all units, each with `rule`, the position of the rule that decides, or `NO_RULE`; `may_go`;
-    `is_first`; and `last_at`."""
-    # In a query of its own, so that last uses are looked up once for each unit.
+    `is_first`; and `last_at`.
+    """
+    # A subquery, so that last uses are looked up once for each unit.
     units = (
         select(
             *retention_unit.c,
@@ -125,8 +126,9 @@ def _matches(rule: Rule, unit: Any, last_at: ColumnElement[str], now: datetime) 
 
 
 def _has(column: ColumnElement[str], value: str) -> ColumnElement[bool]:
-    """Return whether a column with several values has one. `replace` compares bytewise on both databases, which LIKE
-    does not."""
+    """Return the condition that a column with several values has one. `replace` compares bytewise on both databases;
+    LIKE does not.
+    """
     return func.replace(column, f"{BETWEEN}{value}{BETWEEN}", "") != column
 
 

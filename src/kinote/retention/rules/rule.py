@@ -1,4 +1,4 @@
-"""A rule: what it is about, and whether that stays or goes."""
+"""A rule: what it matches, and whether that stays or may be evicted."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from kinote.retention.rules.unit import Part, Unit
 
 
 class Action(StrEnum):
-    """What becomes of what a rule matches."""
+    """What happens to what a rule matches."""
 
     #: It stays.
     KEEP = "keep"
-    #: It stays for so many days after it was last used or came; then it may go.
+    #: It stays for some days after its last use or arrival. Then it may be evicted.
     KEEP_UNTIL = "keep until"
-    #: It may go when room is needed, least recently used first.
+    #: It may be evicted when room is needed, least recently used first.
     MAY_GO = "may go"
-    #: It goes before everything else that may go.
+    #: It is evicted before everything else.
     GO_FIRST = "go first"
 
 
 class Measure(StrEnum):
-    """What a share is counted in."""
+    """The unit of a share."""
 
     BYTES = "bytes"
     OBJECTS = "objects"
@@ -33,9 +33,9 @@ class Measure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """So much of the whole cache stays of what a rule matches, the most recently used first.
+    """This share of the whole cache is kept of what a rule matches, the most recently used first.
 
-    `percent` is of the bytes, objects or studies that are in the cache.
+    `percent` is of the bytes, objects or studies in the cache.
     """
 
     percent: float
@@ -44,10 +44,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a rule matches: all that are given must hold. An empty one says nothing.
+    """What a rule matches: all given conditions must hold. An empty one is not considered.
 
-    A list holds if the unit has one of its values. `not_used_for_days` and `sent_within_days` count from now; a unit
-    that was never read counts from when it came, and one that was never sent was not sent within any time.
+    A list holds if the unit has one of its values. `not_used_for_days` and `sent_within_days` count from now. For a
+    unit that was never read, its arrival counts; a unit that was never sent was not sent within any time.
     """
 
     part: Part | None = None
@@ -66,7 +66,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule. `days` belongs to `keep until`, `share` to `keep`: beyond its share what it matches may go."""
+    """A rule. `days` belongs to `keep until`, `share` to `keep`: beyond the share, what it matches may be evicted."""
 
     name: str
     action: Action
@@ -77,7 +77,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """The moments and dates that conditions compare with: those of one rule at one time."""
+    """The times and dates that the conditions of a rule compare with, at one time."""
 
     older: str = ""
     younger: str = ""
@@ -87,7 +87,7 @@ class Moments:
 
 
 def moments_of(rule: Rule, now: datetime) -> Moments:
-    """Return what the days of a rule mean at a moment. Dates are those of the clock's day in UTC."""
+    """Return the times for the days of a rule. Dates are those of the clock's day in UTC."""
 
     def day(days: int | None) -> str:
         return "" if days is None else (now - timedelta(days=days)).strftime("%Y%m%d")
@@ -106,7 +106,7 @@ def moments_of(rule: Rule, now: datetime) -> Moments:
 
 
 def matches(rule: Rule, unit: Unit, now: datetime) -> bool:
-    """Return whether a rule is about a unit."""
+    """Return whether a rule matches a unit."""
     when, moments = rule.when, moments_of(rule, now)
     lists = (
         (when.titles, unit.titles),
@@ -135,16 +135,16 @@ def deciding(rules: tuple[Rule, ...], unit: Unit, now: datetime) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a rule says of a unit: whether it may go, and whether before others."""
+    """The verdict of a rule on a unit: whether it may be evicted, and whether before others."""
 
     may_go: bool
     is_first: bool = False
 
 
 def verdict(rule: Rule | None, last_at: str, now: datetime) -> Verdict:
-    """Return what becomes of a unit by the rule that decides about it. What no rule matches may go.
+    """Return the verdict of the rule that decides. A unit without a rule may be evicted.
 
-    A rule with a share lets go what is beyond it, which the planner sees to.
+    A rule with a share permits evicting what is beyond it, which the planner ensures.
     """
     if rule is None or rule.action is Action.MAY_GO:
         return Verdict(may_go=True)
@@ -160,7 +160,7 @@ CONDITIONS = tuple(each.name for each in fields(Conditions))
 
 
 class BoundsUnit(StrEnum):
-    """What the thresholds are given in."""
+    """The unit of the thresholds."""
 
     BYTES = "bytes"
     PERCENT = "percent"
@@ -169,10 +169,11 @@ class BoundsUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """When the cache is emptied, and how far.
+    """When eviction starts, and how far it goes.
 
-    In bytes or percent of the volume both are use: it is emptied above `upper`, down to `lower`. In hours both are
-    headroom, the time until the volume is full at the rate of arrival: it is emptied below `lower`, until `upper`.
+    In bytes or percent of the volume, both thresholds are use: eviction starts above `upper`, and goes down to `lower`.
+    In hours, both are headroom, the time until the volume is full at the rate of arrival: eviction starts below
+    `lower`, and continues until `upper`.
     """
 
     unit: BoundsUnit
@@ -181,7 +182,7 @@ class Bounds:
 
 
 class Mode(StrEnum):
-    """What a server does by itself when the bounds are crossed."""
+    """What a server does automatically when the bounds are crossed."""
 
     #: Nothing. People may make plans, and carry them out.
     OFF = "off"
@@ -193,7 +194,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """Rules in their order, the bounds of the cache (None if it has none), and what is done by itself."""
+    """Rules in their order, the bounds of the cache (None if it has none), and what is done automatically."""
 
     rules: tuple[Rule, ...] = ()
     bounds: Bounds | None = None

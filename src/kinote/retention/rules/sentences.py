@@ -1,4 +1,4 @@
-"""What a rule means, in one sentence."""
+"""The meaning of a rule, in one sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MEASURES = {
 
 
 def sentence(rule: Rule) -> str:
-    """Return what a rule means."""
+    """Return the meaning of a rule."""
     what = _what(rule.when)
     if rule.share is not None:
         return (
@@ -32,7 +32,7 @@ def sentence(rule: Rule) -> str:
 
 
 def sentence_of_none() -> str:
-    """Return what becomes of what no rule matches."""
+    """Return the meaning of having no rule that matches."""
     return "What no rule matches may go when room is needed, least recently used first."
 
 

@@ -1,4 +1,4 @@
-"""Sets of rules as JSON, checked when they are saved, and their versions in the index: none is ever changed."""
+"""Sets of rules as JSON, checked when they are saved, and their versions in the index, which are never changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kinote.retention.rules.rule import (
 from kinote.retention.rules.unit import Part
 from kinote.security.actors import Actor
 
-#: Rules that there are at most, and values that a list of a rule has at most.
+#: The most rules, and the most values in a list of a rule.
 MOST_RULES, MOST_VALUES = 100, 1000
 
 
@@ -41,7 +41,7 @@ class RuleFault:
 
 
 class RulesRefusedError(ValueError):
-    """The rules are impossible. `faults` says all that is wrong with them."""
+    """The rules are impossible. `faults` lists everything that is wrong with them."""
 
     def __init__(self, faults: list[RuleFault]) -> None:
         super().__init__("; ".join(f"{each.field}: {each.message}" for each in faults))
@@ -49,12 +49,12 @@ class RulesRefusedError(ValueError):
 
 
 class RulesVersionError(RuntimeError):
-    """Somebody else has saved rules in the meantime."""
+    """Somebody else has saved rules meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRules:
-    """A version of the rules; `id` is None before any were saved: then everything may go."""
+    """A version of the rules. `id` is None before any were saved: then everything may be evicted."""
 
     id: int | None
     rules: RuleSet
@@ -80,7 +80,7 @@ def current_rules(connection: Connection) -> StoredRules:
 def save_rules(
     transaction: Connection, wanted: RuleSet, *, expected: int | None, by: Actor, now: datetime
 ) -> StoredRules:
-    """Put rules into force as a new version. `expected` is the version that was seen; None where there was none.
+    """Put rules into force as a new version. `expected` is the version that was seen; None if there was none.
 
     Raises `RulesRefusedError` and `RulesVersionError`.
     """
@@ -103,7 +103,7 @@ def save_rules(
 
 
 def check(wanted: RuleSet) -> None:
-    """Refuse what is impossible, or can never do anything. Raises `RulesRefusedError` with all faults."""
+    """Refuse impossible rules, and those without any effect. Raises `RulesRefusedError` with all faults."""
     faults: list[RuleFault] = []
     if len(wanted.rules) > MOST_RULES:
         faults.append(RuleFault("rules", f"There may be {MOST_RULES} at most."))
@@ -199,7 +199,7 @@ def _faults_of_bounds(bounds: Bounds | None) -> list[RuleFault]:
 
 
 def as_json(rules: RuleSet) -> dict[str, Any]:
-    """Return a set of rules as people write it."""
+    """Return a set of rules in the form that people write."""
     return {
         "rules": [_rule_as_json(each) for each in rules.rules],
         "bounds": None if rules.bounds is None else asdict(rules.bounds),
@@ -222,7 +222,7 @@ def _rule_as_json(rule: Rule) -> dict[str, Any]:
 
 
 def rules_of(written: Mapping[str, Any]) -> RuleSet:
-    """Return the set of rules that was written as JSON, whose types have been checked."""
+    """Return the set of rules from JSON whose types have been checked."""
     bounds = written.get("bounds")
     return RuleSet(
         tuple(_rule_of(each) for each in written.get("rules", ())),

@@ -1,4 +1,4 @@
-"""What rules are about: the key images of a study, or the rest of it, as it lies in the cache."""
+"""What rules are about: the key images of a study in the cache, or the rest of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Part(StrEnum):
-    """A part of a study. Its images stay together or go together. The values are stored (`kinote.catalog.last_use`)."""
+    """A part of a study. Its images stay or are evicted together. The values are stored (`kinote.catalog.last_use`)."""
 
     #: Images that notes flag, with the presentation states that they name.
     KEY_IMAGES = "flagged"
@@ -60,5 +60,5 @@ class Unit:
 
     @property
     def last_at(self) -> str:
-        """When it was last used, or came: the order in which units go."""
+        """When it was last used, or arrived: the order of eviction."""
         return max(self.used_at, self.received_at)

@@ -35,7 +35,7 @@ from kinote.retention.rules.unit import Part
 #: Titles of documents that flag nothing.
 _NO_MARKS = (str(TitleGroup.MANIFEST), str(TitleGroup.REJECTION))
 
-#: Instances whose parts are looked up at once.
+#: The number of instances whose parts are looked up at once.
 _TOGETHER = 1000
 
 
@@ -48,13 +48,13 @@ class _Counted:
     modalities: set[str] = field(default_factory=set)
     classes: set[str] = field(default_factory=set)
     callers: set[str] = field(default_factory=set)
-    #: By archive: how many of the objects, and since when the oldest.
+    #: By archive: how many of the objects, and the oldest commitment.
     archives: dict[int, tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CountedStudies:
-    """The rows of units of some studies, to take the place of those that they have."""
+    """The rows of units of some studies, which replace the existing ones."""
 
     studies: tuple[int, ...]
     units: tuple[dict[str, Any], ...]
@@ -95,7 +95,7 @@ def count(connection: Connection, studies: Sequence[int], now: datetime) -> Coun
 
 
 def write_counts(transaction: Connection, counted: CountedStudies) -> None:
-    """Put counts in the place of those that there are."""
+    """Replace the existing counts."""
     _remove_units(transaction, counted.studies)
     _remove_archives(transaction, counted.studies)
     statements.insert_rows(transaction, retention_unit, list(counted.units))

@@ -1,4 +1,4 @@
-"""Keeps the counts of units: counts again what the change feed tells of, and all studies one after the other."""
+"""Updates the counts of units: after each change in the feed, and for all studies in rounds."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from kinote.retention.units.counting import count, study_keys, write_counts
 from kinote.storage.read_in_place import FIRST_IN_PLACE
 from kinote.telemetry.clock import Clock
 
-#: Facts: up to where the feed has been read; and the last study of the round, with when the last whole round ended.
+#: Facts: up to where the feed has been read; and the last study of the round, with the end of the last complete round.
 _POSITION, _ROUND = "retention position", "retention round"
 
-#: The fact that says up to which moment the commitments of each archive have been seen.
+#: The fact that says up to when the commitments of each archive have been seen.
 _COMMITMENTS = "retention commitments"
 
 _LOCK = "kinote retention units"
 
-#: Changes that are read, and studies that are counted, at once.
+#: The number of changes read, and of studies counted, at once.
 _PAGE, _STUDIES = 500, 20
 
-#: Seconds between two looks where nothing has happened, and between slices of a round, once there was one.
+#: Seconds between two looks if nothing has happened, and between slices of a round after the first.
 _LOOK_EVERY, _PACE = 5.0, 1.0
 
-#: Seconds for which it is counted before a plan is made, where not everything has been.
+#: Seconds of counting before a plan is made, if not everything has been counted.
 _A_WHILE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """How far all studies have been counted: the last key of this round, and whether there was a whole one."""
+    """The progress of counting all studies: the last key of this round, and whether there was a complete one."""
 
     after: int = 0
     was_whole: bool = False
 
     @classmethod
     def read(cls, connection: Connection) -> Round:
-        """Return how far it has come."""
+        """Return the progress."""
         found = fact(connection, _ROUND)
         if found is None:
             return cls()
@@ -57,7 +57,7 @@ class Round:
         return cls(int(after), whole == "whole")
 
     def write(self, transaction: Connection) -> None:
-        """Note how far it has come."""
+        """Store the progress."""
         write_fact(transaction, _ROUND, f"{self.after} {'whole' if self.was_whole else 'first'}")
 
 
@@ -69,20 +69,25 @@ class UnitCounter:
         self._clock = clock
 
     def step(self) -> float:
-        """Count a little; gives the seconds until the next step."""
-        if self._follow() or self._follow_commitments():
+        """Count a little. Return the seconds until the next step.
+
+        While objects arrive, each look finds something new. Their studies are counted again only once in a while,
+        because a count takes as long as its study is large.
+        """
+        followed = self._follow()
+        if followed >= _PAGE or self._follow_commitments():
             return 0.0
-        return self._go_round()
+        return _LOOK_EVERY if followed else self._go_round()
 
     def catch_up(self) -> bool:
-        """Count all that the feed tells of. Returns whether every study has been counted once."""
+        """Count everything that the feed reports. Return whether every study has been counted once."""
         while self._follow() or self._follow_commitments():
             pass
         with self._catalog.read() as connection:
             return Round.read(connection).was_whole
 
     def count_for_a_while(self) -> bool:
-        """Count for some seconds, before a plan. Returns whether every study has been counted once."""
+        """Count for some seconds, before a plan. Return whether every study has been counted once."""
         end = time.monotonic() + _A_WHILE
         while not self.catch_up():
             if time.monotonic() >= end:
@@ -90,14 +95,14 @@ class UnitCounter:
             self._go_round()
         return True
 
-    def _follow(self) -> bool:
-        """Count the studies of a page of the feed. Returns whether there may be more."""
+    def _follow(self) -> int:
+        """Count the studies of a page of the feed. Return how many changes were read, or 1 at the very beginning."""
         with self._catalog.read() as connection:
             position = _position(connection)
             page = _page(connection, position)
             if page == []:
-                return False
-            # What there was before is counted in a round.
+                return 0
+            # What was there before is counted in a round.
             end = page[-1].position if page else changes.end(connection)
             page = page or []
             uids = {each.change.study_instance_uid for each in page} - {""}
@@ -116,10 +121,10 @@ class UnitCounter:
                     Round().write(transaction)
 
         self._catalog.submit(write, background=True).result()
-        return True
+        return len(page) or 1
 
     def _follow_commitments(self) -> bool:
-        """Count the studies again of which archives have committed to something. Returns whether there may be more."""
+        """Count the studies again to which archives have committed something. Return whether there may be more."""
         with self._catalog.read() as connection:
             position = _position(connection)
             seen: dict[str, str] = json.loads(fact(connection, _COMMITMENTS) or "{}")
@@ -134,7 +139,7 @@ class UnitCounter:
                 query = later.order_by(location.c.at).limit(_PAGE)
                 rows = connection.execute(query).all()
                 if len(rows) == _PAGE:
-                    # Everything that one result of storage commitment tells of has the same moment.
+                    # Everything in one result of storage commitment has the same time.
                     same = committed.where(location.c.at == rows[-1].at)
                     instances += connection.execute(same).scalars()
                 instances += [row.instance for row in rows]
@@ -147,7 +152,7 @@ class UnitCounter:
 
         def write(transaction: Connection) -> None:
             dialects.lock_names(transaction, [_LOCK])
-            # Nothing newer is overwritten that somebody has counted meanwhile.
+            # Newer counts that somebody has made meanwhile are not overwritten.
             is_next = json.loads(fact(transaction, _COMMITMENTS) or "{}") == seen
             if is_next and _position(transaction) == position:
                 write_counts(transaction, counted)
@@ -186,7 +191,7 @@ def _position(connection: Connection) -> Position | None:
 
 
 def _page(connection: Connection, position: Position | None) -> list[RecordedChange] | None:
-    """Return the next changes; None where one cannot read on: at first, and after a restore."""
+    """Return the next changes; None if reading cannot continue: at first, and after a restore."""
     if position is None:
         return None
     try:
@@ -208,7 +213,7 @@ def _arrived(connection: Connection, page: list[RecordedChange]) -> list[dict[st
 
 
 def _recalled(connection: Connection, page: list[RecordedChange]) -> list[tuple[int, str]]:
-    """Return the instances whose bytes have come back, and when: by a recall, or because they were sent again."""
+    """Return the instances whose bytes have returned, and when: by a recall, or because they were sent again."""
     back = {
         each.change.sop_instance_uid: each.made_at
         for each in page

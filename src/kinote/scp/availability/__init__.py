@@ -1,5 +1,5 @@
-"""Instance Availability Notification as SCP (PS3.4 Annex R): what peers say of the instances that they have.
+"""Instance Availability Notification as SCP (PS3.4 Annex R): which instances peers say they have.
 
-`notification` reads the data set, `taking` answers the N-CREATE. What was told is a row; it never decides anything
-about visibility, eviction or deletion.
+`notification` reads the data set, `taking` performs the N-CREATE. Each notice is stored as a row. It never affects
+visibility, eviction or deletion.
 """

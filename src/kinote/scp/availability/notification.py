@@ -1,4 +1,4 @@
-"""The data set of an Instance Availability Notification (PS3.4 Table R.3.2-1), as a peer sends it."""
+"""The data set of an Instance Availability Notification from a peer (PS3.4 Table R.3.2-1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kinote.lifecycle.availability import Availability
 #: Instance Availability Notification SOP Class (PS3.4 R.4).
 INSTANCE_AVAILABILITY_NOTIFICATION = "1.2.840.10008.5.1.4.33"
 
-#: Each instance takes some six elements.
+#: Each instance takes about six elements.
 _LIMITS = Limits(
     depth=8,
     elements=400_000,
@@ -28,13 +28,13 @@ _LIMITS = Limits(
     inflation_ratio=1,
 )
 
-#: Instance Availability, as PS3.3 C.4.23.1.1 has it: what we say, and OFFLINE.
+#: Values of Instance Availability (PS3.3 C.4.23.1.1): those that we send, and OFFLINE.
 _AVAILABILITIES = frozenset({*map(str, Availability), "OFFLINE"})
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """The instances of a study that a peer tells of."""
+    """The instances of a study that a peer reports."""
 
     study_instance_uid: str
     told: tuple[Told, ...]

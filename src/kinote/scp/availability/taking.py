@@ -1,4 +1,4 @@
-"""The N-CREATE of an Instance Availability Notification (PS3.4 R.3.2): durable before it is answered."""
+"""The N-CREATE of an Instance Availability Notification (PS3.4 R.3.2): stored durably before the response."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kinote.telemetry.clock import Clock
 
 
 def availability_offers(catalog: Catalog, peers: PeersInUse, clock: Clock) -> list[Offer]:
-    """Return what is offered for the service class."""
+    """Return the offers for the service class."""
     take = partial(_take, catalog, peers, clock)
     return [Offer(INSTANCE_AVAILABILITY_NOTIFICATION, NCreateRequest, take)]
 
@@ -28,7 +28,7 @@ def availability_offers(catalog: Catalog, peers: PeersInUse, clock: Clock) -> li
 def _take(catalog: Catalog, peers: PeersInUse, clock: Clock, asked: Asked) -> Answered:
     peer = peers.known.callers.get(asked.association.request.calling_ae_title)
     if peer is None or not peer.is_enabled:
-        # Whoever may call without being known is nobody of whom it could be said who has said this.
+        # The statement of an unknown caller cannot be attributed to anybody.
         return Answered(statuses.NOT_AUTHORIZED, error_comment="Only peers that are known here may tell this")
     try:
         notification = read_notification(asked.data_set or b"", asked.context.transfer_syntax)

@@ -1,1 +1,1 @@
-"""Storage commitment at the DICOM interface (PS3.4 Annex J): requests of others, and results of our own requests."""
+"""Storage commitment at the DICOM interface (PS3.4 Annex J): requests from others, and results of our own requests."""

@@ -1,7 +1,8 @@
 """Requests for storage commitment: N-ACTION of the Push Model (PS3.4 J.3.2).
 
-The result is decided and written before the response goes out. The requestor is told by a job, on an association of
-ours. One without a known address is told on the association on which it asked, as long as it keeps that open.
+The result is determined and stored before the response is sent. A job reports it to the requestor on an association
+that we open. A requestor without a known address is told on the association on which it asked, while it keeps that
+open.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class CommitmentProvider:
         return Offer(STORAGE_COMMITMENT, NActionRequest, self.perform, longest=LONGEST_REQUEST)
 
     def perform(self, asked: Asked) -> Answered:
-        """Decide about a request, write the result, and have the requestor told."""
+        """Determine the result of a request, store it, and schedule the report to the requestor."""
         command = asked.request
         assert isinstance(command, NActionRequest)
         if command.requested_sop_instance_uid != STORAGE_COMMITMENT_INSTANCE:
@@ -78,7 +79,7 @@ class CommitmentProvider:
         return Answered()
 
     def _given(self, request: CommitmentRequest, by: Actor, called_title: str) -> Given:
-        # Judged by a reader: the writer of the index is held only as long as the result is written.
+        # Determined with a reader: the writer of the index is held only while the result is stored.
         with self._catalog.read() as connection:
             judged = judge(connection, request.references, by, self._clock())
 
@@ -98,7 +99,7 @@ class CommitmentProvider:
         return self._catalog.write(work)
 
     def _tell_here(self, asked: Asked, given: Given) -> None:
-        """Tell a requestor on its own association."""
+        """Report to a requestor on its own association."""
         try:
             report(asked.association, given)
         except (NotToldError, DimseError) as error:

@@ -1,9 +1,9 @@
-"""Receiver processes: associations that only store are served beside the main process, which files what they receive.
+"""Receiver processes serve associations that only store. The main process files what they receive.
 
-One interpreter takes in no more than its lock lets it; so the main process hands these associations over (`processes`)
-once it has accepted them, and a receiver process (`process`, begun by `__main__`) serves each with the code of the main
-process. It writes the files of large objects; everything else goes to the main process (`kinote.intake.packets`). What
-the two tell each other beside that is in `messages`.
+Python's interpreter lock limits what one process can receive. The main process therefore hands these associations over
+(`processes`) once it has accepted them, and a receiver process (`process`, started by `__main__`) serves them with the
+same code. It writes the files of large objects. Everything else goes to the main process (`kinote.intake.packets`).
+`messages` has the other messages between the two.
 
-What a receiver process imports knows no connections to the index, no stores but the one that it writes to, no HTTP.
+A receiver process imports no index, only the store that it writes to, and no HTTP.
 """

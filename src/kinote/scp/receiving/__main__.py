@@ -1,4 +1,4 @@
-"""`python -m kinote.scp.receiving CONTROL PARENT`: a receiver process, begun by the main process alone."""
+"""`python -m kinote.scp.receiving CONTROL PARENT`: a receiver process, started by the main process only."""
 
 from __future__ import annotations
 

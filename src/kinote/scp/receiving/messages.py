@@ -1,6 +1,6 @@
-"""What the main process and a receiver process tell each other, beside objects: each message is a frame of one kind.
+"""Messages between the main process and a receiver process, except objects: each is a frame of one kind.
 
-Descriptors come with the message that needs them, in its first bytes (SCM_RIGHTS).
+Descriptors arrive with the first bytes of the message that needs them (SCM_RIGHTS).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kinote.intake.packets.packet import FORMAT, encode_told
 from kinote.scp.report import AssociationReport
 from kinote.security.rights import Right
 
-#: The only kind of frame between the two, beside the channels of associations.
+#: The only kind of frame between the two, apart from the channels of associations.
 MESSAGE = 1
 
 
@@ -37,16 +37,16 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The first message of a receiver process: it takes associations, and writes packets of that format."""
+    """The first message of a receiver process: it accepts associations, and writes packets of this format."""
 
     packets: int = FORMAT
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """An association to be served, and the rights of its caller.
+    """An association to serve, and the rights of its caller.
 
-    With it come its socket and its channel; `now` is the main process's time.
+    Its socket and its channel come with it. `now` is the main process's time.
     """
 
     number: int
@@ -58,21 +58,21 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """An association is to end as soon as no message is under way."""
+    """Ends an association as soon as no message is under way."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """Something for the log, which is the main process's: the attributes of a record."""
+    """A log record for the main process, which writes the log: the attributes of the record."""
 
     record: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What is told of an association at its end; `fault` is the traceback of a fault of ours."""
+    """The report about an association at its end. `fault` is the traceback of a bug of ours."""
 
     report: AssociationReport
     fault: str = ""
@@ -82,7 +82,7 @@ Message = Beginning | Ready | Handover | Stop | LogLine
 
 
 def send(control: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
-    """Raises OSError."""
+    """Send a message. Raises OSError."""
     data = frame(MESSAGE, encode_told(message))
     sent = socket.send_fds(control, [data], list(descriptors)) if descriptors else 0
     control.sendall(memoryview(data)[sent:])

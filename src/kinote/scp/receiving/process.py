@@ -1,4 +1,4 @@
-"""A receiver process: serves the associations that it is handed, a thread for each, until the main process ends it."""
+"""A receiver process: serves the associations handed to it, a thread for each, until the main process ends it."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ from kinote.scp.receiving.messages import Beginning, Ended, Handover, LogLine, R
 from kinote.scp.session import Session
 from kinote.telemetry.clock import ToldClock
 
-#: Seconds in which associations are aborted when the main process has gone.
+#: Seconds in which associations are aborted when the main process is gone.
 _ABORTING = 1.0
 
-#: Bytes of messages that are read at once, and descriptors that come with one.
+#: The most bytes of messages read at once, and the most descriptors that come with one.
 _READ, _DESCRIPTORS = 64 * 1024, 2
 
-#: Of prctl(2): the signal that a process gets when the thread ends that began it.
+#: For prctl(2): the signal that a process gets when the thread that started it ends.
 _PR_SET_PDEATHSIG = 1
 
 
 def run(control: int, parent: int) -> None:
-    """Serve what comes by the descriptor `control` until its other end is closed by the process `parent`."""
-    # The main process says when to end: signals to a whole group or service are for it alone.
+    """Serve what arrives on the descriptor `control` until the process `parent` closes its end."""
+    # The main process decides when to end: signals to a process group or service are for it alone.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _end_with(parent)
     with socket.socket(fileno=control) as opened:
         logging.basicConfig(level=logging.INFO, handlers=[_ToMain(opened)], force=True)
         _Process(opened).serve()
-    # Threads of associations that hang in a write must not keep it.
+    # Threads of associations blocked in a write must not delay the end.
     os._exit(0)
 
 
 def _end_with(parent: int) -> None:
-    """Have the kernel end this process with the main process, where it can; else the closed socket says so."""
+    """Have the kernel end this process with the main process, if possible. Otherwise the closed socket does."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # It may have ended before that.
+    # The main process may have ended already.
     if os.getppid() != parent:
         os._exit(1)
 
 
 class _ToMain(logging.Handler):
-    """Sends what is logged to the main process, so that there is one log."""
+    """Sends log records to the main process, so that there is one log."""
 
     def __init__(self, control: socket.socket) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class _ToMain(logging.Handler):
         try:
             send(self._control, LogLine(told))
         except Exception:
-            # There is nobody else to tell.
+            # There is no other way to report this.
             self.handleError(record)
 
 
@@ -108,7 +108,7 @@ class _Process:
                 self._beginning = message
                 if message.memory is not None:
                     MEMORY.limit(message.memory)
-                # All that was loaded until now stays to the end: the garbage collector need not go through it again.
+                # What has been loaded stays to the end, so the garbage collector can skip it.
                 gc.collect()
                 gc.freeze()
                 send(self._control, Ready())
@@ -122,7 +122,7 @@ class _Process:
 
     def _begin(self, handover: Handover) -> None:
         assert self._beginning is not None
-        # Fewer have come where this process may have no more of them: the channel is then closed with the message.
+        # Fewer descriptors arrive if this process has too many open. The channel is then closed with the message.
         if len(self._descriptors) < _DESCRIPTORS:
             while self._descriptors:
                 os.close(self._descriptors.popleft())
@@ -137,11 +137,11 @@ class _Process:
         try:
             threading.Thread(target=live, name=f"dicom-{handover.caller.host}", daemon=True).start()
         except RuntimeError:
-            # No more threads: the main process serves it by itself.
+            # Out of threads: the main process serves the association itself.
             self._leave(handover.number, association, way_in)
 
     def _live(self, handover: Handover, association: Association, way_in: HandingOn) -> None:
-        """The whole life of an association, in its own thread."""
+        """Serve an association to its end, in its own thread."""
         assert self._beginning is not None
         number = handover.number
         session = Session(
@@ -162,7 +162,7 @@ class _Process:
             self._leave(number, association, way_in)
 
     def _leave(self, number: int, association: Association, way_in: HandingOn) -> None:
-        """What is still open is closed, and nothing said to the peer."""
+        """Close what is still open. The peer gets no message."""
         association.leave()
         way_in.close()
         with self._changed:

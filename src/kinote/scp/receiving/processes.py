@@ -1,8 +1,8 @@
-"""The receiver processes, as the main process has them: begun, begun again when one dies, handed associations, ended.
+"""The receiver processes, seen from the main process: started, restarted, handed associations, ended.
 
-An association that a receiver process serves keeps its thread here, which waits for its end: so limits, log and
-metrics are what they are for those that are served here. Its socket stays open here, too, to tell the peer when the
-receiver process dies.
+An association that a receiver process serves keeps a thread here, which waits for its end. Limits, log and metrics are
+therefore the same as for associations served here. Its socket also stays open here, to tell the peer if the receiver
+process dies.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: What begins a receiver process. Nothing of the current folder is imported.
+#: The command of a receiver process. It imports nothing from the current folder.
 PROGRAM: Sequence[str] = (sys.executable, "-P", "-m", "kinote.scp.receiving")
 
-#: Seconds in which a receiver process begins with an association that it is handed; one that does not is stuck.
+#: Seconds in which a receiver process must take an association handed to it. Otherwise it is stuck.
 _STUCK = 10.0
 
-#: Seconds that one may take until it is ready, and to end when it is told to.
+#: Seconds until one must be ready, and until one must have ended.
 _STARTING = 60.0
 _ENDING = 1.0
 
-#: Seconds before the next one is begun after one that has died: doubled each time, up to the second.
+#: Seconds before one that has died is started again: doubled each time, up to the second value.
 _BACKOFF, _LONGEST_BACKOFF = 0.5, 60.0
 
-#: One that lived for so many seconds was well: the next death is a first one.
+#: One that lived for this many seconds was healthy: its death counts as a first one.
 _WELL = 60.0
 
 _READ = 64 * 1024
@@ -69,7 +69,7 @@ _DIED = "The receiver process that served it has died"
 
 
 class _Process:
-    """A receiver process, from its beginning to its end."""
+    """A receiver process, from its start to its end."""
 
     def __init__(self, program: Sequence[str], inherited: Sequence[int], beginning: Beginning) -> None:
         self.control, theirs = socket.socketpair()
@@ -89,7 +89,7 @@ class _Process:
             except OSError:
                 self.control.close()
                 raise
-        # One that does not read must not keep anybody.
+        # One that does not read must not block anybody.
         self.control.settimeout(_STUCK)
         self.tell(beginning)
 
@@ -98,12 +98,12 @@ class _Process:
         return self._popen.pid
 
     def tell(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Nothing if it has died: that is seen elsewhere."""
+        """Send a message. If the process has died, nothing happens: that is noticed elsewhere."""
         with self._sending:
             try:
                 send(self.control, message, descriptors)
             except TimeoutError:
-                # It may have got a part, and understands nothing from then on.
+                # It may have received a part, and would misread everything after that.
                 self._popen.kill()
             except OSError:
                 return
@@ -112,7 +112,7 @@ class _Process:
         self._popen.kill()
 
     def wind_up(self) -> int:
-        """It has closed its socket, or is to be ended: gives what it has ended with."""
+        """Release the resources of a process that has ended or must end. Return its exit code."""
         self._popen.kill()
         code = self._popen.wait()
         with self._sending:
@@ -122,13 +122,13 @@ class _Process:
     def end(self) -> None:
         """Tell it to end."""
         if not self.is_ready:
-            # It would hear of that later.
+            # The closed connection would reach it later.
             self._popen.kill()
         with self._sending, contextlib.suppress(OSError):
             self.control.shutdown(socket.SHUT_WR)
 
     def wait(self, until: float) -> None:
-        """Until it has ended, or that moment."""
+        """Wait until it has ended, or until this time."""
         try:
             self._popen.wait(max(until - time.monotonic(), 0))
         except subprocess.TimeoutExpired:
@@ -136,11 +136,11 @@ class _Process:
 
 
 class _Place:
-    """One of the receiver processes that there should be."""
+    """A place for one receiver process."""
 
     def __init__(self) -> None:
         self.process: _Process | None = None
-        #: How often it has died in a row, and when it is begun again.
+        #: How often it has died in a row, and when it is started again.
         self.deaths = 0
         self.due = 0.0
 
@@ -150,9 +150,9 @@ class _Place:
 
 
 class ReceiverProcesses:
-    """So many receiver processes, in the hands of one thread.
+    """A fixed number of receiver processes, controlled by one thread.
 
-    `close` when no association is open any more; it may be called again.
+    Call `close` when no association is open any more. It may be called again.
     """
 
     def __init__(
@@ -175,14 +175,16 @@ class ReceiverProcesses:
         self._places = [_Place() for _ in range(number)]
         self._is_closing = False
         self._wake, self._waker = socket.socketpair()
-        # The kernel ends a process with the thread that began it: this one lives as long as they do.
+        # The kernel ends a process with the thread that started it, so this thread lives as long as they do.
         self._thread = threading.Thread(target=self._run, name="receiver-processes", daemon=True)
         self._thread.start()
 
     # --- associations -------------------------------------------------------------------------------
 
     def serve(self, association: Association, caller: Caller, granted: frozenset[Right]) -> Ended | None:
-        """Have an association served to its end, whose caller has these rights; None where no process does that."""
+        """Have an association served to its end. `granted` are the rights of its caller. Return None if no process
+        takes it.
+        """
         with self._changed:
             process = min(
                 filter(None, (place.ready for place in self._places)),
@@ -211,7 +213,7 @@ class ReceiverProcesses:
     def _hand_over(
         self, process: _Process, association: Association, caller: Caller, granted: frozenset[Right]
     ) -> Channel | None:
-        """The channel of the association that is served now; None if it is not, and will not be."""
+        """Hand over an association. Return its channel; None if no process serves it."""
         number = next(self._numbers)
         try:
             sender = peer(association.request.calling_ae_title, caller)
@@ -225,7 +227,7 @@ class ReceiverProcesses:
             process.tell(message, [association.descriptor, theirs.fileno()])
         if channel.wait_for_begin(_STUCK):
             return channel
-        # Two must not serve it: whether it was begun with is certain when the other is no more.
+        # Two must not serve it: only when the process has ended is it certain whether it had taken the association.
         if not channel.has_ended:
             log.error("A receiver process is stuck, and is ended", extra={"receiver": process.pid})
             process.kill()
@@ -244,12 +246,12 @@ class ReceiverProcesses:
             return [process.pid for place in self._places if (process := place.ready)]
 
     def wait_until_ready(self, seconds: float) -> bool:
-        """Whether all are ready within that time."""
+        """Return whether all are ready within this time."""
         with self._changed:
             return self._changed.wait_for(lambda: all(place.ready for place in self._places), seconds)
 
     def alerts(self) -> list[Alert]:
-        """Those that have died and are not ready again."""
+        """Return the alerts about those that have died and are not ready again."""
         with self._changed:
             dead = sum(place.deaths > 0 and place.ready is None for place in self._places)
         if not dead:
@@ -290,7 +292,7 @@ class ReceiverProcesses:
         metrics.observe_receivers(0)
 
     def _see_to(self, place: _Place) -> None:
-        """Begin the process where that is due, and end one that does not get ready."""
+        """Start the process if that is due, and end one that does not get ready."""
         now = time.monotonic()
         if place.process is None:
             if now >= place.due:
@@ -309,7 +311,7 @@ class ReceiverProcesses:
             place.process = process
 
     def _wait(self) -> None:
-        """For messages, until something is due."""
+        """Wait for messages, until something is due."""
         by_number = {place.process.control.fileno(): place for place in self._places if place.process}
         poll = select.poll()
         poll.register(self._waker, select.POLLIN)
@@ -320,7 +322,7 @@ class ReceiverProcesses:
                 self._read(by_number[number])
 
     def _until_due(self) -> float:
-        """Seconds."""
+        """Return the seconds until something is due."""
         now = time.monotonic()
         due = [
             place.due if place.process is None else place.process.begun_at + _STARTING
@@ -376,7 +378,7 @@ class ReceiverProcesses:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, and where this program was found."""
+    """Return our environment, and where this program was found."""
     found = str(Path(kinote.__file__).parents[1])
     others = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": os.pathsep.join([found, others]) if others else found}

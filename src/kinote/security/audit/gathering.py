@@ -1,4 +1,4 @@
-"""Entries that wait to be written in groups: each look once in a while, and only so many."""
+"""Entries that wait to be written in groups: each read access once in a while, and a limited number."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class TrailSearch:
 def search_trail(
     connection: Connection, wanted: TrailSearch, *, before: tuple[str, int] | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Return entries, the last first, beginning before the moment and number of one."""
+    """Return entries, the latest first; those before the time and number of one."""
     query = select(audit_entry)
     if wanted.patient:
         query = query.where(audit_entry.c.patient_id == wanted.patient)

@@ -57,10 +57,6 @@ class Passwords:
             return False
         return is_same and bool(encoded)
 
-    def is_outdated(self, encoded: str) -> bool:
-        """Return whether a password was encoded with other parameters than are used now."""
-        return self._hasher.check_needs_rehash(encoded)
-
 
 def _normal(password: str) -> str:
     """Return the same text however a keyboard composes its characters."""

@@ -39,7 +39,7 @@ class Pace:
     longest: float
 
     def wait(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures."""
+        """Return the seconds to wait after this many failures."""
         over = failures - self.free
         return 0.0 if over <= 0 else min(2.0 ** min(over - 1, 30), self.longest)
 

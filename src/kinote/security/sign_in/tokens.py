@@ -98,7 +98,7 @@ def find_token(connection: Connection, key: int) -> dict[str, Any]:
 
 
 def tokens(connection: Connection, before: int | None, limit: int) -> list[dict[str, Any]]:
-    """Return tokens, the last made first, beginning before a number."""
+    """Return tokens, the latest first, with numbers below `before`."""
     query = _TOKENS if before is None else _TOKENS.where(api_token.c.id < before)
     return [_readable(row) for row in connection.execute(query.order_by(api_token.c.id.desc()).limit(limit))]
 

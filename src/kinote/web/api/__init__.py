@@ -1,4 +1,4 @@
 """The REST API under `/api/v1`; OpenAPI describes it at `/api/v1/openapi.json`.
 
-Turns requests into calls of the rooms below, and their answers into JSON; has no SQL.
+Translates requests into calls of the packages below, and their results into JSON; has no SQL.
 """

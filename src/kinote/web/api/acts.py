@@ -1,4 +1,4 @@
-"""`GET acts`: the acts by which instances leave operational use, and what follows of each."""
+"""`GET acts`: the acts by which instances are withdrawn, and their consequences."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)
 
 @router.get("/acts", summary="Acts of withdrawal")
 async def acts(request: Request) -> Response:
-    """The acts in their order, all on one page.
+    """List the acts in their order, all on one page.
 
-    `name` is the word for the act everywhere. `reason` is its code in PS3.16 CID 7031. `rejection_title` is the title
-    of the rejection note that tells other systems, null where they are told nothing. `later_copies` is what becomes
-    of an instance that arrives afterwards: `refused`, `kept hidden` or `restored`. `undo_window` is in seconds, as
-    it is set on this server.
+    `name` is the act's name everywhere. `reason` is its code in PS3.16 CID 7031. `rejection_title` is the title of the
+    rejection note for other systems, null if they are not told. `later_copies` is what happens to an instance that
+    arrives afterwards: `refused`, `kept hidden` or `restored`. `undo_window` is in seconds, as set on this server.
     """
     setting = rooms_of(request).options.undo_window
     return answer(page([_act(act, setting) for act in ACTS]))

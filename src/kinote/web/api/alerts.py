@@ -1,4 +1,4 @@
-"""Alerts: what a person must look at."""
+"""Alerts: conditions that need a person."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ router = APIRouter(tags=["alerts"], route_class=PermittedAPIRoute)
 
 
 class WantedSnooze(BaseModel):
-    """For how long an alert may wait; with 0 hours it no longer may."""
+    """How long to snooze an alert; 0 hours ends the snooze."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -30,14 +30,14 @@ class WantedSnooze(BaseModel):
 
 
 class WantedOwner(BaseModel):
-    """Who is to see to an alert; empty for nobody."""
+    """Who deals with an alert; empty for nobody."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     owner: Annotated[str, Field(max_length=194, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-@router.get("/alerts", summary="Alerts, the last first")
+@router.get("/alerts", summary="Alerts, the latest first")
 async def list_alerts(
     request: Request,
     state: Annotated[
@@ -46,8 +46,9 @@ async def list_alerts(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Each says what is wrong and what to do, since when, and who has acknowledged, snoozed or owns it. `numbers`
-    counts the open ones by their state."""
+    """List alerts with the problem and what to do, since when, and who has acknowledged, snoozed or owns them.
+    `numbers` counts the open ones by state.
+    """
     rooms = rooms_of(request)
     before = position_of(cursor, int)
     now = rooms.clock()
@@ -64,7 +65,7 @@ async def list_alerts(
 
 @router.post("/alerts/{alert_id}/acknowledge", summary="Acknowledge an alert")
 async def acknowledge_alert(request: Request, alert_id: Key, act: AskedAct) -> Response:
-    """Say that you have seen it and see to it. It stays until its condition ends."""
+    """Acknowledge the alert: you have seen it and deal with it. It stays until its condition ends."""
     now = rooms_of(request).clock()
 
     def work(transaction: Connection) -> Response:
@@ -75,7 +76,7 @@ async def acknowledge_alert(request: Request, alert_id: Key, act: AskedAct) -> R
 
 @router.post("/alerts/{alert_id}/snooze", summary="Let an alert wait")
 async def snooze_alert(request: Request, alert_id: Key, body: WantedSnooze, act: AskedAct) -> Response:
-    """It counts as snoozed for so many hours, and then again as before."""
+    """Snooze the alert for this many hours. Then it counts as before."""
     rooms = rooms_of(request)
     now = rooms.clock()
     until = now + timedelta(hours=body.hours)
@@ -88,7 +89,7 @@ async def snooze_alert(request: Request, alert_id: Key, body: WantedSnooze, act:
 
 @router.post("/alerts/{alert_id}/own", summary="Say who is to see to an alert")
 async def own_alert(request: Request, alert_id: Key, body: WantedOwner, act: AskedAct) -> Response:
-    """Put down who owns it, which may be somebody else than who says so."""
+    """Set the owner, who may be somebody else than the caller."""
     now = rooms_of(request).clock()
 
     def work(transaction: Connection) -> Response:
@@ -99,8 +100,9 @@ async def own_alert(request: Request, alert_id: Key, body: WantedOwner, act: Ask
 
 @router.post("/alerts/test", summary="Send a test message")
 async def send_test_message(request: Request, act: AskedAct) -> Response:
-    """Send a test message by mail and to each webhook that is set. Each says whether it was `sent`, and a `sentence`
-    what came of it."""
+    """Send a test message by mail and to each configured webhook. Each result says whether it was `sent`, with a
+    `sentence`.
+    """
     rooms = rooms_of(request)
     now = act.now()
 

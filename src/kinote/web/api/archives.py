@@ -1,4 +1,4 @@
-"""Archives: which peers hold objects for Kinote, how far they have committed, and whether they are relied upon."""
+"""Archives: which peers hold objects for Kinote, what they have committed to, and whether they are relied upon."""
 
 from __future__ import annotations
 
@@ -73,7 +73,9 @@ class ArchiveBody(BaseModel):
 
 @router.get("/archives", summary="The archives, by name")
 async def list_archives(request: Request) -> Response:
-    """Each with its policy, its evidence, whether its promises are suspended, and what its first recall has shown."""
+    """List archives, each with its policy, its evidence, whether it is suspended, and the result of its first
+    recall.
+    """
     rooms = rooms_of(request)
 
     def read() -> object:
@@ -85,7 +87,7 @@ async def list_archives(request: Request) -> Response:
 
 @router.get("/archives/{peer_id}", summary="An archive")
 async def get_archive(request: Request, peer_id: Key) -> Response:
-    """The archive that a peer is; its version is the ETag."""
+    """Return an archive, by the number of its peer. Its version is the ETag."""
     rooms = rooms_of(request)
 
     def read() -> dict[str, Any]:
@@ -99,8 +101,9 @@ async def get_archive(request: Request, peer_id: Key) -> Response:
 async def set_archive(
     request: Request, peer_id: Key, body: ArchiveBody, act: AskedAct, if_match: IfMatch = None
 ) -> Response:
-    """What is sent to a peer that is an archive, and is acknowledged, is asked storage commitment for. If-Match names
-    the version that was seen; 412 if it has another."""
+    """Make a peer an archive, or change how it is used. Storage commitment is requested for what is sent to it and
+    acknowledged. If-Match names the version that was seen; 412 if it has another.
+    """
     rooms = rooms_of(request)
     expected = expected_version(if_match)
     now = act.now()
@@ -116,7 +119,7 @@ async def set_archive(
 
 @router.delete("/archives/{peer_id}", summary="Let a peer be no archive any more")
 async def end_archive(request: Request, peer_id: Key, act: AskedAct) -> Response:
-    """Its evidence stays in the index, and does not count."""
+    """Stop using a peer as an archive. Its evidence stays in the index, but no longer counts."""
     rooms = rooms_of(request)
     now = act.now()
 
@@ -128,11 +131,12 @@ async def end_archive(request: Request, peer_id: Key, act: AskedAct) -> Response
 
 
 @router.get(
-    "/archives/{peer_id}/requests", summary="Requests for storage commitment to an archive, the last first"
+    "/archives/{peer_id}/requests", summary="Requests for storage commitment to an archive, the latest first"
 )
 async def list_requests(request: Request, peer_id: Key, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Each with its `state`, the numbers of instances by what became of them, and whether its result was early, late or
-    repeated."""
+    """List our requests, each with its `state`, the numbers of instances by result, and whether its result was early,
+    late or repeated.
+    """
     rooms = rooms_of(request)
     before = position_of(cursor, int)
 
@@ -151,7 +155,7 @@ async def list_requests(request: Request, peer_id: Key, cursor: Cursor = "", lim
     "/archives/{peer_id}/commit", status_code=202, summary="Ask an archive for storage commitment now"
 )
 async def commit(request: Request, peer_id: Key, act: AskedAct) -> Response:
-    """Enqueue the job that asks for commitment to all that the archive has acknowledged and not committed to."""
+    """Enqueue the job that requests commitment to everything that the archive has acknowledged and not committed to."""
     rooms = rooms_of(request)
 
     def work(transaction: Connection) -> Response:
@@ -164,8 +168,9 @@ async def commit(request: Request, peer_id: Key, act: AskedAct) -> Response:
 
 @router.post("/archives/{peer_id}/resume", summary="Rely on an archive's promises again")
 async def resume(request: Request, peer_id: Key, act: AskedAct) -> Response:
-    """For an archive that was suspended and can be relied upon again, as a person has found. One that has not given
-    back what it was sent has to prove another recall."""
+    """Rely on a suspended archive again, after a person has checked it. An archive that returned other bytes than it
+    was sent must prove another recall.
+    """
     rooms = rooms_of(request)
     now = act.now()
 
@@ -177,7 +182,7 @@ async def resume(request: Request, peer_id: Key, act: AskedAct) -> Response:
 
 
 class RecalledBody(BaseModel):
-    """Which object is fetched."""
+    """The object to fetch."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -188,7 +193,7 @@ class RecalledBody(BaseModel):
 
 
 class EvictedBody(BaseModel):
-    """Which objects are evicted: all that is named must hold, of each list one."""
+    """The objects to evict: those that match one value of every list given."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -199,8 +204,9 @@ class EvictedBody(BaseModel):
 
 @router.post("/archives/{peer_id}/recall", summary="Have an archive prove a recall")
 async def recall(request: Request, peer_id: Key, body: RecalledBody, act: AskedAct) -> Response:
-    """Fetch an object that is here from the archive, and compare both. Nothing is evicted on an archive's word before
-    it has given back the very bytes. One that gives back others is suspended."""
+    """Fetch an object that is here from the archive, and compare both. This must succeed before anything is evicted. An
+    archive that returns other bytes is suspended.
+    """
     rooms = rooms_of(request)
     now = act.now()
 
@@ -232,8 +238,9 @@ def _proved(rooms: Rooms, peer_id: int, uid: str | None) -> dict[str, Any]:
 
 @router.post("/archives/{peer_id}/evict", summary="Evict objects that an archive has committed to")
 async def evict_objects(request: Request, peer_id: Key, body: EvictedBody, act: AskedAct) -> Response:
-    """Remove the bytes of these objects here. Each is evicted only if the archive has committed to exactly its bytes
-    and its word counts; `reasons` says of up to 100 others why they stay."""
+    """Evict objects: remove their bytes here. Each is evicted only if the archive has committed to exactly its bytes
+    and its commitments count. `reasons` says for up to 100 others why they stay.
+    """
     rooms = rooms_of(request)
     if not (body.studies or body.series or body.instances):
         raise BadRequestError("Name a study, a series or an instance.")

@@ -16,7 +16,7 @@ from kinote.web.rooms import rooms_of
 router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)
 
 
-@router.get("/arrivals/refused", summary="Refused arrivals, the last first")
+@router.get("/arrivals/refused", summary="Refused arrivals, the latest first")
 async def list_refused(
     request: Request,
     sender: Annotated[
@@ -27,8 +27,9 @@ async def list_refused(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """What was offered and not taken, by whom, when and why. `count` is more than one where a sender had too many in
-    an hour: the row stands for them."""
+    """List what was offered and not accepted, by whom, when and why. If a sender had too many in an hour, one row with
+    their `count` stands for them.
+    """
     rooms = rooms_of(request)
     before = position_of(cursor, int)
     moment = moment_of("since", since)

@@ -1,4 +1,4 @@
-"""Backups: what was made, how one that is being made goes on, and making one now."""
+"""Backups: those that were made, the progress of one under way, and making one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ router = APIRouter(tags=["backups"], route_class=PermittedAPIRoute)
 
 
 class WantedBackup(BaseModel):
-    """A backup that is to be made."""
+    """A backup to make."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -31,10 +31,11 @@ class WantedBackup(BaseModel):
     ] = None
 
 
-@router.get("/backups", summary="The backups, the last first")
+@router.get("/backups", summary="The backups, the latest first")
 async def list_backups(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Backups with their `state` (`running`, `good` or `failed`), and `last_good`: the last one that was made whole and
-    read back, null if there is none. `warning` says why a person must look at them, null if nobody must."""
+    """List backups with their `state` (`running`, `good` or `failed`), and `last_good`: the last one that was completed
+    and read back, null if there is none. `warning` says why a person must look at them, null if there is no reason.
+    """
     rooms = rooms_of(request)
     before = position_of(cursor, int)
 
@@ -58,7 +59,7 @@ def _sentence(alerts: Sequence[Alert]) -> str | None:
 
 @router.get("/backups/{backup_id}", summary="A backup, and how far it has come")
 async def show_backup(request: Request, backup_id: Key) -> Response:
-    """The `step` it is at, and how much of that is `done` of the `total`."""
+    """Return a backup with its `step`, and how much of that is `done` of the `total`."""
     rooms = rooms_of(request)
 
     def read() -> object:
@@ -70,7 +71,7 @@ async def show_backup(request: Request, backup_id: Key) -> Response:
 
 @router.post("/backups", summary="Make a backup now", status_code=202)
 async def make_backup(request: Request, body: WantedBackup, act: AskedAct) -> Response:
-    """Begin a backup into the folder of the setting `backup_folder`. It goes on by itself; ask for its row."""
+    """Start a backup into the folder of the setting `backup_folder`. It continues by itself; poll its row."""
     making = _backups(request)
     begun: list[int] = []
 

@@ -20,13 +20,13 @@ from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["changes"], route_class=PermittedAPIRoute)
 
-#: Seconds after which a stream without news says that it is still there, for what stands between us and the client.
+#: Seconds after which an idle stream sends a sign of life, for proxies between us and the client.
 _STILL_THERE = 15.0
 
-#: Seconds between two looks at the feed for one stream at least, however often something is committed.
+#: Seconds between two reads of the feed for a stream, however often something is committed.
 _SPACING = 0.25
 
-#: Seconds until a stream looks again whose changes an older transaction holds back: at first, and at most.
+#: Seconds until a stream looks again if an older transaction holds back its changes: at first, and at most.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 _EVENTS_AT_ONCE = 500
@@ -63,7 +63,7 @@ async def feed(
         if last_event_id:
             after = _position("Last-Event-ID", last_event_id)
         if after != changes.BEGINNING:
-            # Whether the feed has begun anew can only be told before the stream begins.
+            # A restart of the feed can only be reported before the stream begins.
             await _must_be_readable(rooms, after)
         return StreamingResponse(
             _events(request, rooms, after), media_type=kind, headers={"Cache-Control": "no-store"}
@@ -90,7 +90,7 @@ async def _must_be_readable(rooms: Rooms, after: changes.Position) -> None:
 
 
 async def _news(rooms: Rooms, after: changes.Position) -> tuple[list[changes.RecordedChange], bool]:
-    """The changes after a position, and whether there are some that cannot be read yet."""
+    """Return the changes after a position, and whether there are some that cannot be read yet."""
 
     def read() -> tuple[list[changes.RecordedChange], bool]:
         with rooms.catalog.read() as connection:
@@ -101,7 +101,7 @@ async def _news(rooms: Rooms, after: changes.Position) -> tuple[list[changes.Rec
 
 
 async def _events(request: Request, rooms: Rooms, after: changes.Position) -> AsyncIterator[str]:
-    """What a stream says until the server ends, or the right to it does; whoever reads it ends it by going away."""
+    """Yield the events of a stream until the server, or the right to it, ends. The reader ends it by disconnecting."""
     with rooms.streams.open(rooms.catalog.announcements) as stream:
         pause = _FIRST_PAUSE
         while not stream.has_ended:
@@ -120,7 +120,7 @@ async def _events(request: Request, rooms: Rooms, after: changes.Position) -> As
                 continue
             pause = _FIRST_PAUSE
             if found:
-                # Enough for many commits, and too short to be noticed by a person.
+                # Enough for many commits, and too short for a person to notice.
                 await stream.rest(_SPACING)
             while not stream.is_awake:
                 if not await may_go_on(request, rooms, Right.READ):

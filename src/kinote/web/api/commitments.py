@@ -1,4 +1,4 @@
-"""Storage commitment that others have asked Kinote for: what they were answered, for each sender."""
+"""Storage commitment that others have requested from Kinote: the results, for each sender."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from kinote.web.rooms import rooms_of
 router = APIRouter(tags=["commitments"], route_class=PermittedAPIRoute)
 
 
-@router.get("/commitments", summary="Requests for storage commitment by others, the last first")
+@router.get("/commitments", summary="Requests for storage commitment by others, the latest first")
 async def list_commitments(
     request: Request,
     sender: Annotated[str, Query(description="Only those of this AE title, or name.", max_length=200)] = "",
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Each with the numbers of instances committed to and not, and whether the sender knows the result: `state` is
-    `owed`, `told` or `undeliverable`, and `fault` says why it could not be told the last time."""
+    """List requests, each with the numbers of instances committed to and not, and whether the sender was told the
+    result. `state` is `owed`, `told` or `undeliverable`; `fault` says why the last attempt to tell it failed.
+    """
     rooms = rooms_of(request)
     before = position_of(cursor, int)
 
@@ -41,7 +42,9 @@ async def list_commitments(
 
 @router.get("/commitments/{commitment_id}", summary="A request for storage commitment, with its instances")
 async def show_commitment(request: Request, commitment_id: Key) -> Response:
-    """The instances that were committed to, and those that were not, with the Failure Reason of DICOM."""
+    """Return a request with the instances that were committed to, and those that were not, with DICOM's Failure
+    Reason.
+    """
     rooms = rooms_of(request)
 
     def read() -> object:

@@ -1,4 +1,4 @@
-"""`GET explain`: why something is missing, by what people know of it."""
+"""`GET explain`: why something is missing, from what is known about it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ async def explain_missing(
     since: Annotated[str, Query(description="Not before this moment (ISO 8601).")] = "",
     until: Annotated[str, Query(description="Not after this moment (ISO 8601).")] = "",
 ) -> Response:
-    """All causes that apply, in a fixed order: each with its code, a sentence, a remedy, and the first UIDs of those
-    that it concerns."""
+    """Return all causes that apply, in a fixed order: each with its code, a sentence, a remedy, and the first UIDs
+    concerned.
+    """
     rooms = rooms_of(request)
     asked = Asked(
         accession=accession.strip(),

@@ -22,7 +22,9 @@ router = APIRouter(tags=["deliveries"], route_class=PermittedAPIRoute)
 
 
 class HandedOutObject(BaseModel):
-    """One object: `given`, `failed` (not taken), or `unknown` (sent without an answer), and the answer in words."""
+    """An object: `given`, `failed` (not accepted), or `unknown` (sent without an answer), and the text of the
+    answer.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -42,8 +44,9 @@ class HandedOut(BaseModel):
 
 @router.post("/handed-out", summary="Record what was sent to another system")
 async def record(request: Request, body: HandedOut, act: AskedAct) -> Response:
-    """Whoever was given an instance is owed the rejection note when it is withdrawn. Recording something again changes
-    nothing."""
+    """Record what was sent. The receiver is owed the rejection note if it is withdrawn. Recording something again
+    changes nothing.
+    """
     rooms = rooms_of(request)
     try:
         entity = written_entity(body.to, by_tls=False)

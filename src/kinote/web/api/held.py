@@ -42,7 +42,7 @@ Frame = Annotated[int, Query(ge=1, le=1_000_000, description="Which frame, count
 
 
 class Decision(BaseModel):
-    """What is to become of a held copy, and why."""
+    """The decision about a held copy, and the reason."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -70,7 +70,7 @@ class Decision(BaseModel):
 
     @property
     def choice(self) -> Choice:
-        """The choice that it names."""
+        """The named choice."""
         return Choice(self.decision)
 
     def check(self) -> None:
@@ -80,14 +80,14 @@ class Decision(BaseModel):
             raise RefusedContentError(f"text: {message}", errors=[FieldError("text", message)])
 
 
-#: New UIDs that an answer lists; `GET held/decisions/{id}` has all.
+#: The most new UIDs in a response. `GET held/decisions/{id}` has all.
 _LISTED = 1000
 
 _Uids = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=1000)]
 
 
 class Decisions(Decision):
-    """What is to become of several held copies: those that any of the lists names, or all."""
+    """The decision about several held copies: those that any of the lists names, or all."""
 
     studies: _Uids = []
     series: _Uids = []
@@ -102,7 +102,7 @@ class Decisions(Decision):
         return self
 
     def selection(self) -> HeldSelection:
-        """The copies that are meant."""
+        """Return the copies that it is about."""
         return HeldSelection(tuple(self.studies), tuple(self.series), tuple(self.instances), tuple(self.held))
 
 
@@ -114,10 +114,10 @@ async def list_held(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Copies that came under a UID already taken by other content, and wait for a decision."""
+    """List copies that arrived under a UID already used for other content, and await a decision."""
     rooms = rooms_of(request)
     after = position_of(cursor, int)
-    # A series lies in one study: both say the same, or the series says more.
+    # A series is in one study: both say the same, or the series is more specific.
     selected = HeldSelection(series=(series,)) if series else HeldSelection(studies=(study,) if study else ())
 
     def read() -> list[HeldCopy]:
@@ -135,7 +135,7 @@ async def list_held(
     responses={200: {"content": {"application/dicom": {}}}},
 )
 async def held_file(request: Request, held_id: Key) -> Response:
-    """The held copy as a DICOM file; its data set is exactly as it was received."""
+    """Return the held copy as a DICOM file. Its data set is exactly as received."""
     rooms = rooms_of(request)
 
     def find() -> HeldCopy:
@@ -155,9 +155,9 @@ async def held_file(request: Request, held_id: Key) -> Response:
     )
 
 
-@router.get("/held/decisions", summary="Decisions about copies, the last first")
+@router.get("/held/decisions", summary="Decisions about copies, the latest first")
 async def list_decisions(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Who decided what, when and why, and about how many objects. Objects issued again are among them."""
+    """List decisions: who decided what, when and why, and about how many objects. They include objects issued again."""
     rooms = rooms_of(request)
     before = position_of(cursor, int)
 
@@ -174,7 +174,9 @@ async def list_decisions(request: Request, cursor: Cursor = "", limit: Limit = 1
 async def decision_objects(
     request: Request, decision_id: Key, cursor: Cursor = "", limit: Limit = 100
 ) -> Response:
-    """Each object by the number of its copy: its UID, the way, its new UID if it has one, and its withdrawal."""
+    """List the objects of a decision by the number of their copy: UID, outcome, new UID if there is one, and
+    withdrawal.
+    """
     rooms = rooms_of(request)
     after = position_of(cursor, int)
 
@@ -189,8 +191,9 @@ async def decision_objects(
 
 @router.get("/held/{held_id}/comparison", summary="Compare a held copy with the first one")
 async def comparison(request: Request, held_id: Key) -> Response:
-    """Both copies beside each other: the attributes that differ with both values, whether the pixels are the same, the
-    addresses of both pictures, and what each choice would do."""
+    """Compare both copies: the attributes that differ with both values, whether the pixels are the same, the addresses
+    of both pictures, and the effect of each choice.
+    """
     rooms = rooms_of(request)
 
     def look() -> dict[str, Any]:
@@ -228,7 +231,7 @@ def _has_pixels(header: Header | None) -> bool:
     responses={200: {"content": {"image/jpeg": {}, "image/png": {}}}},
 )
 async def held_picture(request: Request, held_id: Key, frame: Frame = 1) -> Response:
-    """One frame of the held copy, with the parameters of rendered resources of DICOMweb."""
+    """Render a frame of the held copy, with the parameters of rendered resources of DICOMweb."""
     return await _picture(request, held_id, frame, is_first=False)
 
 
@@ -238,7 +241,7 @@ async def held_picture(request: Request, held_id: Key, frame: Frame = 1) -> Resp
     responses={200: {"content": {"image/jpeg": {}, "image/png": {}}}},
 )
 async def first_picture(request: Request, held_id: Key, frame: Frame = 1) -> Response:
-    """One frame of the first copy, live or withdrawn, for whoever decides."""
+    """Render a frame of the first copy, live or withdrawn, for the person who decides."""
     return await _picture(request, held_id, frame, is_first=True)
 
 
@@ -265,7 +268,7 @@ async def _picture(request: Request, held_id: int, frame: int, *, is_first: bool
 async def decide_several(
     request: Request, body: Decisions, act: AskedAct, only: OnlyPreview = False
 ) -> Response:
-    """Carry out one decision about all held copies of studies or series, under UIDs, with numbers, or all there are.
+    """Make one decision about all held copies of studies or series, under UIDs, with numbers, or about all there are.
 
     It is one transaction, all or none.
     """
@@ -276,7 +279,7 @@ async def decide_several(
 async def decide_one(
     request: Request, held_id: Key, body: Decision, act: AskedAct, only: OnlyPreview = False
 ) -> Response:
-    """Carry out the decision about one copy."""
+    """Make the decision about one copy."""
     return await _decide(request, body, HeldSelection(held=(held_id,)), act, is_preview=only)
 
 
@@ -296,11 +299,11 @@ async def _decide(
     now = act.now().astimezone()
 
     def decide_it() -> Answered:
-        # What was answered before is answered again: its copies are not held any more.
+        # A repeated request gets the same response, although its copies are not held any more.
         earlier = act.earlier(now)
         if earlier is not None:
             return earlier
-        # A copy that somebody was given keeps its UID.
+        # A copy that somebody was sent keeps its UID.
         rooms.write_ledger()
         readings = read_held(rooms.catalog, rooms.door, selected, body.choice)
 
@@ -348,6 +351,6 @@ def _decision(made: Decided) -> dict[str, Any]:
 
 def _json(copy: HeldCopy) -> dict[str, Any]:
     fields = asdict(copy)
-    # Where the bytes lie is nobody's business.
+    # The location of the bytes is internal.
     del fields["store"], fields["file_key"], fields["dataset_offset"]
     return fields

@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: an act asked for again under the same key is not done again, and gets the same answer.
+"""`Idempotency-Key`: an act requested again with the same key is not repeated, and gets the same response.
 
-After the IETF draft draft-ietf-httpapi-idempotency-key-header. The one place where keys of requests are read;
-`kinote.catalog.answered_requests` keeps them.
+Follows the IETF draft draft-ietf-httpapi-idempotency-key-header. Keys of requests are only read here;
+`kinote.catalog.answered_requests` stores them.
 """
 
 from __future__ import annotations
@@ -28,43 +28,43 @@ from kinote.web.problems import BadRequestError
 from kinote.web.recording import WHOLE_PATH, act_entry, note_refusal
 from kinote.web.rooms import Rooms, rooms_of
 
-#: Says of an answer that it is the one given before.
+#: Marks a response that was given before.
 REPLAYED = "Idempotent-Replayed"
 
 LONGEST = 255
 
-#: Studies that one act has entries of in the audit trail; one that concerns more says so by its number.
+#: The most studies with audit entries for one act. An act that concerns more records their number.
 _MOST_STUDIES = 1000
 
-#: A String of RFC 8941 3.3.3, as the draft has it.
+#: A String of RFC 8941 3.3.3, as in the draft.
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[ -~]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer to an act, and whether the act was done for it now or before."""
+    """The response to an act, and whether the act was performed now or before."""
 
     response: Response
     is_new: bool
 
 
 class Act:
-    """What a request asks to do, by whom, under the key it gives or under none."""
+    """The act that a request asks for: its actor, and the request's key, if any."""
 
     def __init__(self, rooms: Rooms, request: Request, keyed: KeyedRequest | None) -> None:
         self.actor: Actor = actor_of(request)
         self._rooms = rooms
         self._request = request
         self._keyed = keyed
-        #: The studies that it concerns beside what its path names, and what else there is to record of it.
+        #: The studies concerned, apart from those in its path, and further details for the audit trail.
         self._studies: list[str] = []
         self._said: dict[str, str] = {}
 
     def require(self, right: Right) -> None:
-        """Raises `NotAllowedError` where who has signed in lacks a right that this act takes besides that of its path.
+        """Raise `NotAllowedError` if the signed-in user lacks a right that is needed in addition to that of the path.
 
-        Where nobody signs in, no act is of others than one's own.
+        If nobody needs to sign in, every act counts as one's own.
         """
         if self.actor.granted is None:
             return
@@ -78,23 +78,23 @@ class Act:
             raise
 
     def concerns(self, studies: Iterable[str], **said: str) -> None:
-        """To be called by its work: what the audit trail records of it besides."""
+        """Add to the audit entry of the act. Its work calls this."""
         self._studies = list(studies)[:_MOST_STUDIES]
         self._said = said
 
     def now(self) -> datetime:
-        """When it is asked for, in UTC."""
+        """Return the time of the request, in UTC."""
         return self._rooms.clock()
 
     async def do(self, work: Callable[[Connection], Response], now: datetime) -> Answered:
-        """Do it in a transaction of its own, unless it has been done under this key; see `once`."""
+        """Perform the act in its own transaction, unless it was done under this key; see `once`."""
         return await wrap_future(self._rooms.catalog.submit(self.once(work, now)))
 
     def once(self, work: Callable[[Connection], Response], now: datetime) -> Callable[[Connection], Answered]:
-        """A piece of work for the catalog: does `work` and keeps its answer, or gives the one that was kept.
+        """Return a function for the catalog that does `work` and stores its response, or returns the stored one.
 
-        It raises `KeyReusedError` where the key stands for another request, and whatever `work` raises: then
-        nothing is kept, and the request may be sent again under the same key, put right or not.
+        It raises `KeyReusedError` if the key belongs to another request, and the errors of `work`. Then nothing is
+        stored, and the request may be sent again with the same key, corrected or not.
         """
         keyed = self._keyed
         work = self._recorded(work, now)
@@ -112,7 +112,7 @@ class Act:
     def _recorded(
         self, work: Callable[[Connection], Response], now: datetime
     ) -> Callable[[Connection], Response]:
-        """The work, and in the same transaction what the audit trail says of it."""
+        """Return the work together with its audit entry, in the same transaction."""
         trail, entry = self._rooms.trail, act_entry(self._request)
         if trail is None or entry is None:
             return work
@@ -135,7 +135,7 @@ class Act:
         return do
 
     def earlier(self, now: datetime) -> Answered | None:
-        """What was answered under this key; for acts that have to read before their transaction begins."""
+        """Return the response stored under this key; for acts that have to read before their transaction begins."""
         if self._keyed is None:
             return None
         with self._rooms.catalog.read() as connection:
@@ -165,12 +165,12 @@ async def _asked(
     return Act(rooms, request, KeyedRequest(actor.identity, key, digest))
 
 
-#: The act that a route is asked to do.
+#: The act that a route performs.
 AskedAct = Annotated[Act, Depends(_asked)]
 
 
 def _key(given: list[str]) -> str:
-    """The key that a request gives: `"abc"` is the same as `abc`. BadRequestError says what is wrong with it."""
+    """Return the key of a request: `"abc"` equals `abc`. Raises `BadRequestError` for an invalid one."""
     if len(given) > 1:
         raise BadRequestError("Idempotency-Key: send one, not several.")
     written = given[0].strip()
@@ -189,7 +189,7 @@ def _key(given: list[str]) -> str:
 
 
 def _digest(request: Request, body: bytes) -> str:
-    """Of all that says what is asked for: method, path, query, If-Match and body, however it is spaced."""
+    """Return a digest of what is requested: method, path, query, If-Match and body, whatever its white space."""
     asked = [
         request.method,
         request.url.path,
@@ -202,7 +202,7 @@ def _digest(request: Request, body: bytes) -> str:
 
 
 def _canonical(body: bytes) -> bytes:
-    """JSON in one form whatever the order of its names; anything else as it is."""
+    """Return JSON in a form that does not depend on the order of names; anything else unchanged."""
     try:
         return json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()
     except (ValueError, RecursionError):
@@ -210,7 +210,7 @@ def _canonical(body: bytes) -> bytes:
 
 
 def _to_keep(response: Response) -> Answer:
-    # The length is counted anew, of whatever is sent.
+    # The length is computed again when it is sent.
     headers = {name: value for name, value in response.headers.items() if name != "content-length"}
     return Answer(response.status_code, headers, bytes(response.body))
 

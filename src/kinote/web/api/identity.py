@@ -25,9 +25,10 @@ async def identity(
         ),
     ],
 ) -> Response:
-    """The HMAC-SHA256 of `kinote server`, the server's address and the challenge, joined by line feeds; in hexadecimal.
+    """Return the HMAC-SHA256 of `kinote server`, the server's address and the challenge, joined by line feeds, in
+    hexadecimal.
 
-    Its key is the secret in `server.json` in the data directory, which only the owner of that can read.
+    Its key is the secret in `server.json` in the data directory, which only the owner can read.
     """
     proof = rooms_of(request).prove(challenge)
     if proof is None:

@@ -1,4 +1,4 @@
-"""Single instances: explained, registered again; what was found in received objects."""
+"""Single instances: explain and register again; findings in received objects."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ router = APIRouter(tags=["instances"], route_class=PermittedAPIRoute)
 
 @router.get("/instances/{sop}/explain", summary="Why an instance is or is not to be seen")
 async def explain_instance(request: Request, sop: str) -> Response:
-    """Standing, residence, registration, findings and withdrawals of each stored copy; the copy in use
-    first, then held ones. `sentences` say it in words."""
+    """Return standing, residence, registration, findings and withdrawals of each stored copy: the copy in use first,
+    then held ones. `sentences` say the same in words.
+    """
     rooms = rooms_of(request)
 
     def read() -> tuple[list[dict[str, Any]], LiveObject | None]:
@@ -48,7 +49,7 @@ async def explain_instance(request: Request, sop: str) -> Response:
     if not copies:
         raise UnknownResourceError(f"Kinote has never had an instance {sop}.")
     if item is not None:
-        # It reads the object itself, which short reads of the catalog do not wait for.
+        # It reads the object itself, and must not delay short reads of the catalog.
         of_picture = partial(picture_findings, rooms.door, item)
         found = await to_thread.run_sync(of_picture, limiter=rooms.threads.decoded)
         copies[0]["findings"] = [*copies[0]["findings"], *found]
@@ -57,8 +58,9 @@ async def explain_instance(request: Request, sop: str) -> Response:
 
 @router.get("/instances/to-register", summary="Key objects that may be understood otherwise now")
 async def to_register(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Live key objects that an older reader read, and those with findings of severity warning or error: what
-    `POST instances/{sop}/register` is for after an update. Each with its `sop_instance_uid` alone."""
+    """List live key objects that an older version read, and those with findings of severity warning or error: those to
+    be registered again with `POST instances/{sop}/register` after an update. Each has only its `sop_instance_uid`.
+    """
     rooms = rooms_of(request)
     after = position_of(cursor, int)
 
@@ -73,17 +75,16 @@ async def to_register(request: Request, cursor: Cursor = "", limit: Limit = 100)
 
 @router.post("/instances/{sop}/register", summary="Read a key object again")
 async def register(request: Request, sop: str, act: AskedAct) -> Response:
-    """Read the stored bytes of a key object again, and register what is read now.
+    """Read the stored bytes of a key object again, and register the result.
 
-    Its findings are replaced. Its note keeps its number; where the document says something else than was read
-    before, that is the note's next version. `changed` says whether anything is another than before, `was` what
-    the registration was.
+    Its findings are replaced. Its note keeps its number. If the content is now read differently, that is the note's
+    next version. `changed` says whether anything differs from before, `was` is the former registration.
     """
     rooms = rooms_of(request)
     now = rooms.clock()
 
     def again() -> Answered:
-        # Asked before anything is read: meanwhile the document may have been withdrawn.
+        # Checked before anything is read: later the document may have been withdrawn.
         earlier = act.earlier(now)
         if earlier is not None:
             return earlier
@@ -106,7 +107,7 @@ async def findings(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Live objects with findings, the last received first."""
+    """List live objects with findings, the latest received first."""
     rooms = rooms_of(request)
     before = position_of(cursor, int)
 

@@ -1,4 +1,4 @@
-"""Jobs and their queues: what waits, why, and what people do about it."""
+"""Jobs and their queues: what waits, why, and what people can do about it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Why = Annotated[str, Field(min_length=1, max_length=1000, description="Why, for 
 
 
 class Reason(BaseModel):
-    """Why something is done to a job."""
+    """The reason for an act on a job."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -38,7 +38,7 @@ class Reason(BaseModel):
 
 
 class WantedJobs(BaseModel):
-    """The jobs that a filter means; what is left out means all."""
+    """The jobs that a filter selects. Omitted conditions match all."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,7 +51,7 @@ class WantedJobs(BaseModel):
 
 
 class AskedJobAct(BaseModel):
-    """What is to be done to which jobs: `ids`, or all that a `filter` means."""
+    """An act on jobs: `ids`, or all that a `filter` selects."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -78,7 +78,7 @@ class AskedJobAct(BaseModel):
 
 
 class WantedQueue(BaseModel):
-    """The state that a queue is to have, with the reason."""
+    """The new state of a queue, with the reason."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -87,7 +87,7 @@ class WantedQueue(BaseModel):
 
 
 class WantedFindings(BaseModel):
-    """Which key objects are to be read again: by the least severity and by the code of their findings."""
+    """Which key objects to read again: by the least severity and by the code of their findings."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -99,7 +99,7 @@ def _known(rooms: Rooms) -> frozenset[str]:
     return frozenset(kind.name for kind in rooms.job_kinds)
 
 
-@router.get("/jobs", summary="Jobs, the last made first")
+@router.get("/jobs", summary="Jobs, the latest first")
 async def list_jobs(
     request: Request,
     state: Annotated[State | None, Query(description="Only jobs in this state.")] = None,
@@ -110,8 +110,9 @@ async def list_jobs(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Jobs with a sentence why each stands where it is; and `numbers` of each kind and state, with the age of the
-    oldest."""
+    """List jobs, each with a sentence about its state; and `numbers` of each kind and state, with the age of the
+    oldest.
+    """
     rooms = rooms_of(request)
     before = position_of(cursor, int)
     wanted = JobFilter(state or "", kind, destination)
@@ -131,7 +132,7 @@ async def list_jobs(
 
 @router.get("/jobs/{job_id}", summary="A job with its history")
 async def get_job(request: Request, job_id: Key) -> Response:
-    """What it is to do, what happened to it, and the objects that it could not do."""
+    """Return a job: its task, its history, and the objects on which it failed."""
     rooms = rooms_of(request)
 
     def read() -> dict[str, Any]:
@@ -145,7 +146,7 @@ async def get_job(request: Request, job_id: Key) -> Response:
 async def act_on_jobs(request: Request, body: AskedJobAct, act: AskedAct) -> Response:
     """Run jobs again, cancel, suspend or resume them: those whose state allows it, all in one transaction.
 
-    Without `expected` they are counted, and nothing is done. With it, it is done if they are as many.
+    Without `expected` they are only counted. With it, the act is performed if their number is the same.
     """
     rooms = rooms_of(request)
     if body.expected is None:
@@ -179,7 +180,7 @@ async def retry_job(request: Request, job_id: Key, act: AskedAct, body: Reason |
 
 @router.post("/jobs/{job_id}/cancel", summary="Cancel a job")
 async def cancel_job(request: Request, job_id: Key, act: AskedAct, body: Reason | None = None) -> Response:
-    """End a job that is not done. A worker that is at it can write nothing more."""
+    """Cancel a job that is not done. A worker that is at it can write nothing more."""
     return await _act_on_one(request, job_id, JobAct.CANCEL, body, act)
 
 
@@ -214,7 +215,9 @@ async def _act_on_one(
 
 @router.get("/queues", summary="The queues")
 async def list_queues(request: Request) -> Response:
-    """Each kind of job with what it does and the state of its queue; one that nobody has set is running."""
+    """List the kinds of job, each with its purpose and the state of its queue: `running`, unless somebody has set
+    it.
+    """
     rooms = rooms_of(request)
 
     def read() -> object:
@@ -233,8 +236,9 @@ async def list_queues(request: Request) -> Response:
 
 @router.put("/queues/{kind}", summary="Set the state of a queue")
 async def put_queue(request: Request, kind: str, body: WantedQueue, act: AskedAct) -> Response:
-    """`running`; `accepting`: jobs are taken and none is begun; `draining`: those that are there are done, no other
-    is taken; `halted`: neither."""
+    """Set the state of a queue. `running`; `accepting`: jobs are accepted, but none starts; `draining`: existing jobs
+    are done, but none is accepted; `halted`: neither.
+    """
     rooms = rooms_of(request)
     does = {known.name: known.does for known in rooms.job_kinds}
     if kind not in does:
@@ -251,8 +255,9 @@ async def put_queue(request: Request, kind: str, body: WantedQueue, act: AskedAc
 
 @router.post("/findings/register", summary="Read key objects with findings again")
 async def register_findings(request: Request, act: AskedAct, body: WantedFindings | None = None) -> Response:
-    """Make a job that reads the key objects again that have findings of this severity or a worse one, and of this code
-    if one is given. While such a job is under way, it is that one."""
+    """Create a job that reads key objects again, with findings of at least this severity, and of this code if one is
+    given. If such a job is under way, it is returned.
+    """
     rooms = rooms_of(request)
     wanted = body or WantedFindings()
 

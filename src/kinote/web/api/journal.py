@@ -1,4 +1,4 @@
-"""`GET journal`: the journal of rare acts is compared with the index; what `kinote doctor --journal` uses."""
+"""`GET journal`: compares the journal of rare acts with the index; used by `kinote doctor --journal`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ router = APIRouter(tags=["backups"], route_class=PermittedAPIRoute)
 
 @router.get("/journal", summary="Compare the journal of rare acts with the index")
 async def compare_journal(request: Request) -> Response:
-    """Where both disagree about withdrawals and purges, each with a sentence; nothing is changed. The list has no
-    pages: it is empty, or something is wrong."""
+    """List where both disagree about withdrawals and purges, each with a sentence. Nothing is changed. The list has no
+    pages: normally it is empty.
+    """
     rooms = rooms_of(request)
     found = await to_thread.run_sync(rooms.compare_journal, limiter=rooms.threads.long_reads)
     return answer(page([asdict(each) for each in found]))

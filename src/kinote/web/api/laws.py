@@ -1,4 +1,4 @@
-"""`GET laws`: the store is looked at against the laws; what `kinote doctor --laws` uses."""
+"""`GET laws`: checks the store against the laws; used by `kinote doctor --laws`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)
 
 @router.get("/laws", summary="Look at the store against the laws")
 async def check_laws(request: Request, cursor: Cursor = "") -> Response:
-    """What is wrong with the next 500 instances, each with the number of the law; nothing is changed.
+    """Check the next 500 instances. List what is wrong, each with the number of the law; nothing is changed.
 
-    Give `next` as `cursor` until it is null: then all has been looked at, counters and bytes without a row, too.
+    Give `next` as `cursor` until it is null. Then everything has been checked, including counters and bytes without a
+    row.
     """
     rooms = rooms_of(request)
     position = position_of(cursor, int)

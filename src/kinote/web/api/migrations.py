@@ -1,4 +1,4 @@
-"""Notes of other systems: bring them in, see which wait and which are duplicates, make their key objects."""
+"""Notes of other systems: import them, list waiting ones and duplicates, make their key objects."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ async def import_notes(
         bool, Query(alias="all", description="Also tell of each note that was imported or known.")
     ] = False,
 ) -> Response:
-    """Take a table of notes (CSV or JSON Lines; docs/migration.md), and answer with JSON Lines while it is filed.
+    """Import a table of notes (CSV or JSON Lines; docs/migration.md), and respond with JSON Lines while it is filed.
 
-    A line tells what became of one note, with its `kind` and the line of the table; or is the `progress`, after each
-    batch; and the last one is `done`, or a `problem`, after which the same table can be sent again.
+    A line is the outcome of one note, with its `kind` and the line of the table; or the `progress`, after each batch.
+    The last line is `done`, or a `problem`, after which the same table can be sent again.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     written = _FORMATS.get(media_type)
@@ -103,7 +103,7 @@ async def import_notes(
 
 @router.get("/migrations/waiting", summary="Migrated notes whose key objects wait")
 async def list_waiting(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Each key object that cannot be made yet, with its note and the `reason`, in the order of the notes."""
+    """List the key objects that cannot be made yet, each with its note and the `reason`, in the order of the notes."""
     rooms = rooms_of(request)
     after = position_of(cursor, int, str)
 
@@ -121,7 +121,9 @@ async def list_waiting(request: Request, cursor: Cursor = "", limit: Limit = 100
 
 @router.get("/migrations/duplicates", summary="Notes of other systems that were here already")
 async def list_duplicates(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Each note that was not made, because `note` has the same title and flags the same, or carries its key object."""
+    """List the notes that were not made because `note` has the same title and flags the same, or carries its key
+    object.
+    """
     rooms = rooms_of(request)
     after = position_of(cursor, int)
 
@@ -136,14 +138,15 @@ async def list_duplicates(request: Request, cursor: Cursor = "", limit: Limit = 
 
 @router.post("/migrations/key-objects", summary="Make key objects of migrated notes now")
 async def make_key_objects(request: Request, body: WantedKeyObjects) -> Response:
-    """Make the bytes of the next key objects, and say how many were `made` and why others could not be; `next` is the
-    `after` of the next request, null if none are left."""
+    """Make the bytes of the next key objects. Return how many were `made` and why others could not be; `next` is the
+    `after` of the next request, null at the end.
+    """
     rooms = rooms_of(request)
 
     record = recorder(request, **({"study": body.study} if body.study else {}))
 
     def make() -> object:
-        # Each is made in a transaction of its own, and some when they are first asked for.
+        # Each is made in its own transaction, and sometimes on its first use.
         rooms.catalog.write(lambda transaction: record(transaction, {"at most": body.limit}))
         return asdict(
             make_some(
@@ -158,7 +161,7 @@ async def make_key_objects(request: Request, body: WantedKeyObjects) -> Response
 
 
 def _on_disk() -> Taking[IO[bytes]]:
-    """Keep a table on disk until all of it is there: its rows may come in any order."""
+    """Store a table on disk until it is complete: its rows may be in any order."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it
     try:
         while (piece := (yield)) is not None:
@@ -173,7 +176,7 @@ def _on_disk() -> Taking[IO[bytes]]:
 def _told(
     work: NotesImport, table: IO[bytes], written: Format, *, everything: bool
 ) -> Generator[bytes, None, None]:
-    """Import a table; gives lines of the answer. Raises `FormatError` before the first of them only."""
+    """Import a table. Yield the lines of the response. Raises `FormatError` only before the first of them."""
     has_begun = False
     try:
         for unread in work.read(TableReader(_pieces(table), written)):
@@ -227,7 +230,7 @@ def _line(told: object) -> bytes:
 
 
 async def _streamed(rooms: Rooms, first: bytes, told: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
-    """The lines as they are made. If the client goes away, the import ends after the batch under way."""
+    """Yield the lines as they are made. If the client disconnects, the import ends after the current batch."""
 
     def following() -> bytes | None:
         return next(told, None)

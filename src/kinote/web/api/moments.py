@@ -1,4 +1,4 @@
-"""Moments in parameters of the REST API."""
+"""Times in parameters of the REST API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kinote.web.problems import FieldError, RefusedContentError
 
 
 def moment_of(parameter: str, written: str) -> str:
-    """Return a moment as columns have it; empty if none is given. Raises `RefusedContentError` if it is none."""
+    """Return a time in the form of columns; empty if none is given. Raises `RefusedContentError` if it is invalid."""
     if not written:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""The body that makes or revises a note: strict, so that a misspelt field is named and not ignored."""
+"""The body that makes or revises a note. It is strict, so that a misspelt field is reported and not ignored."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from kinote.keyobject.codes import Code
 from kinote.notes.acts.request import NoteRequest, RequestedReference
 from kinote.notes.author import Author
+from kinote.notes.presentations.view import Area, View, Window
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 class CodeBody(BaseModel):
-    """A code; scheme and value decide, a missing meaning is looked up."""
+    """A code. Scheme and value decide; a missing meaning is looked up."""
 
     model_config = _STRICT
 
@@ -27,7 +28,7 @@ class CodeBody(BaseModel):
 
 
 class AuthorBody(BaseModel):
-    """Who makes the note, as the client says; Kinote does not verify it yet."""
+    """The author of the note according to the client, unverified."""
 
     model_config = _STRICT
 
@@ -36,8 +37,52 @@ class AuthorBody(BaseModel):
     login: str = ""
 
 
+class WindowBody(BaseModel):
+    """The window, in units of the Modality LUT's output (function LINEAR)."""
+
+    model_config = _STRICT
+
+    center: float = Field(allow_inf_nan=False, examples=[-600])
+    width: float = Field(allow_inf_nan=False, examples=[1500])
+
+
+class AreaBody(BaseModel):
+    """The part of the image that is shown: first and last column and row, from 1, before rotation and flip."""
+
+    model_config = _STRICT
+
+    left: int
+    upper: int
+    right: int
+    lower: int
+
+
+class PresentationBody(BaseModel):
+    """How the image is shown. A presentation state that says so is made with the note."""
+
+    model_config = _STRICT
+
+    window: WindowBody | None = Field(None, description="None: the image's own window.")
+    inverted: bool = Field(False, description="Against how the image asks to be shown.")
+    rotation: int = Field(0, description="0, 90, 180 or 270 degrees, clockwise.")
+    flipped: bool = Field(False, description="Left and right are exchanged, after the rotation.")
+    overlays: bool = Field(True, description="Whether the image's overlay planes are shown.")
+    area: AreaBody | None = Field(None, description="None: the whole image.")
+
+    def view(self) -> View:
+        window, area = self.window, self.area
+        return View(
+            window=Window(window.center, window.width) if window else None,
+            inverted=self.inverted,
+            rotation=self.rotation,
+            flipped=self.flipped,
+            overlays=self.overlays,
+            area=Area(area.left, area.upper, area.right, area.lower) if area else None,
+        )
+
+
 class ReferenceBody(BaseModel):
-    """An instance to flag; study and series are looked up, and must be right if given."""
+    """An instance to flag. Study and series are looked up; if given, they must be right."""
 
     model_config = _STRICT
 
@@ -49,6 +94,9 @@ class ReferenceBody(BaseModel):
     presentation_state_uid: str | None = Field(
         None, description="SOP Instance UID of the presentation state to apply."
     )
+    presentation: PresentationBody | None = Field(
+        None, description="How the image is shown, where no presentation state says it yet."
+    )
 
     def reference(self) -> RequestedReference:
         return RequestedReference(
@@ -58,11 +106,12 @@ class ReferenceBody(BaseModel):
             frames=tuple(self.frames or ()),
             segments=tuple(self.segments or ()),
             presentation_state_uid=self.presentation_state_uid or None,
+            presentation=self.presentation.view() if self.presentation else None,
         )
 
 
 class NoteBody(BaseModel):
-    """A Key Image Note to be made, or the next version of one."""
+    """A Key Image Note to make, or the next version of one."""
 
     model_config = _STRICT
 

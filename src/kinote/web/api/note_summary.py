@@ -31,8 +31,9 @@ _OFFERED = ("text/html", *_SHEETS)
     responses={200: {"content": {kind: {} for kind in _OFFERED}}},
 )
 async def rendered_note(request: Request, note_id: Key) -> Response:
-    """The note's words and a picture of each key image, up to 24, as `text/html`, `application/pdf` or
-    `image/png`: by the Accept header or the query parameter `accept`."""
+    """Return the note's text and a picture of each key image, up to 24, as `text/html`, `application/pdf` or
+    `image/png`: by the Accept header or the query parameter `accept`.
+    """
     kind = choose(accepted(request), _OFFERED)
     if kind is None:
         raise NotAcceptableError(f"A note is rendered as {', '.join(_OFFERED)}.")

@@ -1,4 +1,4 @@
-"""Key Image Notes: of a study, by number, their history, search; make, revise, withdraw."""
+"""Key Image Notes: those of a study, single ones, history, search; make, revise, withdraw."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ async def study_notes(
     ] = False,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Notes that flag images of the study, wherever their KOS lies, and those whose KOS lie in it.
+    """List the notes that flag images of the study, wherever their KOS are, and those whose KOS are in the study.
 
-    Documents of the study that could not be understood stand among them as placeholders without title.
+    Documents of the study that could not be understood are listed as placeholders without a title.
     """
     rooms = rooms_of(request)
 
@@ -67,9 +67,10 @@ async def study_notes(
 
 @router.post("/studies/{study}/notes", status_code=201, summary="Make a note")
 async def make_note(study: str, body: NoteBody, act: AskedAct) -> Response:
-    """Make a note and, in the same transaction, the KOS documents that carry it: one per study it touches.
+    """Make a note and, in the same transaction, its KOS documents: one for each study that it touches.
 
-    At least one reference lies in the study. What is wrong is refused as a whole, each field named.
+    At least one reference must be in the study. If anything is wrong, the whole request is refused, and each field is
+    named.
     """
     now = _now(act)
     asked = _by_its_author(act, body.request())
@@ -97,7 +98,7 @@ async def search_notes(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Notes that a live KOS carries; manifests and rejection notes only where their title is asked for."""
+    """Search notes that a live KOS carries; manifests and rejection notes only if their title is requested."""
     rooms = rooms_of(request)
     before = position_of(cursor, int)
     wanted = queries.NoteSearch(
@@ -126,7 +127,7 @@ async def search_notes(
 
 @router.get("/notes/{note_id}", summary="A note")
 async def get_note(request: Request, note_id: Key) -> Response:
-    """The current version, withdrawn or not; its number is the ETag."""
+    """Return the current version, withdrawn or not. Its number is the ETag."""
     rooms = rooms_of(request)
 
     def read() -> Note:
@@ -138,7 +139,7 @@ async def get_note(request: Request, note_id: Key) -> Response:
 
 @router.get("/notes/{note_id}/versions", summary="The history of a note")
 async def get_versions(request: Request, note_id: Key) -> Response:
-    """All versions of the note, the newest first."""
+    """List all versions of the note, the latest first."""
     rooms = rooms_of(request)
 
     def read() -> Sequence[Note]:
@@ -155,7 +156,7 @@ async def get_versions(request: Request, note_id: Key) -> Response:
 async def revise_note(
     request: Request, note_id: Key, body: NoteBody, act: AskedAct, if_match: IfMatch = None
 ) -> Response:
-    """Make the next version. If-Match names the version it is made from; 412 if that is not current."""
+    """Make the next version. If-Match names the version it is based on; 412 if that is not current."""
     expected = required_version(if_match)
     now = _now(act)
     asked = _by_its_author(act, body.request())
@@ -185,10 +186,10 @@ async def delete_note(
     reason: Annotated[str, Query(description="Why, in a person's words.")] = "",
     if_match: IfMatch = None,
 ) -> Response:
-    """Take the note out of use, with its documents; it can still be read by its number.
+    """Withdraw the note with its documents. It can still be read by its number.
 
-    The answer has the number of the `withdrawal`, by which it can be undone (`DELETE withdrawals/{id}`), and when its
-    undo window closes.
+    The response has the number of the `withdrawal`, by which it can be undone (`DELETE withdrawals/{id}`), and the end
+    of its undo window.
     """
     expected = expected_version(if_match)
     window = rooms_of(request).options.undo_window
@@ -215,7 +216,7 @@ async def delete_note(
 
 @router.get("/instances/{sop}/notes", summary="Which notes flag an image")
 async def instance_notes(request: Request, sop: str) -> Response:
-    """The notes that flag this instance, whole or in part, in the order they were made."""
+    """List the notes that flag this instance, completely or partly, in the order they were made."""
     rooms = rooms_of(request)
 
     def read() -> object:
@@ -244,7 +245,9 @@ def _counted(act: str, answered: Answered) -> Response:
 
 
 def _by_its_author(act: AskedAct, asked: NoteRequest) -> NoteRequest:
-    """The note by who has signed in, whatever the request says; where nobody does, by whom the request says."""
+    """Return the note with its author: the signed-in user; if nobody needs to sign in, the one that the request
+    names.
+    """
     actor = act.actor
     if not actor.is_verified:
         return asked
@@ -252,16 +255,16 @@ def _by_its_author(act: AskedAct, asked: NoteRequest) -> NoteRequest:
 
 
 def _is_own(act: AskedAct, found: Note | None) -> bool:
-    """Whether a note is by who has signed in. What is not there, is not."""
+    """Return whether a note is by the signed-in user; False if it does not exist."""
     return found is not None and found.origin == "authored" and found.author.login == act.actor.name != ""
 
 
 def _author(act: AskedAct, asked: NoteRequest) -> Actor:
-    """Who makes a note. Where nobody signs in, this is its author, where the request does not say otherwise."""
+    """Return who makes a note. If nobody needs to sign in, this is its author, unless the request names another."""
     author = asked.author
     return act.actor.with_default_name((author.login or author.name) if author else "")
 
 
 def _now(act: AskedAct) -> datetime:
-    """This moment, in the time zone of the server: documents are written in it."""
+    """Return the time in the time zone of the server, in which documents are written."""
     return act.now().astimezone()

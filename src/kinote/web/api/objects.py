@@ -1,4 +1,4 @@
-"""`POST objects`: one object in, with what became of it; what `kinote import` uses while a server runs."""
+"""`POST objects`: stores one object and reports the outcome; used by `kinote import` while a server runs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)
     openapi_extra={"requestBody": {"required": True, "content": {"application/dicom": {}}}},
 )
 async def bring_in(request: Request) -> Response:
-    """Take one DICOM file, streamed, and say what became of it once that is durable: `stored`, `known`
-    already, `held` beside other content under its UID, or `refused` and why.
+    """Store a DICOM file, streamed, and report the outcome once it is durable: `stored`, `known` already, `held` beside
+    other content with its UID, or `refused` and why.
 
-    The problem is `out-of-resources` where the object is not to blame, and may be sent again later."""
+    The problem is `out-of-resources` if the object is not at fault and may be sent again later.
+    """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/dicom":
         raise UnsupportedMediaTypeError("Content-Type: send one DICOM file as application/dicom.")
     rooms = rooms_of(request)
@@ -48,6 +49,6 @@ async def bring_in(request: Request) -> Response:
     if outcome.status == OUT_OF_RESOURCES:
         raise OutOfResourcesError(outcome.reason, headers={"Retry-After": "60"})
     answered = asdict(outcome)
-    # Who sent it knows that.
+    # The sender knows that.
     del answered["sender"]
     return answer(answered)

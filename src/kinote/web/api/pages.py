@@ -1,4 +1,4 @@
-"""Collections as `{"items": […], "next": cursor or null}`, and the JSON answers they go out in."""
+"""Collections as `{"items": […], "next": cursor or null}`, and JSON responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Cursor = Annotated[str, Query(description="`next` of the page before; empty for 
 
 
 def answer(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer that nobody but the user may keep."""
+    """Return a JSON response that only the user may cache."""
     return Response(
         json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
         status_code=status,
@@ -32,12 +32,14 @@ def page(items: Sequence[object], following: str | None = None) -> dict[str, Any
 
 
 def cursor_of(*position: str | int) -> str:
-    """An opaque cursor that remembers where a page ended."""
+    """Return an opaque cursor that stores where a page ended."""
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
 
 
 def position_of(cursor: str, *kinds: type) -> tuple[Any, ...] | None:
-    """The position that `cursor_of` wrote, None for an empty cursor. RefusedContentError if it is none."""
+    """Return the position that `cursor_of` stored, None for an empty cursor. Raises `RefusedContentError` for an
+    invalid one.
+    """
     if not cursor:
         return None
     try:

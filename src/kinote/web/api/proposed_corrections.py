@@ -1,4 +1,4 @@
-"""Corrections that copies propose: list, and dismiss."""
+"""Corrections that held copies propose: list, and dismiss."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["held copies"], route_class=PermittedAPIRoute)
 
 
 class AskedDismissal(BaseModel):
-    """That what is known of a study stays, and why."""
+    """The decision to keep what is known of a study, and the reason."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,8 +36,9 @@ async def list_proposed(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """What copies say of patient, study and order that differ from stored objects in nothing else: one row for a study,
-    until somebody decides."""
+    """List what copies say about patient, study and order, if they differ from stored objects in nothing else: one row
+    for a study, until somebody decides.
+    """
     rooms = rooms_of(request)
     after = position_of(cursor, int)
 
@@ -54,7 +55,7 @@ async def list_proposed(
 
 @router.post("/proposed-corrections/{correction_id}", summary="Dismiss a proposed correction")
 async def decide_proposed(correction_id: Key, body: AskedDismissal, act: AskedAct) -> Response:
-    """Decide that what is known stays. The headers of the copies are kept; a further copy begins a new proposal."""
+    """Decide to keep what is known. The headers of the copies are stored. A further copy starts a new proposal."""
     now = act.now()
 
     def work(transaction: Connection) -> Response:

@@ -1,4 +1,4 @@
-"""Purges: what was purged, when and why; what could not be; and what would be."""
+"""Purges: what was purged, when and why; failures; and what would be purged."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ _MOST_DAYS = 36_500
 
 
 class WantedRetry(BaseModel):
-    """The failed purges that are to be tried again, by the number of their instance."""
+    """The failed purges to try again, by the number of their instance."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     instances: Annotated[list[KeyInBody], Field(min_length=1, max_length=1000)]
 
 
-@router.get("/purges", summary="What was purged, the last first")
+@router.get("/purges", summary="What was purged, the latest first")
 async def list_purges(
     request: Request,
     since: Annotated[str, Query(description="Only what was purged since this moment (ISO 8601).")] = "",
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Tombstones with when and why; and `counts` of what is not done: `removing` are tombstones whose bytes are still
-    to be removed, `failed` could not be purged or removed, and `dead` of these are left alone."""
+    """List tombstones with time and reason; and `counts` of what is not completed: `removing` are tombstones whose
+    bytes have yet to be removed, `failed` could not be purged or removed, and `dead` of these are not tried again.
+    """
     rooms = rooms_of(request)
     before = position_of(cursor, str, int)
     moment = moment_of("since", since)
@@ -60,7 +61,7 @@ async def list_purges(
 
 @router.get("/purges/failures", summary="What could not be purged")
 async def list_failures(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Each with `what` has failed (`tombstone` or `bytes`), why, how often, and when it is tried again."""
+    """List failures with `what` has failed (`tombstone` or `bytes`), why, how often, and when it is tried again."""
     rooms = rooms_of(request)
     after = position_of(cursor, int)
 
@@ -82,8 +83,9 @@ async def plan_purges(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """What the reaper would purge by then, by the delays that are set now. A page may be short or empty before the
-    last one. `is_off` says that no delay is set, so that nothing is ever purged."""
+    """List what the reaper would purge by then, with the present delays. A page before the last may be short or empty.
+    `is_off` says that no delay is set, so that nothing is ever purged.
+    """
     rooms = rooms_of(request)
     after = position_of(cursor, int)
     by = rooms.clock_in(days)
@@ -103,7 +105,7 @@ async def plan_purges(
 
 @router.post("/purges/retry", summary="Try failed purges again")
 async def retry_purges(request: Request, body: WantedRetry, act: AskedAct) -> Response:
-    """Try again at once, with all attempts, what failed about these instances; gives how many there are."""
+    """Try again at once, with all attempts, what failed about these instances. Return their number."""
 
     def work(transaction: Connection) -> Response:
         return answer({"count": try_again(transaction, body.instances)})

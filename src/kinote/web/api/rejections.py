@@ -1,4 +1,4 @@
-"""Received rejections: list, look at, accept or refuse."""
+"""Received rejections: list, show, accept or refuse."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)
 
 
 class RejectionDecision(BaseModel):
-    """What is to become of a rejection that waits, and why."""
+    """The decision about a rejection that waits, and the reason."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -56,7 +56,7 @@ async def list_rejections(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """What rejection notes of other systems ask for, with who sent them."""
+    """List what rejection notes of other systems ask for, and their senders."""
     rooms = rooms_of(request)
     after = position_of(cursor, int)
 
@@ -75,7 +75,9 @@ async def list_rejections(
 async def get_rejection(
     request: Request, rejection_id: Key, cursor: Cursor = "", limit: Limit = 100
 ) -> Response:
-    """`items` has what it names: the standing, null if it is not here, and why it has no effect on it."""
+    """Return a rejection. `items` has the instances it names: the standing, null if it is not here, and why the
+    rejection does not apply to it.
+    """
     rooms = rooms_of(request)
     after = position_of(cursor, str)
 

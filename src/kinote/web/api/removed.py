@@ -22,7 +22,7 @@ async def summary(
     since: Annotated[str, Query(description="Made at or after this moment (ISO 8601).")] = "",
     until: Annotated[str, Query(description="Made before this moment.")] = "",
 ) -> Response:
-    """For each act and each who did it: how many withdrawals, undone or not, of how many instances in all."""
+    """Count, for each act and actor, the withdrawals, undone or not, and their instances."""
     rooms = rooms_of(request)
     first, last = moment_of("since", since), moment_of("until", until)
 

@@ -60,7 +60,7 @@ parts = (
     instances,
     objects,
     acts,
-    # Before withdrawals, of which one could be called so.
+    # Before withdrawals, where it would be taken for the number of one.
     removed,
     withdrawals,
     handed_out,
@@ -99,16 +99,16 @@ parts = (
 for part in parts:
     router.include_router(part.router)
     for route in part.router.routes:
-        # FastAPI answers HEAD only where it is told to (RFC 9110 9.1: whoever takes GET takes HEAD).
+        # FastAPI answers HEAD only if told to (RFC 9110 9.1: a resource with GET also has HEAD).
         if isinstance(route, APIRoute) and "GET" in (route.methods or ()):
             router.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 @cache
 def api_routes() -> list[BaseRoute]:
-    """The routes of the REST API, which every application of this process shares.
+    """Return the routes of the REST API, which all applications of this process share.
 
-    FastAPI builds models of all parameters and answers when it includes a router: half a second of processor time.
+    When FastAPI includes a router, it builds models of all parameters and responses: half a second of processor time.
     """
     application = FastAPI(openapi_url=None)
     application.include_router(router)

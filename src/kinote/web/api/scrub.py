@@ -1,4 +1,4 @@
-"""`POST scrub`: stored bytes are read and compared now; what `kinote doctor --scrub` uses while a server runs."""
+"""`POST scrub`: reads and compares stored bytes now; used by `kinote doctor --scrub` while a server runs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)
 
 @router.post("/scrub", summary="Read and compare stored bytes")
 async def scrub(request: Request, act: AskedAct, cursor: Cursor = "") -> Response:
-    """Read and compare the next objects, up to 100 of them or some 64 MB, and mark what differs as damaged.
+    """Read and compare the next objects, up to 100 or about 64 MB, and mark differing ones as damaged.
 
-    Give `next` as `cursor` until it is null: then all has been read.
+    Give `next` as `cursor` until it is null. Then everything has been read.
     """
     rooms = rooms_of(request)
     now = rooms.clock()
     position = position_of(cursor, int)
 
     def compared() -> Answered:
-        # What was marked the first time would not be counted once more.
+        # What was marked the first time would not be counted again.
         earlier = act.earlier(now)
         if earlier is not None:
             return earlier

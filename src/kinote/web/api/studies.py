@@ -38,7 +38,7 @@ async def list_studies(
     cursor: Cursor = "",
     limit: Limit = 50,
 ) -> Response:
-    """Studies with their counts, the number of their notes, and an image to stand for each."""
+    """List studies with their counts, the number of their notes, and an image that represents each."""
     rooms = rooms_of(request)
     wanted = StudyFilter(
         text=text,
@@ -63,7 +63,7 @@ async def list_studies(
 
 @router.get("/studies/{study}", summary="A study with its series and instances")
 async def get_study(request: Request, study: str) -> Response:
-    """What is live of the study: series by number, instances by number."""
+    """Return what is live in the study: series by number, instances by number."""
     rooms = rooms_of(request)
 
     def read() -> object:
@@ -78,8 +78,9 @@ async def get_study(request: Request, study: str) -> Response:
 
 @router.get("/studies/{study}/account", summary="The account of a study")
 async def get_account(request: Request, study: str) -> Response:
-    """Counts and UIDs of all that Kinote holds or held of the study, by standing, residence and, of key
-    objects, registration. `counts_agree` says whether the stored counter is what the live view counts."""
+    """Return counts and UIDs of everything that Kinote holds or held of the study, by standing, residence and, for key
+    objects, registration. `counts_agree` says whether the stored counter agrees with the live view.
+    """
     rooms = rooms_of(request)
 
     def read() -> object:
@@ -94,7 +95,7 @@ async def get_account(request: Request, study: str) -> Response:
 
 
 def _date(field: str, value: str) -> str:
-    """`YYYY-MM-DD` or `YYYYMMDD` as the index has it."""
+    """Convert `YYYY-MM-DD` or `YYYYMMDD` to the form of the index."""
     if not value:
         return ""
     date = normal.date(value.replace("-", ""))

@@ -1,4 +1,4 @@
-"""`GET titles`: the document titles of CID 7010 by groups, with their modifiers and hot keys."""
+"""`GET titles`: the document titles of CID 7010 by group, with their modifiers and hot keys."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ router = APIRouter(tags=["titles"], route_class=PermittedAPIRoute)
 
 @router.get("/titles", summary="Document titles")
 async def titles() -> Response:
-    """The titles a key object can have (PS3.16 CID 7010 and the MADO manifest).
+    """List the titles that a key object can have (PS3.16 CID 7010 and the MADO manifest).
 
-    `group` says what a title is for; `can_be_made` whether a note may be made under it here. `modifiers`
-    are the Document Title Modifiers it takes, `mandatory` if it needs one. `hot_key` chooses it in the
-    viewer.
+    `group` is the purpose of a title; `can_be_made` says whether a note may be made with it here. `modifiers` are its
+    Document Title Modifiers, `mandatory` if it requires one. `hot_key` selects it in the viewer.
     """
     return answer(page([_title(code) for code in (*TITLES, MANIFEST_WITH_DESCRIPTION)]))
 

@@ -1,4 +1,4 @@
-"""`ETag` and `If-Match`: versions of what is changed by people, so that nobody overwrites what they have not seen."""
+"""`ETag` and `If-Match`: versions of what people change, so that nobody overwrites what they have not seen."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _VERSION = re.compile(r'"(\d{1,9})"')
 
 
 def expected_version(if_match: str | None) -> int | None:
-    """The version that If-Match names, None without the header or with `*`, which stands for any.
+    """Return the version that If-Match names; None without the header or for `*`, which means any.
 
-    A tag that is none of ours is stale.
+    A tag that is not ours is stale.
     """
     if if_match is None or if_match.strip() == "*":
         return None
@@ -28,7 +28,7 @@ def expected_version(if_match: str | None) -> int | None:
 
 
 def required_version(if_match: str | None) -> int:
-    """The version that If-Match names. Raises `VersionRequiredError` where it names none."""
+    """Return the version that If-Match names. Raises `VersionRequiredError` if it names none."""
     expected = expected_version(if_match)
     if expected is None:
         raise VersionRequiredError('Send If-Match with the version you have seen, e.g. If-Match: "2".')

@@ -1,4 +1,4 @@
-"""Withdrawals: of instances, series and studies; what was withdrawn, by whom and why; undoing it."""
+"""Withdrawals: of instances, series and studies; lists of them, with actor and reason; undoing them."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)
 
-#: Acts for which a whole study or series is withdrawn only with a reason in a person's words.
+#: Acts for which whole studies and series are withdrawn only with a text by a person.
 _NEED_TEXT = (SAFETY, WRONG_PATIENT, WRONG_ORDER)
 
-#: Withdrawals that an export reads at once.
+#: The number of withdrawals that an export reads at once.
 _PAGE = 200
 
 _MEDIA = ("application/json", "text/csv")
@@ -65,7 +65,7 @@ class WantedReason(BaseModel):
 
 
 class SingleCopy(BaseModel):
-    """One copy of an instance, by its number; other copies with its UID are not concerned."""
+    """One copy of an instance, by its number. Other copies with its UID are not affected."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -74,7 +74,7 @@ class SingleCopy(BaseModel):
 
 
 class AskedWithdrawal(BaseModel):
-    """What is to be withdrawn, and why."""
+    """What to withdraw, and why."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -111,7 +111,7 @@ class AskedWithdrawal(BaseModel):
         return act in _NEED_TEXT and bool(self.studies or self.series)
 
     def check(self, act: Act) -> None:
-        """Refuse what names nothing, something that is no UID or is named twice, or what the act cannot mean."""
+        """Refuse a request that names nothing, an invalid UID or the same twice, or that does not fit the act."""
         if not (self.studies or self.series or self.instances):
             raise _refused("instances", "Name at least one study, series or instance.")
         instances = [each if isinstance(each, str) else each.sop_instance_uid for each in self.instances]
@@ -127,7 +127,7 @@ class AskedWithdrawal(BaseModel):
             self._check_copies()
 
     def _check_copies(self) -> None:
-        """A UID would withdraw the chosen copy as well."""
+        """Refuse copies together with their UID, which would withdraw the chosen copy as well."""
         for name, uids in (("studies", self.studies), ("series", self.series)):
             if uids:
                 raise _refused(name, f"Name single copies: {OTHER_COPY_CHOSEN} means no whole {name}.")
@@ -167,10 +167,10 @@ async def make_withdrawal(
         bool, Query(description="Say what would be withdrawn, with the patients' names; change nothing.")
     ] = False,
 ) -> Response:
-    """Take instances out of operational use, all or none; of a study or series all that is live now.
+    """Withdraw instances, all or none; of a study or series everything that is live now.
 
-    Instances may be named that have not arrived yet. Others are told when the undo window has closed: until then it can
-    be undone as if nothing had happened. Whole studies and series are withdrawn for safety, a wrong patient or a wrong
+    Instances that have not arrived yet may be named. Others are told when the undo window has closed. Until then it can
+    be undone without a trace for them. Whole studies and series are withdrawn for safety, a wrong patient or a wrong
     order only with a `text` that says why.
     """
     rooms = rooms_of(request)
@@ -215,7 +215,7 @@ async def make_withdrawal(
 
 @router.get(
     "/withdrawals",
-    summary="Withdrawals, the last made first",
+    summary="Withdrawals, the latest first",
     responses={200: {"content": {"application/json": {}, "text/csv": {}}}},
 )
 async def list_withdrawals(
@@ -231,10 +231,10 @@ async def list_withdrawals(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """What was removed in a period, by whom and why, undone or not. Rejections that wait for a decision, or were
+    """List what was removed in a period, by whom and why, undone or not. Rejections that wait for a decision, or were
     refused, are under `rejections`.
 
-    As CSV there is a line for each withdrawal and study, with the patient.
+    As CSV, there is a line for each withdrawal and study, with the patient.
     """
     rooms = rooms_of(request)
     wanted = WithdrawalFilter(_moment("since", since), _moment("until", until), act, who, text)
@@ -264,9 +264,10 @@ async def list_withdrawals(
 
 @router.get("/withdrawals/{withdrawal_id}", summary="A withdrawal")
 async def get_withdrawal(request: Request, withdrawal_id: Key) -> Response:
-    """What it names, by study, and who was told of it or is still to be told: `owed`, by receiver.
+    """Return a withdrawal with what it names, by study, and who was told of it or has yet to be told: `owed`, by
+    receiver.
 
-    The `rejection_notes` are there once the undo window has closed.
+    The `rejection_notes` exist once the undo window has closed.
     """
     rooms = rooms_of(request)
 
@@ -279,11 +280,12 @@ async def get_withdrawal(request: Request, withdrawal_id: Key) -> Response:
 
 @router.delete("/withdrawals/{withdrawal_id}", summary="Undo a withdrawal")
 async def undo(request: Request, withdrawal_id: Key, act: AskedAct) -> Response:
-    """Take instances back into use, unless another withdrawal names them. Undoing twice changes nothing more.
+    """Undo a withdrawal: its instances return to use, unless another withdrawal names them. Undoing it twice changes
+    nothing.
 
-    While the undo window is open, nobody has been told. Later, acts that are told by 113001 and 113039 can be undone:
-    their instances are owed again to those who have been told. Others cannot: 409 says why. What was `purged` meanwhile
-    comes back only if it is sent again.
+    While the undo window is open, nobody has been told. Later, only acts told by 113001 and 113039 can be undone: those
+    who were told are then owed the instances again. For others, 409 says why. What was `purged` meanwhile returns only
+    if it is sent again.
     """
     now = act.now().astimezone()
 
@@ -296,7 +298,7 @@ async def undo(request: Request, withdrawal_id: Key, act: AskedAct) -> Response:
         act.concerns([share["study_instance_uid"] for share in whole["studies"]])
         return answer(whole)
 
-    # A decision about copies is not undone once somebody was given the chosen one.
+    # A decision about copies is not undone once somebody was sent the chosen one.
     rooms = rooms_of(request)
     await rooms.read(rooms.write_ledger)
     return (await act.do(work, now)).response
@@ -320,12 +322,12 @@ class AskedIssue(BaseModel):
     "/withdrawals/{withdrawal_id}/issue-again", status_code=201, summary="Issue objects again under new UIDs"
 )
 async def issue(withdrawal_id: Key, body: AskedIssue, act: AskedAct) -> Response:
-    """Bring back under new UIDs what was withdrawn by mistake by an act that cannot be undone, because others never
-    accept its UIDs again. Notes made here get a new version, with new key objects; everything else keeps its bytes.
+    """Issue again under new UIDs what was withdrawn by mistake with an act that cannot be undone, because others never
+    accept the old UIDs again. Notes made here get a new version with new key objects; everything else keeps its bytes.
 
-    The withdrawal stays in force. What another withdrawal hides, too, stays out of use unless `also` names that one;
-    it has to be for good as well. What others withdrew takes the right `withdraw-others`. 409 says why nothing can be
-    issued, and what to do instead.
+    The withdrawal stays in force. What another withdrawal hides too stays out of use, unless `also` names that one,
+    which must be permanent as well. For withdrawals by others, the right `withdraw-others` is needed. 409 says why
+    nothing can be issued, and what to do instead.
     """
     if not body.text.strip():
         raise _refused("text", "Say why: the reason is kept with what is issued.")
@@ -360,7 +362,7 @@ async def issue(withdrawal_id: Key, body: AskedIssue, act: AskedAct) -> Response
 
 
 def _is_own(act: AskedAct, transaction: Connection, key: int) -> bool:
-    """Whether who has signed in made a withdrawal. What is not there, is not."""
+    """Return whether the signed-in user made a withdrawal; False if it does not exist."""
     try:
         by = one_withdrawal(transaction, key).by
     except WithdrawalNotFoundError:
@@ -498,7 +500,7 @@ def _cells(each: ListedWithdrawal, share: StudyShare | None) -> Sequence[object]
                 share.instances,
             )
             if share
-            # Nothing of it has arrived.
+            # None of its instances has arrived.
             else ("", "", "", "", "", each.instances)
         ),
     )

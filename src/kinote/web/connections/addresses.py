@@ -1,4 +1,4 @@
-"""Addresses of connections, in one form each, and whether they are of this machine."""
+"""Addresses of connections in canonical form, and whether they are of this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 @lru_cache(maxsize=4096)
 def plain_address(address: str) -> str:
-    """Return an IPv4 address as such where a socket that takes both families maps it (RFC 4291 2.5.5.2)."""
+    """Return an IPv4 address as such if a socket for both families has mapped it (RFC 4291 2.5.5.2)."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -18,7 +18,7 @@ def plain_address(address: str) -> str:
 
 
 def is_here(address: str, own: str) -> bool:
-    """Return whether a client's address is one of this machine: loopback, or the one that it has connected to."""
+    """Return whether a client's address is of this machine: loopback, or the one that it has connected to."""
     address = plain_address(address)
     if own and address == plain_address(own):
         return True

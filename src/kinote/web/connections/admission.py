@@ -1,4 +1,4 @@
-"""How many connections are open, and which gives way where there are too many."""
+"""Counts open connections, and chooses which gives way if there are too many."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 
 class Refusal(StrEnum):
-    """Why something is refused; the label of the metric."""
+    """The reason for a refusal; the label of the metric."""
 
     CONNECTIONS = "connections"
     CONNECTIONS_OF_ADDRESS = "connections of address"
@@ -29,10 +29,10 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Admission(Generic[Key]):
-    """The open connections, each of some address. Every step takes constant time, however many there are.
+    """The open connections, by address. Every step takes constant time, however many there are.
 
-    `gives_way` is told of an idle connection that is to be closed; it has left by then. Addresses that are `exempt`
-    have no limit of their own: many clients are behind them.
+    `gives_way` is called with an idle connection that has to be closed, and has been removed. Addresses that are
+    `exempt` have no limit of their own: many clients are behind them.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Admission(Generic[Key]):
         return key in self._open
 
     def enter(self, key: Key, address: str) -> Refusal | None:
-        """A connection is open, and idle at first; why it is refused, if it is."""
+        """Add a new connection, which is idle. Return why it is refused; None if it is not."""
         if self._by_address[address] >= self._per_address and not self._exempt(address):
             oldest = next(iter(self._idle_by_address.get(address, ())), None)
             if oldest is None:
@@ -76,7 +76,7 @@ class Admission(Generic[Key]):
         return None
 
     def busy(self, key: Key) -> None:
-        """A connection has a request under way."""
+        """Note that a connection has a request under way."""
         address = self._open.get(key)
         if address is not None and key in self._idle:
             del self._idle[key]
@@ -86,14 +86,14 @@ class Admission(Generic[Key]):
                 del self._idle_by_address[address]
 
     def idle(self, key: Key) -> None:
-        """A connection has no request under way any more."""
+        """Note that a connection has no request under way any more."""
         address = self._open.get(key)
         if address is not None and key not in self._idle:
             self._idle[key] = None
             self._idle_by_address.setdefault(address, {})[key] = None
 
     def leave(self, key: Key) -> None:
-        """A connection is closed; nothing if it has left."""
+        """Remove a closed connection; nothing if it has been removed."""
         self.busy(key)
         address = self._open.pop(key, None)
         if address is not None:

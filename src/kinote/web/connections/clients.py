@@ -1,4 +1,4 @@
-"""How many requests of one client are answered at once, and how many event streams it has."""
+"""Limits the requests of one client that are answered at once, and its event streams."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from kinote.web.connections.metrics import observe_refusal
 from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import TooManyRequestsError
 
-#: What is asked by who watches the server, and cheap: a monitor may sit behind the same address as busy clients.
+#: Cheap requests of monitors, which may be behind the same address as busy clients.
 _ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
 
-#: Where changes are told as they happen, and as what.
+#: The path and media type of event streams.
 _STREAMED, _KINDS = "/api/v1/changes", ("application/json", "text/event-stream")
 
 
 class RequestsPerClient:
-    """ASGI middleware. A client is an address: behind a trusted proxy the one that the proxy names.
+    """ASGI middleware. A client is an address; behind a trusted proxy, the one that the proxy names.
 
-    Event streams have a limit of their own, of the same number: they last for as long as somebody looks on, and behind
-    a proxy that is not named they would leave no room for anybody's requests.
+    Event streams have a separate limit of the same number. They last as long as somebody watches, and behind an unknown
+    proxy they would leave no room for requests.
     """
 
     def __init__(self, app: ASGIApp, most: int) -> None:

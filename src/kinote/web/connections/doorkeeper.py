@@ -1,4 +1,4 @@
-"""All HTTP connections of a server: let in, looked at once a second, and ended where they hold up others."""
+"""All HTTP connections of a server: admitted, checked once a second, and closed if they hold up others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.web.connections.refusals import refusals
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at all connections.
+#: Seconds between two checks of all connections.
 _LOOK = 1.0
 
 
@@ -27,7 +27,7 @@ class Watched(Protocol):
     def __hash__(self) -> int: ...
 
     def look(self, now: float) -> None:
-        """End it, if it has taken longer than it may."""
+        """Close it, if it has taken longer than it may."""
 
     def give_way(self) -> None:
         """Close it: it is idle, and another needs its place."""
@@ -36,8 +36,8 @@ class Watched(Protocol):
 class Doorkeeper:
     """What all connections of a server share. To be used in its event loop.
 
-    `clock` gives seconds that never go back. `is_proxy` tells the addresses that have many clients behind them. With
-    `only_by_proxy`, only these and this machine itself are let in.
+    `clock` is a monotonic clock in seconds. `is_proxy` tells the addresses that have many clients behind them. With
+    `only_by_proxy`, only these and this machine itself are admitted.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Doorkeeper:
         self._admission: Admission[Watched] = Admission(
             limits.connections, limits.connections_per_address, self._gives_way, is_proxy
         )
-        #: Those that were let in or refused, and are not closed yet.
+        #: Those that were admitted or refused, and are not closed yet.
         self._watched: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._refusals = ReportThrottle(clock=clock)
@@ -63,9 +63,9 @@ class Doorkeeper:
         self._has_told_of_proxy = False
 
     def enter(self, connection: Watched, address: str, own: str = "") -> Refusal | None:
-        """A connection is open; why it is refused, if it is. `left` has to follow in both cases.
+        """Add a new connection. Return why it is refused; None if it is not. Call `left` in both cases.
 
-        `own` is the address of this machine that it was made to.
+        `own` is the address of this machine to which it was made.
         """
         refusal = (
             Refusal.NOT_BY_PROXY
@@ -81,7 +81,7 @@ class Doorkeeper:
         return refusal
 
     def left(self, connection: Watched) -> None:
-        """A connection is closed."""
+        """Note that a connection is closed."""
         self._admission.leave(connection)
         self._watched.discard(connection)
         observe_connections(len(self._watched))
@@ -91,19 +91,19 @@ class Doorkeeper:
 
     @property
     def connections(self) -> tuple[Watched, ...]:
-        """All that are open."""
+        """All open connections."""
         return tuple(self._watched)
 
     def busy(self, connection: Watched) -> None:
-        """A request is under way."""
+        """Note that a request is under way."""
         self._admission.busy(connection)
 
     def idle(self, connection: Watched) -> None:
-        """No request is under way any more."""
+        """Note that no request is under way any more."""
         self._admission.idle(connection)
 
     def refused(self, why: Refusal, address: str) -> None:
-        """Count a refusal, and tell of it unless the log has done so a moment ago."""
+        """Count a refusal, and log it unless that happened a moment ago."""
         observe_refusal(why)
         number = self._refusals.happened(why)
         if number is not None:
@@ -113,7 +113,9 @@ class Doorkeeper:
             )
 
     def forwarded(self, address: str) -> None:
-        """A request says that it comes from somebody else. Tell once if that is not believed: it may be a proxy."""
+        """Note that a request claims to be forwarded. If its sender is not trusted, log that once: it may be a
+        proxy.
+        """
         if not self._has_told_of_proxy and not self._is_proxy(address):
             self._has_told_of_proxy = True
             log.warning(
@@ -123,13 +125,13 @@ class Doorkeeper:
             )
 
     def look(self) -> None:
-        """Look at every connection."""
+        """Check every connection."""
         now = self.clock()
         for connection in self.connections:
             try:
                 connection.look(now)
             except Exception:
-                # One that cannot be looked at must not keep us from the others.
+                # If a check fails, the others must still be checked.
                 if self._refusals.happened("fault") is not None:
                     log.exception("An HTTP connection could not be looked at")
 

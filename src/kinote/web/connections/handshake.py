@@ -1,4 +1,4 @@
-"""TLS in front of HTTP: a connection is counted from its opening, and its handshake has a deadline.
+"""TLS before HTTP: a connection counts from its opening, and its handshake has a deadline.
 
 A server that is given a TLS context learns of a connection only after its handshake.
 """
@@ -24,7 +24,7 @@ from kinote.web.connections.protocol import GuardedProtocol, guarded
 
 
 class TlsHandshake(asyncio.Protocol):
-    """A connection until its TLS is there; from then on it is HTTP's."""
+    """A connection until its TLS is established. Then HTTP takes over."""
 
     def __init__(
         self,
@@ -49,25 +49,25 @@ class TlsHandshake(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         opened = cast(asyncio.Transport, transport)
         self._since = self._doorkeeper.clock()
-        # It is ended with the others when the server stops.
+        # It is closed with the others when the server stops.
         self._state.connections.add(self)  # type: ignore[arg-type]
         client, own = get_remote_addr(opened), get_local_addr(opened)
         self._address = plain_address(client[0]) if client else ""
         refusal = self._doorkeeper.enter(self, self._address, own[0] if own else "")
-        # An answer would take the handshake, which is the costly part.
+        # A response would need the handshake, which is the costly part.
         if refusal is None:
             self._begin_tls(opened)
         if self._task is None:
             self._leave()
-        # The connection goes on with its other descriptor. By this one, what has come would be read before TLS
-        # begins.
+        # The connection continues with its other descriptor. Through this one, received data would be read before TLS
+        # starts.
         opened.abort()
 
     def _begin_tls(self, opened: asyncio.Transport) -> None:
         try:
             sock = socket.socket(fileno=os.dup(opened.get_extra_info("socket").fileno()))
         except OSError:
-            # There are no descriptors left, or the client has gone.
+            # No descriptors are left, or the client has disconnected.
             return
         lingers = self._doorkeeper.limits.linger_seconds
         loop = asyncio.get_running_loop()
@@ -75,17 +75,17 @@ class TlsHandshake(asyncio.Protocol):
             self._http, sock, ssl=self._context, ssl_shutdown_timeout=lingers
         )
         self._task = loop.create_task(begun)
-        # Not within the task: one that is cancelled at once never begins.
+        # Not within the task: a task that is cancelled at once never starts.
         self._task.add_done_callback(partial(self._ended, sock))
 
     def _ended(self, sock: socket.socket, task: asyncio.Task[Any]) -> None:
         self._leave()
         if task.cancelled() or task.exception() is not None:
-            # No TLS, another version of it, too slow, or the client has gone: nobody can be told.
+            # No TLS, another version of it, too slow, or the client has disconnected: nobody can be told.
             sock.close()
 
     def look(self, now: float) -> None:
-        """End it, if its handshake has taken longer than it may."""
+        """Close it, if its handshake has taken longer than it may."""
         if now - self._since > self._doorkeeper.limits.handshake_seconds:
             self._doorkeeper.refused(Refusal.HANDSHAKE_TOO_SLOW, self._address)
             self.shutdown()
@@ -105,7 +105,7 @@ class TlsHandshake(asyncio.Protocol):
 
 
 class _AfterHandshake(GuardedProtocol):
-    """HTTP by TLS: takes over the place that the handshake had."""
+    """HTTP over TLS: keeps the admission of the handshake."""
 
     def __init__(self, leave: Callable[[], None], *arguments: Any, doorkeeper: Doorkeeper) -> None:
         super().__init__(*arguments, doorkeeper=doorkeeper)
@@ -117,7 +117,7 @@ class _AfterHandshake(GuardedProtocol):
 
 
 def protocol_of(doorkeeper: Doorkeeper, context: ssl.SSLContext | None) -> type[asyncio.Protocol]:
-    """What makes the connections of a server, by TLS or not, for `uvicorn.Config(http=…)`."""
+    """Return the class of a server's connections, with or without TLS, for `uvicorn.Config(http=…)`."""
     if context is None:
         return guarded(doorkeeper)
     return cast(type[asyncio.Protocol], partial(TlsHandshake, doorkeeper=doorkeeper, context=context))

@@ -1,4 +1,4 @@
-"""How much of a server one connection, one address and all of them together may take."""
+"""How much of a server one connection, one address and all of them together may use."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from dataclasses import dataclass, replace
 class ConnectionLimits:
     """Limits of HTTP connections; those that administrators may change are settings.
 
-    `connections`            open at once. Beyond that the connection that has been idle longest gives way, and where
-                             none is idle the new one is refused
+    `connections`            open at once. Beyond that, the connection that has been idle longest is closed; if none is
+                             idle, the new one is refused
     `connections_per_address`  the same, of one address
     `requests_per_client`    answered at once for one client; behind a trusted proxy that is the proxy's client
-    `head_bytes`, `headers`  of a request line with its headers, and how many headers; what surrounds the chunks of a
-                             body, and its trailers, may have as many bytes
+    `head_bytes`, `headers`  of a request line with its headers, and how many headers; chunk framing and trailers of
+                             a body may have as many bytes
     `handshake_seconds`      of TLS, from connecting
     `head_seconds`           from the first byte of a request, or from connecting, to the end of its headers
     `pipelined`              requests that may wait behind the one that is being answered
-    `idle_seconds`           between two requests. Longer than proxies keep their connections, or they would send a
-                             request into one that is being closed
-    `body_seconds`, `body_bytes`  a body brings at least so many bytes in so many seconds, as long as it is waited for
-    `answer_seconds`, `answer_bytes`  a client takes at least so many bytes of its answer in so many seconds. Systems
-                             open a full receive window in large steps: this is generous on purpose
-    `linger_seconds`         for which a client that was answered early may go on sending, so that it gets to read why
+    `idle_seconds`           between two requests. It must be longer than proxies keep idle connections, or they
+                             would send a request into one that is being closed
+    `body_seconds`, `body_bytes`  the least bytes of a body in this time, while the server waits for it
+    `answer_seconds`, `answer_bytes`  the least bytes of a response that a client receives in this time. It is
+                             generous, because systems open a full receive window in large steps
+    `linger_seconds`         that a client that was answered early may go on sending, so that it reads the response
     """
 
     connections: int = 1000
@@ -42,7 +42,9 @@ class ConnectionLimits:
     linger_seconds: float = 15.0
 
     def within(self, connections: int) -> ConnectionLimits:
-        """The same where there is room for so many. Where that is less, one address does not get more than a half."""
+        """Return the limits reduced to this many connections. If that is less than wanted, one address gets at most
+        half of it.
+        """
         of_one = self.connections_per_address
         if connections < self.connections:
             of_one = min(of_one, max(connections // 2, 1))

@@ -19,7 +19,7 @@ _BY_REASON = {why: _REFUSED.labels(why.value) for why in Refusal}
 
 
 def observe_connections(number: int) -> None:
-    """How many connections are open now."""
+    """Set the number of open connections."""
     _CONNECTIONS.set(number)
 
 

@@ -1,10 +1,10 @@
-"""Whether bytes flow as fast as they must."""
+"""Measures whether bytes flow as fast as they must."""
 
 from __future__ import annotations
 
 
 class Pace:
-    """At least so many bytes in so many seconds, counted only while somebody waits for them."""
+    """At least this many bytes in this many seconds, counted only while somebody waits for them."""
 
     __slots__ = ("_begun", "_bytes", "_flowed", "_seconds")
 
@@ -15,11 +15,13 @@ class Pace:
         self._flowed = 0
 
     def rest(self) -> None:
-        """Nobody waits for bytes now: the time begins anew when somebody does."""
+        """Note that nobody waits for bytes now. The time starts again when somebody does."""
         self._begun = None
 
     def is_too_slow(self, now: float, flowed: int) -> bool:
-        """Somebody waits, and so many bytes have flowed in all: whether these were too few for too long."""
+        """Note that somebody waits, and how many bytes have flowed in all. Return whether these were too few for too
+        long.
+        """
         if self._begun is None or flowed - self._flowed >= self._bytes:
             self._begun = now
             self._flowed = flowed

@@ -1,4 +1,4 @@
-"""How many bytes of its answers a client has taken, whatever lies in the system's buffers."""
+"""How much of its responses a client has received, whatever is in the system's buffers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import socket
 import struct
 import sys
 
-#: Bytes of `struct tcp_info` (linux/tcp.h) up to and with `tcpi_bytes_acked`, and where that begins.
+#: The size in bytes of `struct tcp_info` (linux/tcp.h) through `tcpi_bytes_acked`, and the offset of that.
 _TCP_INFO_LENGTH, _ACKED_AT = 128, 120
 _ACKED = struct.Struct("@Q")
 
 
 def taken(transport: asyncio.Transport) -> int | None:
-    """Bytes that the client's system has acknowledged since the connection began; None where that cannot be told."""
+    """Return how many bytes the client's system has acknowledged on the connection; None if that is unknown."""
     sock = transport.get_extra_info("socket")
     if sys.platform != "linux" or sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return None

@@ -1,7 +1,7 @@
-"""One HTTP connection: uvicorn's, with limits on all that a client can make grow or wait.
+"""One HTTP connection: uvicorn's, with limits on everything that a client can make grow or wait.
 
-uvicorn bounds neither the headers nor the time of anything but an idle connection. This class counts what its parser is
-fed, and the doorkeeper has it look at the time once a second, which costs less than timers for every request.
+uvicorn limits neither headers nor any time except that of an idle connection. This class counts what its parser is fed.
+The doorkeeper has it check the time once a second, which costs less than timers for every request.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from kinote.web.connections.doorkeeper import Doorkeeper
 from kinote.web.connections.pace import Pace
 from kinote.web.connections.progress import taken
 
-#: A byte of a body pays for so many bytes of the chunks around it: some clients send very short chunks.
+#: For each byte of a body, this many bytes of chunk framing are allowed: some clients send very short chunks.
 _AROUND_A_BYTE = 16
 
-#: Of SO_LINGER: on, and for no second.
+#: For SO_LINGER: on, with zero seconds.
 _AT_ONCE = struct.pack("ii", 1, 0)
 
 _FORWARDED = b"x-forwarded-for"
 
 
 class _RefusedError(Exception):
-    """Raised within the parser, which goes no further then."""
+    """Raised within the parser to stop it."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -56,23 +56,23 @@ class GuardedProtocol(HttpToolsProtocol):
         self._body_pace = Pace(limits.body_seconds, limits.body_bytes)
         self._answer_pace = Pace(limits.answer_seconds, limits.answer_bytes)
         self._address = ""
-        #: Since when it has been as it is: idle, in a head, or after an answer.
+        #: The start of its present state: idle, in a head, or after a response.
         self._since = 0.0
         self.in_head = False
         self._in_body = False
-        #: Bytes since the head began, or of a body's chunks beside the body.
+        #: Bytes since the head began, or of chunk framing in a body.
         self._around = 0
         self._headers_size = 0
         self.body_size = 0
         self._refusal: Refusal | None = None
-        #: Nothing more is read. What is still to be answered is answered, and then said why.
+        #: Why nothing more is read. Pending responses are sent first, then this reason.
         self._is_ending = False
-        #: All has been said; the client may still be sending.
+        #: Everything has been sent. The client may still be sending.
         self._lingers = False
-        #: The request that is being answered; `cycle` is the one that was read last.
+        #: The request that is being answered. `cycle` is the one that was read last.
         self._running: RequestResponseCycle | None = None
 
-    # --- of the transport -----------------------------------------------------------------------------
+    # --- called by the transport ----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -86,7 +86,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._doorkeeper.left(self)
-        # uvicorn tells the request that it has read last. Those before it are not to wait for ever either.
+        # uvicorn tells the request that it has read last. Those before it must not wait for ever either.
         waiting = [cycle for cycle, _ in self.pipeline]
         self.pipeline.clear()
         for cycle in (self._running, *waiting):
@@ -101,7 +101,7 @@ class GuardedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Nothing is upgraded to. What follows is not HTTP, and is not read.
+            # No upgrade is supported. What follows is not HTTP, and is not read.
             self.cycle.keep_alive = False
             self._is_ending = True
             return
@@ -111,7 +111,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._around > self._limits.head_bytes:
             self._refuse(Refusal.HEAD_TOO_LARGE)
 
-    # --- of the parser --------------------------------------------------------------------------------
+    # --- called by the parser -------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -126,7 +126,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.in_head:
-            # Trailers: nobody here wants them, and as headers they would be taken for what they are not.
+            # Trailers: nobody here needs them, and they must not be taken for headers.
             return
         self._headers_size += len(name) + len(value) + 4
         if self._headers_size > self._limits.head_bytes or len(self.headers) >= self._limits.headers:
@@ -138,7 +138,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.pipeline) >= self._limits.pipelined:
             raise self._refused(Refusal.PIPELINED)
-        # Raises for an address without a path. Then it is still a head, and the request before it the last.
+        # Raises for an address without a path. Then it is still a head, and the request before it is the last one.
         super().on_headers_complete()
         self.in_head = False
         self._in_body = True
@@ -158,7 +158,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._is_answered:
             self._doorkeeper.idle(self)
 
-    # --- of requests ----------------------------------------------------------------------------------
+    # --- called by requests ---------------------------------------------------------------------------
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
@@ -179,17 +179,17 @@ class GuardedProtocol(HttpToolsProtocol):
             if not self._in_body:
                 self._doorkeeper.idle(self)
 
-    # --- of the doorkeeper ----------------------------------------------------------------------------
+    # --- called by the doorkeeper ---------------------------------------------------------------------
 
     def look(self, now: float) -> None:
-        """End it, if it has taken longer than it may."""
+        """Close it, if it has taken longer than it may."""
         if self._is_read_too_slowly(now):
             self._doorkeeper.refused(Refusal.ANSWER_TOO_SLOW, self._address)
             self._cut()
         elif self.transport.is_closing():
             return
         elif self._lingers or (self._in_body and self._is_answered):
-            # It was answered before it had said everything.
+            # It was answered before its body was complete.
             if now - self._since > self._limits.linger_seconds:
                 self._cut()
         elif self._is_ending:
@@ -201,7 +201,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._refuse(Refusal.BODY_TOO_SLOW)
         elif self.in_head:
             if self.flow.read_paused:
-                # Requests before it wait for their answers. It may have the whole time when these are given.
+                # Requests before it wait for their responses. Its time starts when these have been sent.
                 self._since = now
             elif now - self._since > self._limits.head_seconds:
                 self._refuse(Refusal.HEAD_TOO_SLOW)
@@ -212,26 +212,26 @@ class GuardedProtocol(HttpToolsProtocol):
         """Close it: it is idle, and another needs its place."""
         self._is_ending = True
         if self.transport.get_write_buffer_size():
-            # The last answer is not taken, and would keep it open.
+            # The client does not receive the last response, which would keep the connection open.
             self._cut()
         else:
             self.transport.close()
 
-    # --- its end --------------------------------------------------------------------------------------
+    # --- closing --------------------------------------------------------------------------------------
 
     @property
     def _is_answered(self) -> bool:
-        """Whether nothing that was read is still to be answered."""
+        """Whether everything that was read has been answered."""
         return self.cycle is None or self.cycle.response_complete
 
     @property
     def _idle_seconds(self) -> float:
-        # One that has not said anything yet is given the time of a head.
+        # A connection that has sent nothing yet has the time of a head.
         return self._limits.head_seconds if self.cycle is None else self._limits.idle_seconds
 
     @property
     def _waits_for_body(self) -> bool:
-        """Whether it is for the client to go on, and not for us."""
+        """Whether the client must continue, and not the server."""
         return not self.flow.read_paused and not self.cycle.waiting_for_100_continue
 
     def _is_read_too_slowly(self, now: float) -> bool:
@@ -246,7 +246,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return _RefusedError(why)
 
     def _refuse(self, why: Refusal) -> None:
-        """Read nothing more; say why, once what was asked before is answered."""
+        """Stop reading. Send the reason, once earlier requests have been answered."""
         self._doorkeeper.refused(why, self._address)
         self._doorkeeper.busy(self)
         self._refusal = why
@@ -255,18 +255,18 @@ class GuardedProtocol(HttpToolsProtocol):
             self._break_off_body()
         elif self._is_answered:
             self._say(why)
-        # Else the answers that are due come first.
+        # Otherwise the pending responses come first.
 
     def _break_off_body(self) -> None:
-        """The request that was read last has no whole body, and will not have one."""
+        """End the request that was read last: its body is incomplete."""
         cycle = self.cycle
         if cycle.response_complete:
             self._cut()
         elif self.pipeline:
-            # Others are answered before it. It is the last that waits.
+            # Others are answered before it. It is the last one waiting.
             self.pipeline.popleft()
         elif cycle.response_started:
-            # What is said now would be taken for the rest of its answer.
+            # A response now would be taken for the rest of the current one.
             self._cut()
         else:
             _disconnect(cycle)
@@ -274,7 +274,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._say(self._refusal)
 
     def _say(self, why: Refusal) -> None:
-        """The last answer. The client may be sending: closed at once, the connection would be reset, and it unread."""
+        """Send the last response, and linger. If the connection were closed while the client sends, it would be reset,
+        and the response unread.
+        """
         self._is_ending = True
         self._lingers = True
         self._since = self._doorkeeper.clock()
@@ -283,31 +285,31 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
-            # By TLS: what comes until the client has closed as well is read and dropped.
+            # With TLS: what arrives until the client has closed as well is read and dropped.
             self.transport.close()
 
     def _cut(self) -> None:
-        """Close at once. By a reset: the system, too, is to keep nothing for a client that takes nothing."""
+        """Close immediately with a reset, so that the system too keeps nothing for a client that reads nothing."""
         sock = self.transport.get_extra_info("socket")
-        # The client may have been quicker.
+        # The client may have closed first.
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.transport.abort()
 
     def _turn_away(self, why: Refusal) -> None:
-        """The same, for one that has no place here: it is not waited for, or those would have none who wait for one."""
+        """Send the last response without lingering: others wait for this place."""
         self._is_ending = True
         self.transport.write(self._doorkeeper.answers[why])
         self.transport.close()
 
 
 def _disconnect(cycle: RequestResponseCycle) -> None:
-    """For who answers a request: the client has gone."""
+    """Tell the request's handler that the client has disconnected."""
     if not cycle.response_complete:
         cycle.disconnected = True
     cycle.message_event.set()
 
 
 def guarded(doorkeeper: Doorkeeper) -> type[asyncio.Protocol]:
-    """What makes the connections of a server, for `uvicorn.Config(http=…)`."""
+    """Return the class of a server's connections, for `uvicorn.Config(http=…)`."""
     return cast(type[asyncio.Protocol], partial(GuardedProtocol, doorkeeper=doorkeeper))

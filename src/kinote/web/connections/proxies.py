@@ -1,4 +1,4 @@
-"""The addresses of reverse proxies that are believed when they say who their client is."""
+"""The addresses of reverse proxies that are trusted to name their clients."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from kinote.web.connections.addresses import plain_address
 
 
 class TrustedProxies:
-    """Addresses, and networks such as `10.1.0.0/16`. Raises ValueError for what is neither."""
+    """Addresses, and networks such as `10.1.0.0/16`. Raises ValueError for anything else."""
 
     def __init__(self, named: Sequence[str]) -> None:
         self._networks = [ipaddress.ip_network(each) for each in named]
         self.has = lru_cache(maxsize=4096)(self._has)
 
     def _has(self, address: str) -> bool:
-        """Whether this is the address of one of them."""
+        """Return whether an address is among them."""
         try:
             parsed = ipaddress.ip_address(plain_address(address))
         except ValueError:

@@ -1,4 +1,4 @@
-"""The answers to what does not become a request: made once, and written to a connection as they are."""
+"""The responses to what does not become a request: made once, and written unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kinote.web.problems import (
 
 
 def refusals(limits: ConnectionLimits) -> Mapping[Refusal, bytes]:
-    """Whole answers, after which the connection is closed."""
+    """Return complete responses, after which the connection is closed."""
     return MappingProxyType({refusal: _answer(error) for refusal, error in _errors(limits).items()})
 
 

@@ -1,1 +1,1 @@
-"""What `/api/v1/openapi.json` says beside what FastAPI finds out: shapes of answers, and problems."""
+"""What `/api/v1/openapi.json` adds to FastAPI's own description: shapes of responses, and problems."""

@@ -1,6 +1,6 @@
-"""The shapes of the answers about users, the audit trail, backups, notes of other systems, and decisions on copies.
+"""The shapes of the responses about users, the audit trail, backups, notes of other systems, and decisions on copies.
 
-As in `shapes`, only the description is made of them.
+As in `shapes`, they are only used for the description.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kinote.web.description.shapes import Held, Page
 
 
 class SignedInUser(BaseModel):
-    """Who has signed in."""
+    """The signed-in user."""
 
     login: str
     name: str
@@ -36,7 +36,7 @@ class SignInProvider(BaseModel):
 
 
 class Session(BaseModel):
-    """Who is signed in, and what may be done. `user` is null for nobody, and where nobody signs in."""
+    """The signed-in user and its rights. `user` is null for nobody, and if nobody needs to sign in."""
 
     authentication: Literal["none", "local"]
     provider: SignInProvider | None
@@ -46,14 +46,14 @@ class Session(BaseModel):
 
 
 class Ended(BaseModel):
-    """How many sessions ended, and where a browser goes on, if the session at the OpenID provider is to end too."""
+    """How many sessions ended, and where the browser goes to end the session at the OpenID provider, if it should."""
 
     ended: int
     continue_at: str | None = None
 
 
 class Renewed(BaseModel):
-    """When the session ends that was begun with the new password."""
+    """The end of the session that was started with the new password."""
 
     expires_at: str
 
@@ -104,7 +104,7 @@ class AuditEntry(BaseModel):
 
 
 class CheckedTrail(BaseModel):
-    """What the check of chunks of the audit trail found; `after` is where to go on, null at the end."""
+    """The result of checking chunks of the audit trail. `after` is where to continue, null at the end."""
 
     chunks: int
     entries: int
@@ -122,7 +122,7 @@ class HeldPatient(BaseModel):
 
 
 class Hold(BaseModel):
-    """A hold: what it is on, and why, since when and until when it keeps bytes."""
+    """A hold: its object, reason, start and end."""
 
     id: int
     kind: Literal["legal", "research", "teaching"]
@@ -147,7 +147,7 @@ class WholeHold(Hold):
 
 
 class Backup(BaseModel):
-    """A backup, and how far it has come."""
+    """A backup, and its progress."""
 
     id: int
     state: Literal["running", "good", "failed"]
@@ -185,7 +185,7 @@ class Alerts(Page[Alert]):
 
 
 class TestMessage(BaseModel):
-    """What came of a test message by one channel."""
+    """The outcome of a test message by one channel."""
 
     channel: str
     sent: bool
@@ -217,7 +217,7 @@ class ProposedCorrection(BaseModel):
 
 
 class DecidedObject(BaseModel):
-    """What became of one object of a decision."""
+    """The outcome for one object of a decision."""
 
     instance: int
     study_instance_uid: str
@@ -263,7 +263,7 @@ class HeldUnderNewUid(BaseModel):
 
 
 class DecidedCopies(BaseModel):
-    """What a choice did, or in a preview would do; `decided` or `instances` is the number of copies."""
+    """What a choice did, or in a preview would do. `decided` or `instances` is the number of copies."""
 
     decision: str
     id: int | None
@@ -297,7 +297,7 @@ class NewUid(BaseModel):
 
 
 class IssuedAgain(BaseModel):
-    """What was issued again, and what was left and why."""
+    """What was issued again, and what was not and why."""
 
     decision: int
     issued: int
@@ -320,7 +320,7 @@ class WaitingNote(BaseModel):
 
 
 class FolderScan(BaseModel):
-    """How far a folder of another system has been scanned. `position` is its last file whose outcome is known."""
+    """The progress of scanning a folder of another system. `position` is its last file whose outcome is known."""
 
     id: int
     folder: str
@@ -336,14 +336,16 @@ class FolderScan(BaseModel):
 
 
 class Sweep(BaseModel):
-    """How many key objects are left that an older reader than this one has read."""
+    """How many key objects are left that an older version has read."""
 
     reader: int
     left: int
 
 
 class FetchAccount(BaseModel):
-    """Series and instances that another system lists, or that are flagged; that are here, and that are not."""
+    """Series and instances that another system lists or that are flagged: those that are here, and those that are
+    not.
+    """
 
     series: int
     listed: int
@@ -367,7 +369,7 @@ class Fetch(BaseModel):
 
 
 class FollowedPeer(BaseModel):
-    """A peer whose key objects come here by themselves, when it last answered, and its `problem` if it does not."""
+    """A peer whose key objects are copied here, when it last responded, and its `problem` if it does not."""
 
     id: int
     peer: str
@@ -381,7 +383,7 @@ class FollowedPeer(BaseModel):
 
 
 class MissingOfSeries(BaseModel):
-    """A series of which something is not here, with the first UIDs of that; `of_study` is that of the key objects."""
+    """A series with missing instances, with their first UIDs. `of_study` is the study of the key objects."""
 
     of_study: str
     series_instance_uid: str
@@ -394,7 +396,7 @@ class MissingOfSeries(BaseModel):
 
 
 class FolderInPlace(BaseModel):
-    """A folder of another system whose files are read where they are."""
+    """A folder of another system whose files are read in place."""
 
     id: int
     path: str
@@ -403,7 +405,7 @@ class FolderInPlace(BaseModel):
 
 
 class DuplicateNote(BaseModel):
-    """A note of another system that was here already, as `note`."""
+    """A note of another system that already existed, as `note`."""
 
     id: int
     source: str

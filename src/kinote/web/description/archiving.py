@@ -1,6 +1,6 @@
-"""The shapes of the answers about storage commitment and archives.
+"""The shapes of the responses about storage commitment and archives.
 
-As in `shapes`, only the description is made of them.
+As in `shapes`, they are only used for the description.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Suspension(BaseModel):
 
 
 class RecallProof(BaseModel):
-    """What the first recall has shown."""
+    """The result of the first recall."""
 
     result: Literal["proved", "refused"] | None
     at: str | None
@@ -91,7 +91,7 @@ class RecallProof(BaseModel):
 
 
 class ShownArchive(BaseModel):
-    """An archive. `hindrance` says why nothing may be evicted on its word."""
+    """An archive. `hindrance` says why nothing may be evicted because of its commitments."""
 
     peer: NamedPeer
     version: int
@@ -135,7 +135,7 @@ class EnqueuedJob(BaseModel):
 
 
 class RecallReport(BaseModel):
-    """What a recall has shown: `attributes` are the tags in which both copies differ, at most 100."""
+    """The result of a recall: `attributes` are the tags in which both copies differ, at most 100."""
 
     sop_instance_uid: str
     identical: bool
@@ -159,7 +159,7 @@ class EvictedObjects(BaseModel):
     reasons: list[KeptObject]
 
 
-#: The shape of each answer, by method and path.
+#: The shape of each response, by method and path.
 ARCHIVING: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/archives"): Page[ShownArchive],
     ("get", "/api/v1/archives/{peer_id}"): ShownArchive,

@@ -1,4 +1,4 @@
-"""The shapes of the answers about deliveries and notices. As in `shapes`, only the description is made of them."""
+"""The shapes of the responses about deliveries and notices. As in `shapes`, they are only used for the description."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kinote.web.description.shapes import Page, PeerOfDestination
 
 
 class DeliveryAccount(BaseModel):
-    """How many objects of a manifest stand how; null where nobody has asked the destination."""
+    """The number of objects of a manifest in each state; null if the destination has not been queried."""
 
     manifest: int
     acknowledged: int
@@ -45,7 +45,7 @@ class Delivery(BaseModel):
 
 
 class OrderedDelivery(Delivery):
-    """A delivery that was ordered; `is_new` is false where the same one had not begun yet."""
+    """A delivery that was ordered. `is_new` is false if an equal one had not begun yet."""
 
     is_new: bool
 
@@ -108,7 +108,7 @@ class NamedUid(BaseModel):
 
 
 class AcceptedByDestination(BaseModel):
-    """What a destination accepts, as it says when it is proposed."""
+    """What a destination accepts, according to its answer to proposals."""
 
     classes: list[NamedUid]
     transfer_syntaxes: list[NamedUid]
@@ -118,7 +118,7 @@ class AcceptedByDestination(BaseModel):
 
 
 class TestedDestination(BaseModel):
-    """Whether a destination answers, and what it accepts; null where it does not say."""
+    """Whether a destination responds, and what it accepts; null if it does not say."""
 
     answers: bool
     sentence: str
@@ -127,14 +127,14 @@ class TestedDestination(BaseModel):
 
 
 class NumberTold(BaseModel):
-    """How many objects the receiver is owed no more."""
+    """How many objects the receiver is no longer owed."""
 
     told: int
 
 
 _DELIVERY = "/api/v1/deliveries/{delivery_id}"
 
-#: The shape of each answer, by method and path.
+#: The shape of each response, by method and path.
 DELIVERING: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/deliveries"): Deliveries,
     ("post", "/api/v1/deliveries"): OrderedDelivery,

@@ -1,4 +1,4 @@
-"""The shapes of the answers about exports. As in `shapes`, only the description is made of them."""
+"""The shapes of the responses about exports. As in `shapes`, they are only used for the description."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 
 class MissingObject(BaseModel):
-    """An object that should go along and cannot: of which note (0: of none), and why."""
+    """An object that should be included and cannot be: its note (0: none), and the reason."""
 
     sop_instance_uid: str
     reason: str
@@ -16,7 +16,7 @@ class MissingObject(BaseModel):
 
 
 class ExportPlan(BaseModel):
-    """What an export would bring, and what is missing."""
+    """What an export would contain, and what is missing."""
 
     objects: int
     bytes: int
@@ -26,5 +26,5 @@ class ExportPlan(BaseModel):
     missing_count: int
 
 
-#: The shape of each answer, by method and path.
+#: The shape of each response, by method and path.
 EXPORTING: dict[tuple[str, str], Any] = {("post", "/api/v1/exports/plan"): ExportPlan}

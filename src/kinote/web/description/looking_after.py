@@ -1,6 +1,6 @@
-"""The shapes of the answers about objects received, withdrawals, rejections, purges, alerts, arrivals and jobs.
+"""The shapes of the responses about objects received, withdrawals, rejections, purges, alerts, arrivals and jobs.
 
-As in `shapes`, only the description is made of them.
+As in `shapes`, they are only used for the description.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kinote.web.description.shapes import Code, Page
 
 
 class Received(BaseModel):
-    """What became of an object that was sent: `status` and `reason` where it was refused."""
+    """The outcome for a received object: `status` and `reason` if it was refused."""
 
     kind: OutcomeKind
     study_instance_uid: str
@@ -58,7 +58,7 @@ class Withdrawal(BaseModel):
 
 
 class MadeWithdrawal(Withdrawal):
-    """A withdrawal that was made now, with what it has changed."""
+    """A new withdrawal, with what it has changed."""
 
     withdrawn: int
     already_withdrawn: int
@@ -104,13 +104,13 @@ class Recorded(BaseModel):
 
 
 class LookedAt(Page[Breach]):
-    """What is wrong with the instances that were looked at."""
+    """What is wrong with the instances that were checked."""
 
     looked_at: int
 
 
 class Purge(BaseModel):
-    """A tombstone, or what is to become one."""
+    """A tombstone, or a future one."""
 
     instance: int
     sop_instance_uid: str
@@ -128,7 +128,7 @@ class Purge(BaseModel):
 
 
 class Purges(Page[Purge]):
-    """What was purged, and how much is not done."""
+    """What was purged, and how much is not completed."""
 
     counts: PurgeCounts
 
@@ -167,7 +167,7 @@ class Count(BaseModel):
 
 
 class Alert(BaseModel):
-    """What a person must look at."""
+    """A condition that needs a person."""
 
     id: int
     state: str
@@ -187,7 +187,7 @@ class Alert(BaseModel):
 
 
 class RefusedArrival(BaseModel):
-    """What was offered and not taken."""
+    """What was offered and not accepted."""
 
     id: int
     happened_at: str
@@ -251,7 +251,7 @@ class Job(BaseModel):
 
 
 class NumberOfJobs(BaseModel):
-    """The jobs of a kind in a state; `is_more`: they were not counted any further."""
+    """The jobs of a kind in a state. `is_more`: there are more than were counted."""
 
     kind: str
     state: State
@@ -272,7 +272,7 @@ class JobEvent(BaseModel):
 
     happened_at: str
     event: str
-    #: Empty where the job was made.
+    #: Empty for the creation of the job.
     from_state: State | Literal[""]
     to_state: State
     attempt: int
@@ -281,7 +281,7 @@ class JobEvent(BaseModel):
 
 
 class FailedObject(BaseModel):
-    """An object that a job could not do; `instance` is the key of its row."""
+    """An object on which a job failed. `instance` is the key of its row."""
 
     instance: int
     may_be_tried_again: bool
@@ -298,7 +298,7 @@ class WholeJob(Job):
 
 
 class Echo(BaseModel):
-    """Whether a peer answers at an endpoint, and how quickly."""
+    """Whether a peer responds at an endpoint, and how quickly."""
 
     answers: bool
     sentence: str

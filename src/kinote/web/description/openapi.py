@@ -1,4 +1,4 @@
-"""The OpenAPI description of the REST API, with the shape of each answer and the problems of each request."""
+"""The OpenAPI description of the REST API, with the shape of each response and the problems of each request."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _PROBLEM: dict[str, Any] = {
     },
 }
 
-#: Any request may have these: a right is missing, the host is unknown, the client asks for too much or too slowly, the
+#: Problems of any request: a right is missing, the host is unknown, the client asks for too much or too slowly, the
 #: server fails or is busy.
 _ALWAYS = (400, 403, 408, 421, 429, 431, 500, 503)
 
-#: Answers that are given with another status than FastAPI finds out.
+#: Responses whose status FastAPI does not find out.
 _STATUS = {("post", "/api/v1/findings/register"): "202"}
 
-#: The shape of each answer, by method and path.
+#: The shape of each response, by method and path.
 SHAPES: dict[tuple[str, str], Any] = {
     **ANSWERS,
     **LOOKING_AFTER,
@@ -63,15 +63,15 @@ SHAPES: dict[tuple[str, str], Any] = {
     **ROUTING,
 }
 
-#: Second answers, with a status of their own: what a preview says.
+#: Second responses with their own status, for previews.
 ALSO: dict[tuple[str, str], tuple[str, str, Any]] = {
     ("post", "/api/v1/withdrawals"): ("200", "What would be withdrawn (`preview`).", PlannedWithdrawal)
 }
 
-#: Resources that a server may not have, though their address names nothing.
+#: Resources that a server may lack, though their address names nothing.
 _MAY_BE_MISSING = ("/api/v1/identity",)
 
-#: Answers that are no JSON.
+#: Responses that are not JSON.
 _FILES = (
     "/api/v1/notes/{note_id}/rendered",
     "/api/v1/studies/{study}/rendered",
@@ -80,10 +80,10 @@ _FILES = (
     "/api/v1/held/{held_id}/first/rendered",
 )
 
-#: Requests of browsers, which are sent on.
+#: Requests of browsers, which are redirected.
 _SENT_ON = ("/api/v1/session/openid", "/api/v1/session/openid/callback")
 
-#: Answers that come in lines, while the work is done.
+#: Responses in JSON Lines, sent while the work is done.
 _LINES = (
     ("post", "/api/v1/migrations/notes"),
     ("post", "/api/v1/migrations/scans"),
@@ -91,7 +91,7 @@ _LINES = (
 )
 
 
-#: Answers that are made while they are sent, of the media types that the route names.
+#: Responses that are produced while they are sent, of the media types that the route names.
 _STREAMS = (("post", "/api/v1/exports"),)
 
 
@@ -142,7 +142,7 @@ def _answers(method: str, path: str, operation: dict[str, Any], schemas: dict[st
 
 
 def _schema(shape: Any, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an answer, whose parts go to `schemas`."""
+    """Return the schema of a response. Its parts are added to `schemas`."""
     schema = TypeAdapter(shape).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     schemas.update(schema.pop("$defs", {}))
     return schema
@@ -162,7 +162,7 @@ def _problems(method: str, path: str, operation: dict[str, Any]) -> None:
     if path in _SENT_ON:
         statuses.add(409)
     if path.endswith("/archives/{peer_id}/recall"):
-        # The archive gives something else, or nothing.
+        # The archive returns something else, or nothing.
         statuses.add(502)
     if method != "get":
         statuses |= {404, 409, 413, 415}

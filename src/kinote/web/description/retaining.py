@@ -1,4 +1,4 @@
-"""The shapes of the answers about retention: the cache, rules, plans and evictions. Holds are in `administering`."""
+"""The shapes of the responses about retention: the cache, rules, plans and evictions. Holds are in `administering`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Arrived(BaseModel):
 
 
 class KnownArchive(BaseModel):
-    """An archive, and whether its word counts."""
+    """An archive, and whether its commitments count."""
 
     name: str
     counts: bool
@@ -29,7 +29,7 @@ class KnownArchive(BaseModel):
 
 
 class Cache(BaseModel):
-    """What is in the cache, and when its volume is full."""
+    """The content of the cache, and when its volume will be full."""
 
     bytes: int
     volume: Volume
@@ -44,7 +44,7 @@ class Cache(BaseModel):
 
 
 class RuleEffect(BaseModel):
-    """What a rule does now; `rule` is null for what none matches."""
+    """The present effect of a rule; `rule` is null for what none matches."""
 
     rule: str | None
     sentence: str
@@ -54,7 +54,7 @@ class RuleEffect(BaseModel):
 
 
 class Rules(BaseModel):
-    """The rules in force. In an answer to `preview`, `before` and `after` stand in place of `effects`."""
+    """The rules in force. In the response to `preview`, `before` and `after` take the place of `effects`."""
 
     version: int
     rules: list[dict[str, Any]]
@@ -79,14 +79,14 @@ class Plan(BaseModel):
 
 
 class NewPlan(Plan):
-    """A plan that was just made; `hindrance` says why nothing may go."""
+    """A new plan. `hindrance` says why nothing may be evicted."""
 
     counted: bool
     hindrance: str | None
 
 
 class PlannedObject(BaseModel):
-    """An object that would go, and by which rule; null where none matches."""
+    """An object that would be evicted, and by which rule; null if none matches."""
 
     sop_instance_uid: str
     bytes: int
@@ -101,7 +101,7 @@ class WholePlan(Plan):
 
 
 class CarriedOutPlan(BaseModel):
-    """What has become of a plan so far; `left` has not been tried."""
+    """The progress of a plan. `left` has not been tried."""
 
     evicted: int
     bytes: int
@@ -110,7 +110,7 @@ class CarriedOutPlan(BaseModel):
 
 
 class Eviction(BaseModel):
-    """An entry of the ledger: an object that went, or that was kept though a plan had it."""
+    """An entry of the ledger: an object that was evicted, or was kept although a plan had it."""
 
     id: int
     plan: int

@@ -1,4 +1,4 @@
-"""The shapes of the answers about routes. As in `shapes`, only the description is made of them."""
+"""The shapes of the responses about routes. As in `shapes`, they are only used for the description."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ListedRoute(BaseModel):
 
 
 class OneRoute(ListedRoute):
-    """A route, and for how many studies it waits."""
+    """A route, and the number of studies it waits for."""
 
     waits: int
 
@@ -89,7 +89,7 @@ class RouteWouldOrder(BaseModel):
 
 _ROUTE = "/api/v1/routes/{route_id}"
 
-#: The shape of each answer, by method and path.
+#: The shape of each response, by method and path.
 ROUTING: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/routes"): Page[ListedRoute],
     ("post", "/api/v1/routes"): OneRoute,

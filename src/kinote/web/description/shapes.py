@@ -1,6 +1,6 @@
-"""The shapes of the answers of the REST API.
+"""The shapes of the responses of the REST API.
 
-Only the description is made of them: the routes write their JSON themselves, and a test compares both.
+They are only used for the description: the routes write their JSON themselves, and a test compares both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 
 class Page(BaseModel, Generic[Item]):
-    """A collection: `next` is the cursor of the following page, null where there is none."""
+    """A collection. `next` is the cursor of the following page, null if there is none."""
 
     items: list[Item]
     next: str | None
@@ -51,7 +51,7 @@ class Title(Code):
 
 
 class Place(BaseModel):
-    """An image that stands for a study."""
+    """An image that represents a study."""
 
     series_instance_uid: str
     sop_instance_uid: str
@@ -109,7 +109,7 @@ class SaidPatient(BaseModel):
 
 
 class PatientConflict(BaseModel):
-    """Copies are held that name another patient than the study does."""
+    """Held copies name another patient than the study does."""
 
     sentence: str
     copies: int
@@ -117,7 +117,7 @@ class PatientConflict(BaseModel):
 
 
 class Study(StudySummary):
-    """A study with all that is live of it."""
+    """A study with everything that is live in it."""
 
     patient_conflict: PatientConflict | None
     proposed_corrections: int
@@ -165,7 +165,7 @@ class AwaitedKeyObject(BaseModel):
 
 
 class Author(BaseModel):
-    """Who made a note."""
+    """The author of a note."""
 
     kind: Literal["person", "device"]
     name: str | None
@@ -215,7 +215,7 @@ class Note(BaseModel):
 
 
 class StudyOfNote(BaseModel):
-    """What a search says of a note's study."""
+    """The study of a note in a search."""
 
     patient_id: str | None
     patient_name: str | None
@@ -224,7 +224,7 @@ class StudyOfNote(BaseModel):
 
 
 class FoundNote(Note):
-    """A note that was found; `study` is null where nothing of it is here."""
+    """A note that was found. `study` is null if nothing of it is here."""
 
     study: StudyOfNote | None
 
@@ -257,7 +257,7 @@ class Act(BaseModel):
 
 
 class Scrubbed(BaseModel):
-    """What a step of the scrub has found."""
+    """The result of a step of the scrub."""
 
     objects: int
     bytes: int
@@ -297,7 +297,7 @@ class Queue(BaseModel):
 
 
 class MadeJob(BaseModel):
-    """A job that has been made, or was there already."""
+    """A new job, or one that existed already."""
 
     job: int
     is_new: bool
@@ -315,7 +315,7 @@ class Change(BaseModel):
 
 
 class Endpoint(BaseModel):
-    """An endpoint of a peer, with the parts that its kind has."""
+    """An endpoint of a peer, with the fields of its kind."""
 
     model_config = {"extra": "allow"}
 
@@ -352,7 +352,7 @@ class PeerOfDestination(BaseModel):
 
 
 class Destination(BaseModel):
-    """Where objects are sent."""
+    """A destination for objects."""
 
     id: int
     version: int
@@ -379,7 +379,7 @@ class Identity(BaseModel):
 
 _STUDY, _NOTE = "/api/v1/studies/{study}", "/api/v1/notes/{note_id}"
 
-#: The shape of each answer, by method and path. Answers about jobs and calls are objects of their own kinds.
+#: The shape of each response, by method and path. Responses about jobs and calls are objects of their own kinds.
 ANSWERS: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/titles"): Page[Title],
     ("get", "/api/v1/studies"): Page[StudySummary],

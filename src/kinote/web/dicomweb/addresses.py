@@ -17,8 +17,8 @@ class Addresses:
         url = request.base_url
         server = request.scope.get("server")
         if url.port is None and server and server[1] and is_loopback(url.hostname or ""):
-            # Some clients (dicomweb-client) leave the port out of Host. Nothing stands between us and a
-            # client on this machine, so it is the one we listen on.
+            # Some clients (dicomweb-client) omit the port in Host. There is no proxy between us and a client on this
+            # machine, so it is the port we listen on.
             url = url.replace(port=server[1])
         self.service = f"{url.scheme}://{url.netloc}{url.path.rstrip('/')}{ROOT}"
 
@@ -32,9 +32,9 @@ class Addresses:
         return f"{self.series(study, series)}/instances/{instance}"
 
     def of(self, item: LiveObject) -> str:
-        """The address of an object."""
+        """Return the address of an object."""
         return self.instance(item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid)
 
     def bulk_data(self, study: str, series: str, instance: str) -> str:
-        """What a relative BulkDataURI (`/7FE00010`) is appended to."""
+        """Return the base address of a relative BulkDataURI (`/7FE00010`)."""
         return f"{self.instance(study, series, instance)}/bulkdata"

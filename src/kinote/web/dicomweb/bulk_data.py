@@ -1,4 +1,4 @@
-"""WADO-RS bulk data (PS3.18 10.4.1.1.5): one large value, under the address the metadata gives for it."""
+"""WADO-RS bulk data (PS3.18 10.4.1.1.5): one large value, at the address given in the metadata."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _PATH = re.compile(r"[0-9A-Fa-f]{8}(?:/\d{1,9}/[0-9A-Fa-f]{8})*")
 
 
 async def bulk_data(request: Request) -> Response:
-    """`GET …/bulkdata/{path}`, e.g. `/bulkdata/7FE00010` or `/bulkdata/54000100/0/54001010`."""
-    # The metadata writes tags in capitals; clients that put addresses together themselves may not.
+    """Serve `GET …/bulkdata/{path}`, e.g. `/bulkdata/7FE00010` or `/bulkdata/54000100/0/54001010`."""
+    # The metadata has tags in capitals. Clients that construct addresses may not.
     path = request.path_params["path"].upper()
     if not _PATH.fullmatch(path):
         raise UnknownResourceError(f"There is no value at {path[:200]!r}.")
@@ -65,7 +65,7 @@ async def bulk_data(request: Request) -> Response:
 
 
 def _alone(request: Request) -> bool:
-    """Whether the value goes out by itself rather than as the one part of a multipart body."""
+    """Return whether the value is sent by itself, rather than as the single part of a multipart body."""
     for wanted in accepted(request):
         if wanted.takes(_MULTIPART) and (wanted.subtype != "related" or wanted.part_type.takes(OCTETS)):
             return False
@@ -75,18 +75,18 @@ def _alone(request: Request) -> bool:
 
 
 def _value(door: Door, item: LiveObject, path: str, by: Actor) -> Iterator[bytes]:
-    """The bytes of a value as stored; of encapsulated pixel data its fragments, one after another."""
+    """Yield the stored bytes of a value; for encapsulated pixel data its fragments, one after another."""
     with outgoing(door, item, by, leaves=False).file as file:
         base = file.tell()
         if transfer_syntaxes.lookup(item.transfer_syntax_uid).deflated:
-            # Deflated objects are small, and intake has bounded what they inflate to.
+            # Deflated objects are small, and intake has limited their inflated size.
             file, base = io.BytesIO(zlib.decompressobj(-15).decompress(file.read())), 0
         span = _find(file, item.transfer_syntax_uid, path)
         if span is None:
             raise UnknownResourceError(f"The instance has no bulk value at {path}.")
         ranges = [(span.offset, span.length)]
         if span.length < 0:
-            # The first fragment is the Basic Offset Table, which is no content.
+            # The first fragment is the Basic Offset Table, which is not content.
             pairs = iter(span.fragments[2:])
             ranges = list(zip(pairs, pairs, strict=True))
         for offset, length in ranges:
@@ -103,7 +103,7 @@ def _find(file: BinaryIO, transfer_syntax_uid: str, path: str) -> BulkSpan | Non
     while chunk := file.read(_CHUNK):
         scanner.feed(chunk)
         if scanner.passing:
-            # What is let pass is jumped over, so that finding a value does not read the others.
+            # Skipped values are jumped over, so that finding a value does not read the others.
             file.seek(scanner.passing, io.SEEK_CUR)
             scanner.jump(scanner.passing)
     scanner.finish()

@@ -1,4 +1,4 @@
-"""What the studies service can do, as a WADL document (PS3.18 8.9 and annex H)."""
+"""The capabilities of the studies service, as a WADL document (PS3.18 8.9 and annex H)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMESPACE = "http://wadl.dev.java.net/2009/02"
 _JSON, _MULTIPART, _DICOM = "application/dicom+json", "multipart/related", "application/dicom"
 _PICTURES = ("image/jpeg", "image/png", "image/gif")
 
-#: What answers have, by the end of the path.
+#: The media types of responses, by the end of the path.
 _ANSWERS: dict[str, tuple[str, ...]] = {
     "studies": (_JSON,),
     "series": (_JSON,),
@@ -32,19 +32,19 @@ _ANSWERS: dict[str, tuple[str, ...]] = {
     "{path:path}": ("application/octet-stream", _MULTIPART),
 }
 
-#: What can be stored (PS3.18 Table 10.5.2-1).
+#: The media types that can be stored (PS3.18 Table 10.5.2-1).
 STORED = (_MULTIPART, _DICOM, _JSON)
 
 
 def answers_of(route: Route, method: str) -> tuple[str, ...]:
-    """Return the media types of answers, the default first."""
+    """Return the media types of responses, the default first."""
     if method == "POST":
         return (_JSON,)
     return _ANSWERS.get(route.path.rsplit("/", 1)[1], (_MULTIPART, _DICOM))
 
 
 def capabilities(routes: Sequence[Route]) -> Callable[[Request], Awaitable[Response]]:
-    """Return what answers OPTIONS for these resources: for the service all, else the one that is asked about."""
+    """Return the OPTIONS handler of these resources: all of them for the service, else the one requested."""
 
     async def describe(request: Request) -> Response:
         media_type = choose(accepted(request), (_WADL, "application/xml"))
@@ -85,7 +85,7 @@ def _document(routes: Iterable[Route], base: str) -> bytes:
 
 
 def taken_by(route: Route) -> tuple[str, ...]:
-    """Return the media types that a POST takes."""
+    """Return the media types that a POST accepts."""
     return (_JSON,) if route.path.endswith("{transaction}") else STORED
 
 

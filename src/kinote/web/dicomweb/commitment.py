@@ -1,6 +1,6 @@
 """Storage commitment by DICOMweb (PS3.18 section 13): a request and its result.
 
-Kinote decides at once, so the response to the request has the result. It can be read again for as long as it is kept.
+Kinote decides immediately, so the response to the request has the result. It can be read again while it is kept.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FAILED, _REFERENCED = "00081198", "00081199"
 
 
 async def ask_commitment(request: Request) -> Response:
-    """`POST /commitment-requests/{transaction}`."""
+    """Serve `POST /commitment-requests/{transaction}`."""
     rooms = rooms_of(request)
     _require_json(request)
     declared = request.headers.get("content-type")
@@ -67,7 +67,7 @@ async def _given(request: Request, transaction_uid: str, body: bytes) -> Respons
 
 
 async def read_commitment(request: Request) -> Response:
-    """`GET /commitment-requests/{transaction}`: the result, for who asked for it."""
+    """Serve `GET /commitment-requests/{transaction}`: the result, for its requestor."""
     rooms = rooms_of(request)
     _require_json(request)
     transaction_uid = _transaction_uid(request)
@@ -115,7 +115,7 @@ def _references(body: bytes) -> list[Reference]:
     except (ValueError, RecursionError) as error:
         raise BadRequestError(f"The body is no JSON: {error}") from error
     if isinstance(said, list) and len(said) == 1:
-        # Some clients send a data set as the only one of a list, as STOW-RS has it.
+        # Some clients send a data set in a list of one, as in STOW-RS.
         said = said[0]
     try:
         found = [(_value(item, _CLASS), _value(item, _INSTANCE)) for item in said[_REFERENCED]["Value"]]

@@ -32,19 +32,19 @@ _STYLE = (
     "border-bottom:1px solid #ddd;overflow-wrap:anywhere}th{color:#555;font-weight:600}"
 )
 
-#: Nothing may run or be loaded; of styles only the one above.
+#: No scripts and no loading: only the styles above are allowed.
 _POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'sha256-"
     + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     + "'"
 )
 
-#: References listed; the rest is counted.
+#: The most references listed. Others are only counted.
 _LISTED = 1000
 
 
 async def document_page(request: Request, item: LiveObject) -> Response:
-    """The page of a key object."""
+    """Return the page of a key object."""
     if choose(accepted(request), (_HTML,)) is None:
         raise NotAcceptableError(f"A key object is rendered as {_HTML}.")
     tag = entity_tag([item], _HTML)
@@ -59,7 +59,7 @@ async def document_page(request: Request, item: LiveObject) -> Response:
 
 def _read(door: Door, item: LiveObject, by: Actor) -> Reading:
     with outgoing(door, item, by, leaves=False).file as file:
-        # One byte more than is read: the reader then says that it is too large.
+        # One byte more than is read, so that the reader reports an object that is too large.
         return reader.read(file.read(reader.MAX_BYTES + 1), item.transfer_syntax_uid)
 
 

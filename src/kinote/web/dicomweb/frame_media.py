@@ -1,4 +1,4 @@
-"""Media types of frames (PS3.18 Table 8.7.3-5): which a stored frame has, and which goes out."""
+"""Media types of frames (PS3.18 Table 8.7.3-5): of a stored frame, and of the response."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _OLD_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class FrameForm:
-    """How frames go out. With `decoded`, compressed ones as plain samples in little endian."""
+    """The form in which frames are sent. With `decoded`, compressed ones become plain samples in little endian."""
 
     media_type: str
     transfer_syntax_uid: str
@@ -79,7 +79,7 @@ class FrameForm:
 
 
 def as_stored(transfer_syntax_uid: str) -> FrameForm:
-    """The form in which frames are without any decoding; those that are not compressed are plain samples."""
+    """Return the form of frames without decoding. Uncompressed ones are plain samples."""
     syntax = transfer_syntaxes.lookup(transfer_syntax_uid)
     if not syntax.encapsulated or transfer_syntax_uid == ENCAPSULATED_UNCOMPRESSED:
         return FrameForm(OCTETS, EXPLICIT_VR_LITTLE_ENDIAN, decoded=False)
@@ -87,9 +87,9 @@ def as_stored(transfer_syntax_uid: str) -> FrameForm:
 
 
 def frame_form(transfer_syntax_uid: str, ranges: Sequence[MediaType]) -> FrameForm | None:
-    """The form for frames stored in this transfer syntax, None if no range can be satisfied.
+    """Return the form for frames stored in this transfer syntax; None if no range can be satisfied.
 
-    Among ranges of one weight those that take frames as they are stored go first.
+    Among ranges of the same weight, those that accept the stored form come first.
     """
     stored = as_stored(transfer_syntax_uid)
     for _, equals in groupby(ranges, key=lambda item: item.q):
@@ -108,7 +108,7 @@ def _takes_stored(wanted: MediaType, stored: FrameForm) -> bool:
         return False
     name = _OLD_NAMES.get(wanted.name, wanted.name)
     if name == OCTETS:
-        # Octets in any transfer syntax, or in the very one: clients mean the bytes as they are.
+        # Octets in any transfer syntax, or in this one: clients mean the stored bytes.
         return stored.media_type == OCTETS or wanted.transfer_syntax is not None
     return name == stored.media_type or (wanted.subtype == "*" and wanted.takes(stored.media_type))
 
@@ -118,8 +118,9 @@ def _takes_decoded(wanted: MediaType) -> bool:
 
 
 def default_transfer_syntax(media_type: MediaType) -> str | None:
-    """The transfer syntax of pixel data sent in a part: as it says, else the default of its media type
-    (PS3.18 Table 8.7.3-5); None where it has none."""
+    """Return the transfer syntax of pixel data in a part: the one it names, else the default of its media type (PS3.18
+    Table 8.7.3-5); None if there is none.
+    """
     if media_type.transfer_syntax not in (None, "*"):
         return media_type.transfer_syntax
     return _DEFAULTS.get(_OLD_NAMES.get(media_type.name, media_type.name))

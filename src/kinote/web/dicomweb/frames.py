@@ -1,4 +1,4 @@
-"""WADO-RS frames (PS3.18 10.4.1.1.6): their bytes as stored, or decoded to plain samples."""
+"""WADO-RS frames (PS3.18 10.4.1.1.6): stored bytes, or decoded to plain samples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MULTIPART = "multipart/related"
 
 
 async def frames(request: Request) -> Response:
-    """`GET …/frames/{frames}`, e.g. `/frames/1,3,7`."""
+    """Serve `GET …/frames/{frames}`, e.g. `/frames/1,3,7`."""
     numbers = frame_numbers(request.path_params["frames"])
     item = await named_instance(request)
     form, alone = _form(item, accepted(request), single=len(numbers) == 1)
@@ -61,7 +61,7 @@ async def frames(request: Request) -> Response:
 
 
 def frame_numbers(text: str) -> list[int]:
-    """The numbers of a frame list, in the order asked for."""
+    """Return the numbers of a frame list, in the order requested."""
     parts = text.split(",")
     if not all(part.isascii() and part.isdigit() and int(part[:10]) > 0 for part in parts):
         raise BadRequestError(f"{text[:80]!r} is no list of frame numbers, which begin with 1, e.g. 1,3,7.")
@@ -69,13 +69,13 @@ def frame_numbers(text: str) -> list[int]:
 
 
 def check_frame(opened: Frames, number: int) -> None:
-    """UnknownResourceError if the object has no frame of this number."""
+    """Raise `UnknownResourceError` if the object has no frame of this number."""
     if number > opened.count:
         raise UnknownResourceError(f"There is no frame {number}; the instance has {opened.count}.")
 
 
 def _form(item: LiveObject, ranges: Sequence[MediaType], *, single: bool) -> tuple[FrameForm, bool]:
-    """How the frames go out, and whether the one frame asked for goes out by itself."""
+    """Return the form of the frames, and whether a single frame is sent by itself."""
     parts = [
         wanted.part_type if wanted.subtype == "related" else wanted
         for wanted in ranges
@@ -118,14 +118,14 @@ def _parts(contents: Iterator[bytes], form: FrameForm, places: Sequence[str]) ->
 
 
 def _native(opened: Frames, number: int, is_gone: Callable[[], bool]) -> bytes:
-    """A compressed frame as it would lie in native pixel data, in the form that the metadata say."""
+    """Return a compressed frame as native pixel data, in the form that the metadata describe."""
     form = opened.format
     is_deflated = opened.transfer_syntax.uid == DEFLATED_IMAGE_FRAME
     if is_deflated and form.is_halved:
         data = inflated_frame(opened.read(number), form, number)
         native = form.of_length(len(data))
         if native.is_halved and 8 * len(data) >= native.native_frame_bits:
-            # It lies there as its label says.
+            # Already in the form of its label.
             return data[: native.native_frame_bits // 8]
     samples = decode_frame(opened, number, as_labelled=True, is_cancelled=is_gone)
     words = stored_words(samples, form)

@@ -1,4 +1,4 @@
-"""Instances sent as DICOM JSON with bulk data beside it (PS3.18 10.5.1, Annex F), written as DICOM files."""
+"""Writes instances sent as DICOM JSON with bulk data (PS3.18 10.5.1, Annex F) as DICOM files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.memory.ledger import Charge
 from kinote.web.dicomweb.frame_media import OCTETS, default_transfer_syntax
 from kinote.web.negotiation import MediaType
 
-#: Bulk values other than pixel data are put together in memory, up to this size, in bytes.
+#: The largest bulk value, other than pixel data, that is built in memory, in bytes.
 _IN_MEMORY = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
 
@@ -31,7 +31,7 @@ _DELIMITER = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 
 
 class JsonInstanceError(ValueError):
-    """An instance in DICOM JSON cannot be written as a DICOM file; the message says why."""
+    """An instance in DICOM JSON cannot be written as a DICOM file. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class BulkPart:
 
 
 def instances_in(body: bytes) -> list[dict[str, Any]]:
-    """The data sets of a JSON body: an array of objects, or one object."""
+    """Return the data sets of a JSON body: an array of objects, or one object."""
     try:
         found = json.loads(body, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
@@ -75,7 +75,7 @@ def instances_in(body: bytes) -> list[dict[str, Any]]:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, no name of which may be there twice: a reader would take one of them, and another reader the other."""
+    """Return an object without repeated names: with these, one reader would take one value, and another the other."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -85,16 +85,16 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def named_uids(instance: Mapping[str, Any]) -> tuple[str, str]:
-    """SOP Class and SOP Instance UID, empty where they are not there."""
+    """Return SOP Class and SOP Instance UID, empty if they are missing."""
     return _first(instance, _SOP_CLASS), _first(instance, _SOP_INSTANCE)
 
 
 def as_file(instance: Mapping[str, Any], parts: Mapping[str, BulkPart], memory: Charge) -> Iterator[bytes]:
-    """The DICOM file of an instance, its pixel data passed through piece by piece.
+    """Yield the DICOM file of an instance. Its pixel data are passed through piece by piece.
 
-    `parts` are the bulk parts by Content-Location, as BulkDataURI names them. Those that are read as a whole are
-    charged to `memory`, which raises `MemoryFullError`. Raises `JsonInstanceError` before the first byte where the
-    file cannot be written.
+    `parts` are the bulk parts by Content-Location, which BulkDataURI refers to. Those that are read as a whole are
+    charged to `memory`, which raises `MemoryFullError`. Raises `JsonInstanceError` before the first byte if the file
+    cannot be written.
     """
     sop_class, sop_instance = named_uids(instance)
     header = dict(instance)
@@ -103,7 +103,7 @@ def as_file(instance: Mapping[str, Any], parts: Mapping[str, BulkPart], memory: 
     if syntax is None:
         raise JsonInstanceError("The part with the pixel data needs a transfer-syntax parameter.")
     for uid in (sop_class, sop_instance, syntax):
-        # One that is missing is for intake to say.
+        # Intake reports a missing one.
         if uid and not uids.is_tolerable(uid):
             raise JsonInstanceError(f"{uid[:80]!r} is no UID.")
     encoded = _encoded(header, parts, memory)
@@ -111,7 +111,7 @@ def as_file(instance: Mapping[str, Any], parts: Mapping[str, BulkPart], memory: 
 
 
 def _pixel_part(header: dict[str, Any], parts: Mapping[str, BulkPart]) -> BulkPart | None:
-    """Take the pixel data out of a header if it is bulk: it is the last element, and written by itself."""
+    """Remove bulk pixel data from a header, and return its part: it is the last element, and written separately."""
     element = header.get(_PIXEL_DATA)
     if not isinstance(element, dict) or "BulkDataURI" not in element:
         return None
@@ -129,7 +129,7 @@ def _part(uri: object, parts: Mapping[str, BulkPart]) -> BulkPart:
 
 
 def _encoded(header: Mapping[str, Any], parts: Mapping[str, BulkPart], memory: Charge) -> bytes:
-    """The data set without bulk pixel data, in Explicit VR Little Endian and UTF-8."""
+    """Return the data set without bulk pixel data, in Explicit VR Little Endian and UTF-8."""
     try:
         return encode_received(header, lambda uri: _part(uri, parts).whole(memory))
     except ReceivedJsonError as error:

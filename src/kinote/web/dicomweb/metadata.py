@@ -1,4 +1,4 @@
-"""WADO-RS metadata (PS3.18 10.4.1.1.2): the whole headers, streamed."""
+"""WADO-RS metadata (PS3.18 10.4.1.1.2): complete headers, streamed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PAGE, _PAGE_BYTES = 100, 256 * 1024
 
 
 async def metadata(request: Request) -> Response:
-    """`GET …/metadata` of a study, a series or an instance."""
+    """Serve `GET …/metadata` of a study, a series or an instance."""
     media_type = json_media_type(request)
     objects = await named_objects(request)
     addresses = Addresses(request)
@@ -49,7 +49,7 @@ async def metadata(request: Request) -> Response:
         media_type=media_type,
         headers={"ETag": tag, "Cache-Control": CACHED},
     )
-    # What is found out after the first block of the answer can no longer be told in its head.
+    # What is found out after the first block of the response can no longer change its head.
     if wanted.failed:
         response.status_code = 206
         del response.headers["ETag"]
@@ -58,7 +58,7 @@ async def metadata(request: Request) -> Response:
 
 
 def json_media_type(request: Request) -> str:
-    """The media type for DICOM JSON that the client likes best. Kinote offers no Native DICOM Model (XML)."""
+    """Return the media type for DICOM JSON that the client prefers. There is no Native DICOM Model (XML)."""
     found = choose(accepted(request), MEDIA_TYPES)
     if found is None:
         raise NotAcceptableError(f"This resource is available as {' or '.join(MEDIA_TYPES)}.")
@@ -66,15 +66,15 @@ def json_media_type(request: Request) -> str:
 
 
 def with_absolute_bulk(header: bytes, bulk_data: str) -> bytes:
-    """A header whose bulk values (`"BulkDataURI":"/7FE00010"`) have the address they can be had at."""
+    """Return a header with absolute addresses of its bulk values (`"BulkDataURI":"/7FE00010"`)."""
     # Within a JSON string the quotes would be escaped, so this finds keys only.
     return header.replace(b'"BulkDataURI":"/', f'"BulkDataURI":"{bulk_data}/'.encode())
 
 
 class _Headers:
-    """The headers of objects. Those in the index are made of bytes that may be damaged: these are left out.
+    """The headers of objects. Headers made from damaged bytes in the index are left out.
 
-    Unless nothing is left: then the error is raised.
+    If no other is left, the error is raised.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class _Headers:
         while start < len(self._objects):
             not_correctable: set[int] = set()
             with MEMORY.open() as memory:
-                # Looked up in the live view again: what was withdrawn since the answer began drops out.
+                # Looked up in the live view again: objects withdrawn since the response began are left out.
                 with self._catalog.read() as connection:
                     page = self._page(connection, start)
                     keys = [item.id for item in page if not item.in_index]
@@ -109,7 +109,7 @@ class _Headers:
             raise self._failure
 
     def _page(self, connection: Connection, start: int) -> Sequence[LiveObject]:
-        """The next objects: some, and fewer where their headers are large."""
+        """Return the next objects: a page of them, and fewer if their headers are large."""
         page = self._objects[start : start + _PAGE]
         sizes = packed_sizes(connection, [item.id for item in page])
         together = accumulate(sizes.get(item.id, 0) for item in page)
@@ -118,7 +118,7 @@ class _Headers:
     def _header(
         self, item: LiveObject, found: Mapping[int, bytes], not_correctable: AbstractSet[int]
     ) -> bytes | None:
-        """The header of an object; None, and the failure remembered, where it cannot be had."""
+        """Return the header of an object; None if it cannot be had, and remember why."""
         try:
             if item.id in not_correctable:
                 raise NotCorrectableError(item.sop_instance_uid, "The log says why")
@@ -139,7 +139,7 @@ class _Headers:
         return with_absolute_bulk(header, place)
 
     def _made(self, item: LiveObject) -> bytes:
-        # What is said of an object is no use of its bytes, wherever they lie.
+        # Reading a header does not count as a use of the bytes.
         with outgoing(self._door, item, KINOTE, leaves=False).file as file:
             return header_of(file.read(), item.transfer_syntax_uid)
 

@@ -40,7 +40,7 @@ from kinote.web.while_wanted import watched, while_wanted
 
 _MULTIPART = "multipart/related"
 
-#: Images of a presentation state that are looked for.
+#: The most images of a presentation state that are looked for.
 _MOST_LOOKED_FOR = 100
 
 #: Bytes that a pixel of a picture takes until it has gone out.
@@ -48,7 +48,7 @@ OF_PIXEL = 8
 
 
 async def rendered(request: Request) -> Response:
-    """`GET …/instances/{instance}/rendered`: the first frame as a picture, a key object as a page."""
+    """Serve `GET …/instances/{instance}/rendered`: the first frame as a picture, a key object as a page."""
     item = await named_instance(request)
     if item.sop_class_uid == sop_classes.KEY_OBJECT_SELECTION:
         return await document_page(request, item)
@@ -60,7 +60,7 @@ async def rendered(request: Request) -> Response:
 
 
 async def _image_of_state(request: Request, item: LiveObject) -> tuple[LiveObject, int]:
-    """The first image that a presentation state is about and that is here, with its frame."""
+    """Return the first image of a presentation state that is here, with its frame."""
     rooms, by = rooms_of(request), actor_of(request)
 
     def find() -> tuple[LiveObject, int]:
@@ -76,9 +76,9 @@ async def _image_of_state(request: Request, item: LiveObject) -> tuple[LiveObjec
 
 
 async def rendered_objects(request: Request) -> Response:
-    """`GET …/rendered` of a study or a series: the first frame of each image, one part each.
+    """Serve `GET …/rendered` of a study or a series: the first frame of each image, one part each.
 
-    One image goes out by itself if the client wants it so.
+    A single image is sent by itself if the client prefers that.
     """
     objects = await named_objects(request)
     images = [item for item in objects if item.pixel_rows]
@@ -117,7 +117,7 @@ def _pictures(
     is_gone: Callable[[], bool],
     addresses: Addresses,
 ) -> Iterator[Part]:
-    """The pictures, one after another. What cannot be shown is left out, unless nothing can be."""
+    """Yield the pictures. Images that cannot be shown are left out, unless none can be."""
     failure: Exception | None = None
     is_empty = True
     for item in images:
@@ -134,13 +134,13 @@ def _pictures(
 
 
 async def rendered_frame(request: Request) -> Response:
-    """`GET …/frames/{frame}/rendered`: one frame."""
+    """Serve `GET …/frames/{frame}/rendered`: one frame."""
     number = _one_frame(request)
     return await _picture(request, await named_instance(request), number, rendering(request))
 
 
 async def thumbnail(request: Request) -> Response:
-    """`GET …/thumbnail` of a study, series, instance or frame: a small picture that stands for it."""
+    """Serve `GET …/thumbnail` of a study, series, instance or frame: a small picture that represents it."""
     number = _one_frame(request) if "frames" in request.path_params else 1
     wanted = rendering(request, thumbnail=True)
     objects = await named_objects(request)
@@ -155,12 +155,12 @@ def _one_frame(request: Request) -> int:
 
 
 def _representative(door: Door, objects: Sequence[LiveObject]) -> LiveObject:
-    """The image in the middle of the first series that has images."""
+    """Return the image in the middle of the first series that has images."""
     images = [item for item in objects if item.pixel_rows]
     if not images:
         raise NotAcceptableError("There is no image in it to make a picture of.")
     first = [item for item in images if item.series_instance_uid == images[0].series_instance_uid]
-    # One whose bytes can be had, if there is any.
+    # One whose bytes are available, if there is any.
     first = [item for item in first if door.can_open(item)] or first
     return first[len(first) // 2]
 
@@ -186,14 +186,14 @@ async def _picture(request: Request, item: LiveObject, number: int, wanted: Rend
 
 @dataclass(frozen=True, slots=True)
 class _Beside:
-    """What a picture takes beside its image: the presentation state, if there is one, and words for three corners."""
+    """What is shown with an image: the presentation state, if there is one, and text for three corners."""
 
     states: tuple[LiveObject, ...] = ()
     words: tuple[tuple[str, ...], ...] = ()
 
 
 def _beside(rooms: Rooms, item: LiveObject, number: int, wanted: Rendering) -> _Beside:
-    """What was asked for of it. Raises `UnknownResourceError` for a state that is not here."""
+    """Return what was requested with it. Raises `UnknownResourceError` for a state that is not here."""
     if not wanted.presentation_uid and not wanted.annotations:
         return _Beside()
     with rooms.catalog.read() as connection:
@@ -227,7 +227,7 @@ def _rendered(
     is_gone: Callable[[], bool],
     with_it: _Beside = _Beside(),
 ) -> tuple[bytes, str]:
-    """A picture, and where its frame is otherwise than its label."""
+    """Return a picture, and how its frame deviates from its label."""
     state = None
     for each in with_it.states:
         header = read_presentation_state(door, each, by)
@@ -245,7 +245,7 @@ def picture_of(
     state: Presentation | None = None,
     words: tuple[tuple[str, ...], ...] = (),
 ) -> tuple[bytes, str]:
-    """A picture of a frame of a data set, which is closed, and where the frame is otherwise than its label."""
+    """Return a picture of a frame of a data set, which is closed, and how the frame deviates from its label."""
     with stored.file as file, open_frames(file, transfer_syntax_uid) as opened:
         check_frame(opened, number)
         check_size(opened)

@@ -1,4 +1,4 @@
-"""How a picture is to look: the query parameters of rendered resources (PS3.18 8.3.5)."""
+"""The query parameters of rendered resources (PS3.18 8.3.5)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _THUMBNAIL = (128, 128)
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """Media type, the box the picture is fitted into (pixels), window, quality of JPEG (1 to 100), whether overlay
-    planes are drawn, what is written into the picture, and the UID of the presentation state that is applied."""
+    """Media type, the box into which the picture is fitted (pixels), window, JPEG quality (1 to 100), overlay planes,
+    text in the picture, and the UID of the presentation state to apply.
+    """
 
     media_type: str
     viewport: tuple[int, int] | None
@@ -44,9 +45,9 @@ class Rendering:
 def rendering(
     request: Request, ranges: list[MediaType] | None = None, *, thumbnail: bool = False
 ) -> Rendering:
-    """What the request asks for. Colour profiles are not made; to ask for them is ignored.
+    """Return what the request asks for. Colour profiles are not supported; the parameter is ignored.
 
-    `ranges` are the media types of pictures that it accepts, where its Accept header has them within others.
+    `ranges` are the accepted media types of pictures, if the Accept header has them within others.
     """
     media_type = choose(accepted(request) if ranges is None else ranges, tuple(_FORMATS))
     if media_type is None:
@@ -65,7 +66,7 @@ def rendering(
 
 
 def _annotations(parameters: QueryParams) -> frozenset[str]:
-    """`annotation=patient,technique` (8.3.5.1.1)."""
+    """Read `annotation=patient,technique` (8.3.5.1.1)."""
     wanted = frozenset(filter(None, parameters.get("annotation", "").split(",")))
     for word in sorted(wanted - ANNOTATIONS):
         raise BadRequestError(f"annotation: {word[:80]!r} is neither patient nor technique.")
@@ -73,7 +74,7 @@ def _annotations(parameters: QueryParams) -> frozenset[str]:
 
 
 def _presentation_uid(parameters: QueryParams) -> str:
-    """`presentationUID`, as rendered instances have it by URI (PS3.18 9.5.1.2, 9.5.2); its series need not be named."""
+    """Read `presentationUID`, as for rendered instances by URI (PS3.18 9.5.1.2, 9.5.2). Its series is not needed."""
     uid = parameters.get("presentationUID", "")
     if uid and not is_tolerable(uid):
         raise BadRequestError(f"presentationUID: {uid[:80]!r} is no UID.")
@@ -81,7 +82,7 @@ def _presentation_uid(parameters: QueryParams) -> str:
 
 
 def _overlays(parameters: QueryParams) -> bool:
-    """`overlays=on` or `off`: of Kinote, not of PS3.18."""
+    """Read `overlays=on` or `off`, a parameter of Kinote, not of PS3.18."""
     text = parameters.get("overlays", "on")
     if text not in ("on", "off"):
         raise BadRequestError(f"overlays: {text[:80]!r} is neither on nor off.")
@@ -89,7 +90,7 @@ def _overlays(parameters: QueryParams) -> bool:
 
 
 def _viewport(parameters: QueryParams) -> tuple[int, int] | None:
-    """`viewport=vw,vh` (8.3.5.1.3); a region of the image, the further numbers, is not cut out."""
+    """Read `viewport=vw,vh` (8.3.5.1.3). The further numbers, a region of the image, are not supported."""
     text = parameters.get("viewport")
     if text is None:
         return None
@@ -100,7 +101,7 @@ def _viewport(parameters: QueryParams) -> tuple[int, int] | None:
 
 
 def _window(parameters: QueryParams) -> Window | None:
-    """`window=center,width,function` (8.3.5.1.4)."""
+    """Read `window=center,width,function` (8.3.5.1.4)."""
     text = parameters.get("window")
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""What an address of the studies service names: live objects, or nothing."""
+"""The live objects that an address of the studies service names."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from kinote.holdings.live_objects import LiveObject
 from kinote.web.problems import UnknownResourceError
 from kinote.web.rooms import rooms_of
 
-#: The answer is the user's and may be kept, but is asked about before it is used again: an object may be
-#: withdrawn at any time.
+#: The user may cache the response, but must revalidate it before use: an object may be withdrawn at any time.
 CACHED = "private, no-cache"
 
 
 async def named_objects(request: Request) -> list[LiveObject]:
-    """The live objects of the study, series or instance that the path names.
+    """Return the live objects of the study, series or instance that the path names.
 
-    Withdrawn ones are not there, so an address with no live object is unknown (404).
+    Withdrawn ones do not exist here, so an address with no live object is unknown (404).
     """
     rooms = rooms_of(request)
     names = request.path_params
@@ -37,12 +36,12 @@ async def named_objects(request: Request) -> list[LiveObject]:
 
 
 async def named_instance(request: Request) -> LiveObject:
-    """The one live object that the path names."""
+    """Return the one live object that the path names."""
     return (await named_objects(request))[0]
 
 
 def entity_tag(objects: Sequence[LiveObject], *representation: object) -> str:
-    """An ETag that changes with the objects' bytes and corrections, with which there are, and the representation."""
+    """Return an ETag that changes with the set of objects, their bytes and corrections, and the representation."""
     digest = hashlib.sha256(repr(representation).encode())
     for item in objects:
         digest.update(f"{item.sop_instance_uid} {item.digest}\n".encode())
@@ -52,7 +51,7 @@ def entity_tag(objects: Sequence[LiveObject], *representation: object) -> str:
 
 
 def not_modified(request: Request, tag: str) -> Response | None:
-    """304 if the client has this representation already, or any with `*` (RFC 9110 13.1.2)."""
+    """Return 304 if the client has this representation already, or any with `*` (RFC 9110 13.1.2)."""
     known = {item.strip().removeprefix("W/") for item in request.headers.get("if-none-match", "").split(",")}
     if tag in known or "*" in known:
         return Response(status_code=304, headers={"ETag": tag, "Cache-Control": CACHED})

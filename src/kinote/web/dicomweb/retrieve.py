@@ -1,4 +1,4 @@
-"""WADO-RS retrieval of whole instances (PS3.18 10.4): as stored, or in a transfer syntax asked for."""
+"""WADO-RS retrieval of whole instances (PS3.18 10.4): as stored, or in a requested transfer syntax."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ log = structlog.get_logger("kinote.web")
 _DICOM = "application/dicom"
 _MULTIPART = "multipart/related"
 
-#: An object and the transfer syntax it goes out in.
+#: An object and the transfer syntax in which it is sent.
 _Sent = tuple[LiveObject, str]
 
 
 async def retrieve(request: Request) -> Response:
-    """`GET` of a study, a series or an instance: multipart/related, or one instance by itself."""
+    """Serve `GET` of a study, a series or an instance: multipart/related, or one instance by itself."""
     objects = await named_objects(request)
     alone, ranges = _form(accepted(request), one_instance="instance" in request.path_params)
     sent = [
@@ -54,7 +54,7 @@ async def retrieve(request: Request) -> Response:
     rooms = rooms_of(request)
     record = _record(request)
     is_as_stored = all(syntax == item.transfer_syntax_uid for item, syntax in sent)
-    # What has to be decoded keeps nothing waiting that goes out as it is stored.
+    # Responses with decoding must not delay those that are sent as stored.
     limiter = rooms.threads.streams if is_as_stored else rooms.threads.decoded
     async with watched(request) as is_gone:
         if alone:
@@ -71,7 +71,7 @@ async def retrieve(request: Request) -> Response:
             limiter,
             media_type=f'{_MULTIPART}; type="{_DICOM}"; boundary={boundary}',
         )
-    # What is found out after the first block of the answer can no longer be told in its head.
+    # What is found out after the first block of the response can no longer change its head.
     said = _said(len(objects) - len(sent), len({*parts.known_to_fail, *parts.failed}))
     if said:
         response.status_code = 206
@@ -80,7 +80,7 @@ async def retrieve(request: Request) -> Response:
 
 
 def _said(not_as_asked: int, failed: int) -> str:
-    """What to say of the instances that are not in an answer (PS3.18 8.5, 206)."""
+    """Return the warning about instances missing in a response (PS3.18 8.5, 206)."""
     said = []
     if not_as_asked:
         said.append(f"{not_as_asked} instances are not available as asked")
@@ -90,7 +90,7 @@ def _said(not_as_asked: int, failed: int) -> str:
 
 
 def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, list[MediaType]]:
-    """Whether the instance goes out by itself, and the ranges that then say in which transfer syntax.
+    """Return whether the instance is sent by itself, and the ranges with its transfer syntaxes.
 
     The first range that can be satisfied decides between the two forms.
     """
@@ -112,20 +112,20 @@ def _form(ranges: Sequence[MediaType], *, one_instance: bool) -> tuple[bool, lis
 def _beginning_late(
     door: Door, item: LiveObject, syntax: str, by: Actor, is_gone: Callable[[], bool], record: Record
 ) -> Iterator[bytes]:
-    """The object's file, opened only when the first byte is asked for, in a worker thread."""
+    """Yield the object's file, opened only when the first byte is requested, in a worker thread."""
     content = part10(item, outgoing(door, item, by), syntax, is_cancelled=is_gone)
     yield from _recorded(content, item.sop_instance_uid, record)
 
 
 def _recorded(content: Iterator[bytes], uid: str, record: Record) -> Iterator[bytes]:
-    """The same, recorded: from the first byte on the client may have it, and with the last one it has."""
+    """Yield the content, and record it: after the first byte the client may have it, after the last it has it."""
     record(uid, State.UNKNOWN, "")
     yield from content
     record(uid, State.GIVEN, "200")
 
 
 def _record(request: Request) -> Record:
-    """What records what the client is given, if it is a peer by its address, and no person behind it is named."""
+    """Return the function that records what the client is sent, if it is a peer by its address and names no person."""
     actor, rooms = actor_of(request), rooms_of(request)
     if actor.kind is not ActorKind.PERSON or actor.name:
         return unrecorded
@@ -134,7 +134,7 @@ def _record(request: Request) -> Record:
 
 
 class _Parts:
-    """The parts of an answer. What cannot be had is left out of it, unless nothing can: then its error is raised."""
+    """The parts of a response. Unavailable objects are left out. If none is available, the error is raised."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class _Parts:
         self._door = door
         self._by = by
         self._sent = sent
-        #: UIDs of those that cannot be had by what the index says, and of those that turned out not to be.
+        #: UIDs that are unavailable according to the index, and those found to be unavailable later.
         self.known_to_fail = [item.sop_instance_uid for item, _ in sent if not door.can_open(item)]
         self.failed: list[str] = []
 
@@ -162,7 +162,7 @@ class _Parts:
             try:
                 part = self._part(item, syntax)
             except NotLiveError as error:
-                # Withdrawn since the answer began: it drops out.
+                # Withdrawn since the response began: it is left out.
                 failure = failure or error
                 continue
             except BytesUnavailableError as error:
@@ -179,7 +179,7 @@ class _Parts:
         try:
             content = part10(item, outgoing(self._door, item, self._by), syntax, is_cancelled=self._is_gone)
         except (TranscodingError, DecodingUnavailableError) as error:
-            # The answer has begun. As it is stored is better than not at all, and its headers say so.
+            # The response has begun. The stored form is better than nothing, and its headers say so.
             log.warning("sent as stored", uid=item.sop_instance_uid, reason=str(error))
             syntax = item.transfer_syntax_uid
             content = part10(item, outgoing(self._door, item, self._by))

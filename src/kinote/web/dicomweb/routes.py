@@ -24,7 +24,7 @@ _FRAME = f"{_INSTANCE}/frames/{{frames}}"
 
 
 def routes() -> list[PermittedRoute]:
-    """All routes under `/dicomweb`."""
+    """Return all routes under `/dicomweb`."""
     return [
         PermittedRoute(_COMMITMENT, ask_commitment, methods=["POST"]),
         PermittedRoute(_COMMITMENT, read_commitment, methods=["GET"]),
@@ -53,7 +53,7 @@ def routes() -> list[PermittedRoute]:
 
 
 def capabilities_routes() -> list[PermittedRoute]:
-    """The routes that say what the service can do, which stand behind all others."""
+    """Return the routes that describe the capabilities of the service. They come after all others."""
     describe = capabilities(routes())
     return [
         PermittedRoute(ROOT, describe, methods=["OPTIONS"]),

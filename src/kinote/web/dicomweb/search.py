@@ -28,25 +28,25 @@ from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
 from kinote.web.warning_header import warning
 
-#: Answers up to here are made in one go, in bytes.
+#: Responses up to this size, in bytes, are produced at once.
 _AT_ONCE = 1024 * 1024
 
-#: Parameters with a meaning of their own (PS3.18 8.3.4); all others are matching keys.
+#: Parameters with a meaning of their own (PS3.18 8.3.4). All others are matching keys.
 _OWN = frozenset({"includefield", "limit", "offset", "fuzzymatching", "accept", "charset"})
 
 
 async def search_studies(request: Request) -> Response:
-    """`GET /studies`."""
+    """Serve `GET /studies`."""
     return await _search(request, Level.STUDY)
 
 
 async def search_series(request: Request) -> Response:
-    """`GET /series` and `/studies/{study}/series`."""
+    """Serve `GET /series` and `/studies/{study}/series`."""
     return await _search(request, Level.SERIES)
 
 
 async def search_instances(request: Request) -> Response:
-    """`GET /instances`, of all, of a study, or of a series."""
+    """Serve `GET /instances`, of all, of a study, or of a series."""
     return await _search(request, Level.INSTANCE)
 
 
@@ -71,7 +71,7 @@ async def _search(request: Request, level: Level) -> Response:
 
 
 def _query(request: Request, level: Level) -> tuple[Query, list[str]]:
-    """The query, and the names nothing is known of."""
+    """Return the query, and the unknown parameters."""
     parameters = request.query_params
     include, unknown = _include(parameters)
     keys: dict[TagPath, str] = {}
@@ -98,7 +98,9 @@ def _query(request: Request, level: Level) -> tuple[Query, list[str]]:
 
 
 def _permitted(request: Request, query: Query) -> Query:
-    """The query as its actor may ask it. Raises `NotAllowedError` for what is removed, without the right to see it."""
+    """Return the query that its actor may make. Raises `NotAllowedError` for removed objects without the right to
+    them.
+    """
     if not asks_for_removed(query.keys):
         return query
     rooms_of(request).policy.require(actor_of(request), Right.EXAMINE)
@@ -145,7 +147,7 @@ def _is_long(query: Query) -> bool:
 
 
 def _matches(catalog: Catalog, query: Query, derived: Derived) -> Iterator[Answer]:
-    """All matches wanted, from one connection: from one state of the index."""
+    """Yield all matches, from one connection and so from one snapshot of the index."""
     with catalog.read() as connection:
         for page in (
             pages(connection, query, derived) if _is_long(query) else [search(connection, query, derived)]
@@ -173,8 +175,8 @@ def _json(match: Answer, addresses: Addresses) -> bytes:
     return with_absolute_bulk(body, addresses.bulk_data(study, series, instance))
 
 
-#: Attributes that always have a value where they are present (Type 1 and 1C in PS3.3, and what Kinote adds), as lines
-#: without one. Clients rely on it: OHIF shows no study at all where one has Modalities in Study without a value.
+#: Attributes that must have a value if present (Type 1 and 1C in PS3.3, and what Kinote adds), as lines without one.
+#: Clients rely on it: OHIF shows no study at all if one has an empty Modalities in Study.
 _NEVER_EMPTY = frozenset(
     line(tag, implicit_vr(tag))
     for tag in (
@@ -195,7 +197,7 @@ _NEVER_EMPTY = frozenset(
 
 
 def _without_empty(match: Answer) -> Answer:
-    """Leave out what has no value and must have one where it is present."""
+    """Remove attributes without a value that must have one if present."""
     if _NEVER_EMPTY.isdisjoint(match.lines):
         return match
     return replace(match, lines=tuple([each for each in match.lines if each not in _NEVER_EMPTY]))

@@ -1,8 +1,7 @@
-"""STOW-RS (PS3.18 10.5): studies come in, streamed from the socket to storage.
+"""STOW-RS (PS3.18 10.5): receives studies, streamed from the socket to storage.
 
-The body is read in the event loop and parsed in worker threads; a request has one only while its bytes flow. An object
-whose last byte is there is synced beside it and commits in groups with those of all other senders, while the next ones
-arrive.
+The body is read in the event loop and parsed in worker threads; a request occupies one only while its bytes flow. Each
+complete object is synced and committed in groups with those of all other senders, while the next ones arrive.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from kinote.web.warning_header import warning
 
 
 async def store(request: Request) -> Response:
-    """`POST /studies` and `/studies/{study}`."""
+    """Serve `POST /studies` and `/studies/{study}`."""
     rooms = rooms_of(request)
     ranges = accepted(request)
     if choose(ranges, (JSON, "application/json")) is None:
@@ -53,7 +52,7 @@ async def store(request: Request) -> Response:
 
 
 def _taker(request: Request, rooms: Rooms) -> Callable[[], Taking[list[Outcome]]]:
-    """What takes the body, by its media type."""
+    """Return the consumer of the body, by its media type."""
     declared = request.headers.get("content-type")
     if declared is None:
         raise UnsupportedMediaTypeError("Content-Type: missing; send multipart/related or application/dicom.")
@@ -65,7 +64,7 @@ def _taker(request: Request, rooms: Rooms) -> Callable[[], Taking[list[Outcome]]
     if kind.name == JSON:
         return lambda: take_json(batch, limit)
     if kind.name == "multipart/related":
-        # Some clients leave out the type; then the parts say what they are.
+        # Some clients omit the type. Then the parts decide.
         part_type = kind.part_type.name if "type" in kind.parameters else DICOM
         if part_type in (DICOM, JSON):
             reader = PartReader(kind.parameters.get("boundary", ""), max_parts=rooms.options.max_parts)

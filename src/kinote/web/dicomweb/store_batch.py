@@ -1,4 +1,4 @@
-"""The objects of one store request on their way to storage, in worker threads."""
+"""Passes the objects of one store request to storage, in worker threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.web.rooms import Rooms
 
 DICOM = "application/dicom"
 
-#: Objects of one request that may be on their way to a commit; each may hold 64 KB in memory.
+#: The most objects of a request that wait for a commit; each may hold 64 KB in memory.
 _PENDING = 400
 
 
@@ -44,7 +44,7 @@ class StoreBatch:
         return self.settled()
 
     def take_parts(self, reader: PartReader) -> Taking[list[Outcome]]:
-        """All parts; a body that turns out malformed keeps the parts that were complete until then."""
+        """Consume all parts. If the body turns out to be malformed, parts that were complete before are kept."""
         try:
             yield from self._read(reader)
         except MultipartError as error:
@@ -89,16 +89,16 @@ class StoreBatch:
         self._outcomes.append(refusal)
 
     def begin(self) -> None:
-        """The next object begins."""
+        """Begin the next object."""
         self._upload = self._receiver.open(self._origin, self._expected)
 
     def write(self, piece: bytes) -> None:
-        """Bytes of the object that has begun; let pass if none has."""
+        """Write bytes of the current object; ignored if there is none."""
         if self._upload is not None:
             self._upload.write(piece)
 
     def finish(self) -> None:
-        """The object that has begun is whole."""
+        """Complete the current object."""
         if self._upload is None:
             return
         self._pending.append(self._upload.finish())
@@ -106,17 +106,17 @@ class StoreBatch:
         self._collect(_PENDING)
 
     def abandon(self) -> None:
-        """Nothing of the object that has begun is kept."""
+        """Discard the current object."""
         if self._upload is not None:
             self._upload.break_off("The request ended before the object was whole.")
             self._upload = None
 
     def settled(self) -> list[Outcome]:
-        """All outcomes, once everything that was finished is durable or refused."""
+        """Return all outcomes, once everything that was finished is durable or refused."""
         self._collect(0)
         return self._outcomes
 
     def _collect(self, pending: int) -> None:
-        """Take what is done, and wait until no more than this number are on their way."""
+        """Collect finished outcomes, and wait until no more than this number are pending."""
         while self._pending and (len(self._pending) > pending or self._pending[0].done()):
             self._outcomes.append(self._pending.popleft().result())

@@ -24,12 +24,12 @@ from kinote.web.request_body import Taking
 
 JSON = "application/dicom+json"
 
-#: The bulk parts of a body stay in memory up to this size, in bytes; beyond, they are in a file.
+#: Bulk parts of a body stay in memory up to this size, in bytes, all together. More go to a file.
 _SPOOLED = 256 * 1024
 
 
 def take_json(batch: StoreBatch, limit: int) -> Taking[list[Outcome]]:
-    """A body that is metadata alone."""
+    """Consume a body of metadata alone."""
     with MEMORY.open() as memory:
         metadata = _Metadata(limit, memory)
         while (piece := (yield)) is not None:
@@ -39,9 +39,9 @@ def take_json(batch: StoreBatch, limit: int) -> Taking[list[Outcome]]:
 
 
 def take_json_parts(batch: StoreBatch, reader: PartReader, limit: int) -> Taking[list[Outcome]]:
-    """Metadata and bulk parts. The bulk may come in any order after it, so the body is read to its end first.
+    """Consume metadata and bulk parts. The bulk may come in any order, so the whole body is read first.
 
-    Raises `MultipartError` where it is malformed; then nothing of it is stored.
+    Raises `MultipartError` if it is malformed. Then nothing of it is stored.
     """
     with MEMORY.open() as memory, tempfile.SpooledTemporaryFile(_SPOOLED) as bulk:
         body = _Body(cast(BinaryIO, bulk), _Metadata(limit, memory))
@@ -74,7 +74,7 @@ class _Metadata:
 
 
 class _Body:
-    """The parts of a body: the metadata in memory, bulk values one after another in one file, however many they are."""
+    """The parts of a body: the metadata in memory, all bulk values in one file."""
 
     def __init__(self, bulk: BinaryIO, metadata: _Metadata) -> None:
         self._bulk = bulk

@@ -1,4 +1,4 @@
-"""The answer to a store request (PS3.18 10.5.3, Annex I): what became of each instance, and the status."""
+"""The response to a store request (PS3.18 10.5.3, Annex I): the outcome for each instance, and the status."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _Json = dict[str, Any]
 
 
 def store_status(outcomes: Sequence[Outcome]) -> int:
-    """The status for the whole request (PS3.18 Table 10.5.3-1).
+    """Return the status for the whole request (PS3.18 Table 10.5.3-1).
 
-    Nothing stored is 503 where there is no room, 400 where no instance could even be named, else 409.
+    If nothing was stored: 503 for lack of space, 400 if no instance could be identified, else 409.
     """
     stored = [outcome for outcome in outcomes if outcome.succeeded]
     if len(stored) == len(outcomes) and not any(outcome.warning for outcome in outcomes):
@@ -30,13 +30,13 @@ def store_status(outcomes: Sequence[Outcome]) -> int:
 
 
 def store_response(outcomes: Sequence[Outcome], addresses: Addresses) -> _Json:
-    """The store response module (PS3.18 Table I.1-1) in DICOM JSON."""
+    """Return the store response module (PS3.18 Table I.1-1) in DICOM JSON."""
     stored = [_referenced(outcome, addresses) for outcome in outcomes if outcome.succeeded]
     refused = [outcome for outcome in outcomes if not outcome.succeeded]
     failed = [
         _named(outcome) | {"00081197": _us(outcome.status)} for outcome in refused if outcome.sop_instance_uid
     ]
-    # What could not be read far enough to be named (PS3.18 I.1, Other Failures Sequence).
+    # Instances that could not be identified (PS3.18 I.1, Other Failures Sequence).
     unnamed = [{"00081197": _us(outcome.status)} for outcome in refused if not outcome.sop_instance_uid]
     response: _Json = {}
     studies = {outcome.study_instance_uid for outcome in outcomes if outcome.succeeded}
@@ -49,7 +49,7 @@ def store_response(outcomes: Sequence[Outcome], addresses: Addresses) -> _Json:
 
 
 def refusals(outcomes: Sequence[Outcome]) -> str:
-    """The distinct reasons for refusals in one line, for the Warning header; empty if there are none."""
+    """Return the distinct reasons for refusals in one line, for the Warning header; empty if there are none."""
     reasons = dict.fromkeys(outcome.reason for outcome in outcomes if not outcome.succeeded)
     return "; ".join(list(reasons)[:5])
 

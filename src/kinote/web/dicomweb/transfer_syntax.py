@@ -1,4 +1,4 @@
-"""Which transfer syntax an instance goes out in (PS3.18 8.7.3.5)."""
+"""Chooses the transfer syntax of an instance in a response (PS3.18 8.7.3.5)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kinote.web.negotiation import MediaType
 
 
 def outgoing_syntax(stored: str, ranges: Sequence[MediaType]) -> str | None:
-    """The transfer syntax for an instance stored in `stored`, None if no range can be satisfied.
+    """Return the transfer syntax for an instance stored in `stored`; None if no range can be satisfied.
 
-    Among ranges of one weight the stored syntax goes first. A range without transfer syntax means
-    Explicit VR Little Endian, or as stored where it has been compressed with loss or cannot be decoded: that exception
-    is for those who name none. Who names a syntax gets it (PS3.18 8.7.3.4).
+    Among ranges of the same weight, the stored syntax comes first. A range without transfer syntax means Explicit VR
+    Little Endian; or the stored one, if that is lossy or cannot be decoded. This exception applies only to ranges
+    without a transfer syntax (PS3.18 8.7.3.4).
     """
     decodable = can_decode(transfer_syntaxes.lookup(stored))
     for _, equals in groupby(ranges, key=lambda item: item.q):

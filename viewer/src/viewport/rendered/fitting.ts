@@ -1,4 +1,5 @@
 // Fitting a picture into its viewport.
+import type { Area } from "../../api/contract";
 import type { View } from "../view";
 
 export interface Box {
@@ -18,6 +19,18 @@ export function placed(picture: Box, viewport: Box, view: View) {
     height,
     scale,
   };
+}
+
+/** The part of an image of so many columns and rows that lies within its viewport; null: all of it, or nothing. */
+export function areaWithin(image: Box, viewport: Box, view: View): Area | null {
+  const { x, y, scale } = placed(image, viewport, view);
+  const left = Math.max(0, Math.floor(-x / scale));
+  const upper = Math.max(0, Math.floor(-y / scale));
+  const right = Math.min(image.width, Math.ceil((viewport.width - x) / scale));
+  const lower = Math.min(image.height, Math.ceil((viewport.height - y) / scale));
+  const isAll = left === 0 && upper === 0 && right === image.width && lower === image.height;
+  if (isAll || right <= left || lower <= upper) return null;
+  return { left: left + 1, upper: upper + 1, right, lower };
 }
 
 /**

@@ -1,4 +1,5 @@
 // A viewport whose pictures the server renders (PS3.18, Rendered Resources), drawn on a canvas.
+import type { Area } from "../../api/contract";
 import { renderedAddress } from "../../api/pictures";
 import type { Problem } from "../../api/problem";
 import { neighbours } from "../../model/positions";
@@ -13,7 +14,7 @@ import {
 } from "../viewport";
 import type { Window, WindowFacts } from "../window";
 import { draw } from "./canvas";
-import { type Box, sideFor } from "./fitting";
+import { areaWithin, type Box, sideFor } from "./fitting";
 import { PictureFollower, type Wanted } from "./picture-follower";
 import { PictureStore } from "./picture-store";
 import { readWindowFacts } from "./window-facts";
@@ -104,6 +105,18 @@ class RenderedViewport implements Viewport {
     this.want();
   }
 
+  setPresented(presented: boolean): void {
+    this.change({ presented });
+    this.want();
+  }
+
+  visibleArea(): Area | null {
+    const image = this.stack?.images[this.index];
+    // A presentation state may turn the image, or show a part of it: the view is of what it shows.
+    if (!image?.rows || !image.columns || this.stateOf(image) || this.size.width === 0) return null;
+    return areaWithin({ width: image.columns, height: image.rows }, this.size, this.state.view);
+  }
+
   getState(): ViewportState {
     return this.state;
   }
@@ -124,10 +137,14 @@ class RenderedViewport implements Viewport {
     this.want();
   }
 
+  private stateOf(image: ViewportImage): string | null {
+    return this.state.presented ? image.presentationState : null;
+  }
+
   private addressOf(image: ViewportImage): string {
     const { window, view, overlays } = this.state;
     const side = sideFor(image, this.size, view.zoom, globalThis.devicePixelRatio || 1);
-    return renderedAddress(image, image.frame, { window, side, overlays });
+    return renderedAddress(image, image.frame, { window, side, overlays, presentationState: this.stateOf(image) });
   }
 
   /** Go for the picture that is to be shown by now, and for those around it. */

@@ -77,6 +77,7 @@ from kinote.catalog.schema.tables.retention import (
     retention_unit_archive,
 )
 from kinote.catalog.schema.tables.routes import route, route_result, route_wait, routed_object
+from kinote.catalog.schema.tables.second_person import withdrawal_request
 from kinote.catalog.schema.tables.servers import commit_mark, index_fact, node, node_turn, scrub_pass
 from kinote.catalog.schema.tables.sign_in import (
     api_token,
@@ -191,5 +192,6 @@ __all__ = [
     "told_availability",
     "user_account",
     "withdrawal",
+    "withdrawal_request",
     "withdrawal_target",
 ]

@@ -19,7 +19,7 @@ peer = Table(
     key(),
     Column("name", Matched, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
-    # One that is not enabled is neither let in nor called.
+    # A disabled one is neither admitted nor called.
     Column("is_enabled", Boolean, nullable=False, server_default=true()),
     # JSON lists: by which AE titles and from which hosts it calls, which services it may ask for, which rights it has.
     Column("ae_titles", Text, nullable=False, server_default="[]"),

@@ -1,1 +1,1 @@
-"""Pictures as a presentation state wants them: what it says of an image, its graphics, and letters of every script."""
+"""Pictures according to a presentation state: its display settings, graphics and text, and fonts for every script."""

@@ -1,4 +1,4 @@
-"""Graphics and texts of a presentation state, drawn on the finished picture (PS3.3 C.10.5, C.10.7)."""
+"""Graphics and text of a presentation state, drawn on the finished picture (PS3.3 C.10.5, C.10.7)."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _BOX_FROM, _BOX_TO, _ANCHOR, _IS_ANCHOR_SHOWN = 0x00700010, 0x00700011, 0x007000
 _DATA, _TYPE, _IS_FILLED = 0x00700022, 0x00700023, 0x00700024
 _LAYERS, _ORDER, _GREY, _LAB = 0x00700060, 0x00700062, 0x00700066, 0x00700401
 
-#: Beyond these, a state is drawn no further. All points of one graphic count together.
+#: A state with more than this is drawn only up to here. All points of one graphic count together.
 _MOST_OBJECTS = 2000
 _MOST_POINTS = 20_000
 _MOST_CHARACTERS = 1024
 _MOST_LINES = 40
 
-#: Parts of a circle or an ellipse, and of a curve between two of its points.
+#: The number of segments of a circle or an ellipse, and of a curve between two of its points.
 _ARCS, _STEPS = 90, 12
 
-#: Letters are so high, as a share of the height of the picture; in pixels at least.
+#: The height of letters as a share of the height of the picture, and the least in pixels.
 _LETTERS, _LEAST = 1 / 36, 11
 
-#: Points far outside of a picture are brought near, where lines still go the same way.
+#: Points far outside of a picture are moved nearer; lines keep their direction.
 _FAR = 1e5
 
 Point = tuple[float, float]
@@ -43,7 +43,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Placing:
-    """Where the pixels of an image lie on its picture of `size`: the `area` shown of it, turned, flipped and scaled."""
+    """Places the pixels of an image on its picture of `size`: the `area` shown, turned, flipped and scaled."""
 
     area: tuple[int, int, int, int]
     quarter_turns: int
@@ -51,7 +51,7 @@ class Placing:
     size: tuple[int, int]
 
     def pixel(self, point: Point) -> Point:
-        """A place of the image, whose upper left corner is 0, 0 (PIXEL)."""
+        """Place a point of the image, whose upper left corner is 0, 0 (PIXEL)."""
         left, upper, right, lower = self.area
         wide, high = float(right - left), float(lower - upper)
         across, down = point[0] - left, point[1] - upper
@@ -63,7 +63,7 @@ class Placing:
         return across * self.size[0] / wide, down * self.size[1] / high
 
     def display(self, point: Point) -> Point:
-        """A place of the displayed area, from 0, 0 to 1, 1 (DISPLAY)."""
+        """Place a point of the displayed area, from 0, 0 to 1, 1 (DISPLAY)."""
         return point[0] * self.size[0], point[1] * self.size[1]
 
     def placed(self, units: str | None, points: Sequence[Point]) -> list[Point]:
@@ -108,7 +108,7 @@ def _colour(layer: DataSet | None) -> Colour:
 
 
 def _from_lab(lightness: int, a: int, b: int) -> Colour:
-    """CIELab as DICOM scales it (PS3.3 C.10.7.1.1) in sRGB, by its white D65."""
+    """Convert CIELab, scaled as in DICOM (PS3.3 C.10.7.1.1), to sRGB with white point D65."""
     y = (lightness / 65535 * 100 + 16) / 116
     x, z = y + (a / 65535 * 255 - 128) / 500, y - (b / 65535 * 255 - 128) / 200
     x, y, z = (each**3 if each > 6 / 29 else 3 * (6 / 29) ** 2 * (each - 4 / 29) for each in (x, y, z))
@@ -152,7 +152,7 @@ def _draw_graphic(draw: ImageDraw.ImageDraw, graphic: DataSet, placing: Placing,
 
 
 def _line(kind: str, points: Sequence[Point]) -> Iterator[Point]:
-    """The corners of a graphic as a line of straight parts."""
+    """Yield the corners of a graphic as a line of straight segments."""
     if kind == "CIRCLE" and len(points) == 2:
         (x, y), (on_x, on_y) = points
         radius = math.hypot(on_x - x, on_y - y)
@@ -180,7 +180,7 @@ def _ellipse(middle: Point, major: Point, minor: Point) -> Iterator[Point]:
 
 
 def _curve(points: Sequence[Point]) -> Iterator[Point]:
-    """A curve through all points (Catmull-Rom): the standard leaves open which."""
+    """Yield a curve through all points (Catmull-Rom). The standard does not say which curve."""
     for number in range(len(points) - 1):
         before, begin, end, after = (
             points[min(max(number + offset, 0), len(points) - 1)] for offset in (-1, 0, 1, 2)

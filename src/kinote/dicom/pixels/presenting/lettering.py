@@ -1,8 +1,8 @@
-"""Words on pictures and sheets, in every script of which there is a font (Noto, SIL Open Font License).
+"""Draws text on pictures and sheets, in every script for which there is a font (Noto, SIL Open Font License).
 
-The fonts come from packages that hold nothing else. Each letter is drawn with the font of its script; of the fonts for
-Chinese characters the language or the letters around them say which. Scripts that are written from right to left, or
-whose letters join, need Pillow's layout engine Raqm.
+The fonts come from packages that contain only fonts. Each letter is drawn with the font of its script. For Chinese
+characters, the language or the letters around them decide. Right-to-left scripts and scripts with joining letters need
+Pillow's layout engine Raqm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _PACKAGED = "justmytype_intl_{}/fonts/ofl/notosans{}/NotoSans{}[{}].ttf"
 
-#: Package and file of each font, by the name that the table of scripts has for it.
+#: Package and file of each font, by its name in the table of scripts.
 _FILES = {
     "sans": "fontpkg_noto_sans/files/NotoSans[wdth,wght].ttf",
     **{
@@ -36,7 +36,8 @@ _FILES = {
     },
 }
 
-#: Where a script begins in Unicode, and its font; `any` goes with the letters before it, `han` depends on the language.
+#: The first code point of each script, and its font. `any` takes the font of the letters before it; `han` depends on
+#: the language.
 _SCRIPTS: tuple[tuple[int, str], ...] = (
     (0x0000, "none"),
     (0x0020, "any"),
@@ -102,20 +103,20 @@ _SCRIPTS: tuple[tuple[int, str], ...] = (
 _BEGINNINGS = [first for first, _ in _SCRIPTS]
 
 _FROM_THE_RIGHT = frozenset({"Arabic", "Hebrew"})
-#: Numbers, also with Arabic digits, as they stand in a reversed text.
+#: Numbers, also with Arabic digits, as they occur in a reversed text.
 _NUMBERS = re.compile(r"\d+(?:[.,:/]\d+)*")
 
 _NEED_RAQM = _FROM_THE_RIGHT | {"Bengali", "Devanagari", "Khmer", "Myanmar", "Tamil", "Telugu"}
 
-#: Letters after which a line may end, without a space: of Thai, Lao, Burmese, Khmer, Chinese, Japanese and Korean.
+#: Letters after which a line may break without a space: of Thai, Lao, Burmese, Khmer, Chinese, Japanese and Korean.
 _ANYWHERE = r"\u0E00-\u0EFF\u1000-\u109F\u1780-\u17FF\u2E80-\uD7AF\uF900-\uFAFF\uFF00-\uFFEF"
 
-#: A letter of these or a word, with the space before it.
+#: One of these letters, or a word, with the space before it.
 _PARTS = re.compile(rf"\s*(?:[{_ANYWHERE}]|[^\s{_ANYWHERE}]{{1,60}}|$)")
 
 
 def can_draw(text: str) -> bool:
-    """Return whether there is a font, and the way to lay it out, for every letter."""
+    """Return whether there is a font and a layout engine for every letter."""
     scripts = {_script(letter) for letter in text} - {"any"}
     if not has_fonts():
         return text.isascii() and "none" not in scripts
@@ -123,7 +124,7 @@ def can_draw(text: str) -> bool:
 
 
 def width(text: str, size: int, language: str = "") -> float:
-    """The width of one line, in pixels."""
+    """Return the width of one line, in pixels."""
     return sum(font(name, size).getlength(part) for name, part in _runs(text, language))
 
 
@@ -137,7 +138,7 @@ def draw_text(
 ) -> None:
     """Draw one line, from its upper left corner on. A letter without a font is drawn as a box."""
     across, down = place
-    # Fonts of different heights stand on one line.
+    # Fonts of different heights share a baseline.
     baseline = down + size
     for part in laid_out(text, size, language):
         if isinstance(part.font, ImageFont.FreeTypeFont):
@@ -148,7 +149,7 @@ def draw_text(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a line that is drawn with one font; `across` and `width` are in pixels from the line's left end."""
+    """The part of a line that is drawn with one font. `across` (from the left end) and `width` are in pixels."""
 
     font: Font
     text: str
@@ -158,7 +159,7 @@ class Part:
 
     @property
     def as_seen(self) -> str:
-        """The letters in the order in which they are seen from left to right; numbers always run to the right."""
+        """The letters in the order in which they are seen from left to right. Numbers always run to the right."""
         if not self.is_from_the_right:
             return self.text
         return _NUMBERS.sub(lambda found: found.group()[::-1], self.text[::-1])
@@ -178,7 +179,7 @@ def laid_out(text: str, size: int, language: str = "") -> Iterator[Part]:
 
 
 def wrapped(text: str, room: float, size: int, most: int, language: str = "") -> list[str]:
-    """The lines of a text that has so many pixels of width, up to `most` of them."""
+    """Wrap a text to lines of at most `room` pixels. Return up to `most` lines."""
     lines: list[str] = []
     for paragraph in text.splitlines():
         line, length = "", 0.0
@@ -203,7 +204,7 @@ def _script(letter: str) -> str:
 
 
 def _runs(text: str, language: str) -> Iterator[tuple[str, str]]:
-    """The parts of a line that are drawn with one font, with its name."""
+    """Yield the parts of a line that are drawn with one font, with its name."""
     han = _han(text, language)
     names: list[str] = []
     for letter in text:
@@ -219,7 +220,7 @@ def _runs(text: str, language: str) -> Iterator[tuple[str, str]]:
 
 
 def _han(text: str, language: str) -> str:
-    """The font for Chinese characters."""
+    """Return the name of the font for Chinese characters."""
     language = language.lower()
     for beginnings, name in ((("ja",), "JP"), (("ko",), "KR"), (("zh-tw", "zh-hk", "zh-hant"), "TC")):
         if language.startswith(beginnings):
@@ -242,13 +243,13 @@ def has_fonts() -> bool:
 
 @lru_cache(maxsize=128)
 def font(name: str, size: int) -> Font:
-    """A font of so many pixels; where the packages are missing, the one of Pillow, which has the letters of English."""
+    """Return a font of a size in pixels. Without the packages, it is Pillow's, which has the letters of English."""
     if not has_fonts():
         return ImageFont.load_default(size)
     package, _, path = _FILES[name].partition("/")
     with as_file(files(package).joinpath(path)) as file:
         loaded = ImageFont.truetype(file, size)
-    # The default of some is the thinnest there is.
+    # The default weight of some fonts is their thinnest.
     loaded.set_variation_by_axes([_REGULAR[axis["name"]] for axis in _axes(loaded)])
     return loaded
 

@@ -1,7 +1,7 @@
-"""Softcopy presentation states: how an image is to look, said by another object (PS3.3 A.33, PS3.4 N.2).
+"""Softcopy presentation states: another object that says how an image is displayed (PS3.3 A.33, PS3.4 N.2).
 
-What a state says takes the place of all that the image says of its own display: modality and VOI transforms, polarity,
-shutters and overlays. What it leaves out is not applied either.
+A state replaces all display attributes of the image: modality and VOI transforms, polarity, shutters and overlays. What
+the state omits is not applied either.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kinote.dicom.pixels.windows import Window
 GRAYSCALE = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOR = "1.2.840.10008.5.1.4.1.1.11.2"
 
-#: States that can be applied; of others only their images can be shown.
+#: States that can be applied. Of others, only the images can be shown.
 APPLIED = frozenset({GRAYSCALE, COLOR})
 
 #: The longest state that is read, in bytes.
@@ -46,13 +46,13 @@ _PIXEL_SPACING, _PIXEL_ASPECT_RATIO = 0x00700101, 0x00700102
 _ACTIVATION_LAYER, _OVERLAY_DATA = 0x1001, 0x3000
 _FLIP, _ROTATION = 0x00700041, 0x00700042
 
-#: A displayed area reaches so many times beyond an image at most.
+#: A displayed area extends at most this many times beyond an image.
 _BEYOND = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """What a state says of one frame, counted from 1, of an image."""
+    """The settings of a state for one frame, counted from 1, of an image."""
 
     header: DataSet
     sop_instance_uid: str
@@ -65,11 +65,11 @@ class Presentation:
         return self.transfer_syntax.little_endian
 
     def chosen(self, sequence: int) -> DataSet | None:
-        """The first item of a sequence that is for this frame: one that names no images is for all."""
+        """Return the first item of a sequence that applies to this frame. An item without images applies to all."""
         return next((item for item in self.header.items(sequence) if self.is_meant(item)), None)
 
     def is_meant(self, item: DataSet) -> bool:
-        """Whether an item is for this frame."""
+        """Return whether an item applies to this frame."""
         images = item.items(_REFERENCED_IMAGES)
         return not images or any(self._names(image) for image in images)
 
@@ -80,7 +80,7 @@ class Presentation:
     def grey_transform(
         self, image: FrameAttributes, form: PixelFormat, window: Window | None
     ) -> GreyTransform:
-        """How stored values become greys; `window` takes the place of that of the state."""
+        """Return how stored values become greys. `window` replaces that of the state."""
         own = FrameAttributes(self.header, self.frame)
         transform = GreyTransform(
             inverted=(self.header.text(_PRESENTATION_LUT_SHAPE) or "").upper() == "INVERSE",
@@ -111,12 +111,12 @@ class Presentation:
 
     @property
     def shown_overlays(self) -> list[int]:
-        """The groups of those overlay planes of the image that are shown: only what is activated (C.11.7)."""
+        """The groups of the image's overlay planes that are shown: only activated ones (C.11.7)."""
         return [group for group in self._activated if group not in self.own_overlays]
 
     @property
     def own_overlays(self) -> list[int]:
-        """The groups of overlay planes of the state itself that are shown."""
+        """The groups of the state's own overlay planes that are shown."""
         return [group for group in self._activated if group << 16 | _OVERLAY_DATA in self.header]
 
     @property
@@ -129,9 +129,9 @@ class Presentation:
         return _OwnPlanes(self.header, self.transfer_syntax)
 
     def area(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """The part of an image that is shown: left, upper, right and lower edge, from 0. May reach beyond the image.
+        """Return the part of an image that is shown: left, upper, right and lower edge, from 0. May exceed the image.
 
-        The corners are those after rotation and flip (C.10.4), so that either may be the greater.
+        The corners are those after rotation and flip (C.10.4), so either may be the greater.
         """
         item = self.chosen(_DISPLAYED_AREAS)
         first, last = (item.integers(_UPPER_LEFT), item.integers(_LOWER_RIGHT)) if item else ((), ())
@@ -148,7 +148,7 @@ class Presentation:
 
     @property
     def aspect(self) -> float | None:
-        """Height of a pixel as a multiple of its width; None where the state does not say it."""
+        """A pixel's height divided by its width; None if the state does not say."""
         item = self.chosen(_DISPLAYED_AREAS)
         for tag in (_PIXEL_SPACING, _PIXEL_ASPECT_RATIO) if item is not None else ():
             assert item is not None
@@ -161,7 +161,7 @@ class Presentation:
 
     @property
     def quarter_turns(self) -> int:
-        """How often it is turned by 90 degrees, clockwise (C.10.6)."""
+        """The number of clockwise turns by 90 degrees (C.10.6)."""
         return (self.header.integer(_ROTATION) or 0) // 90 % 4
 
     @property
@@ -180,7 +180,7 @@ class _OwnPlanes:
 
 
 def read_state(data: bytes, transfer_syntax_uid: str) -> DataSet:
-    """Return the data set of a state. Raises `PictureError` for one that cannot be read, or of a kind not applied."""
+    """Return the data set of a state. Raises `PictureError` if it cannot be read, or its kind cannot be applied."""
     if len(data) > LONGEST:
         raise PictureError(f"The presentation state is longer than {LONGEST} bytes.")
     try:
@@ -195,7 +195,7 @@ def read_state(data: bytes, transfer_syntax_uid: str) -> DataSet:
 def presentation(
     header: DataSet, transfer_syntax_uid: str, sop_instance_uid: str, frame: int
 ) -> Presentation:
-    """Return what a state says of a frame. Raises `PictureError` where it is not about it."""
+    """Return the settings of a state for a frame. Raises `PictureError` if the state is not about it."""
     found = Presentation(header, sop_instance_uid, frame, lookup(transfer_syntax_uid))
     if not any(
         found._names(image)
@@ -207,7 +207,7 @@ def presentation(
 
 
 def images_of(header: DataSet) -> list[tuple[str, int]]:
-    """Return the images that a state is about, each with the first of its frames."""
+    """Return the images of a state, each with the first of its frames."""
     return [
         (uid, (*image.integers(_REFERENCED_FRAMES), 1)[0])
         for each in header.items(_REFERENCED_SERIES)
@@ -217,7 +217,7 @@ def images_of(header: DataSet) -> list[tuple[str, int]]:
 
 
 def _whole_span(transform: GreyTransform, form: PixelFormat) -> tuple[float, float]:
-    """All that the modality transform can give: without a VOI transform, none of it is left out (PS3.4 N.2.2)."""
+    """Return the full output range of the modality transform, used without a VOI transform (PS3.4 N.2.2)."""
     if transform.modality_lut is not None:
         return 0.0, float((1 << transform.modality_lut.bits) - 1)
     low = -(1 << form.bits_stored - 1) if form.signed else 0

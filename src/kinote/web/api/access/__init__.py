@@ -1,1 +1,1 @@
-"""Sign-in by the REST API: sessions, users, API tokens, and the audit trail. Has no SQL; `kinote.security` does it."""
+"""Sign-in by the REST API: sessions, users, API tokens, and the audit trail. Has no SQL; it calls `kinote.security`."""

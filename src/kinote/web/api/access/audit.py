@@ -1,4 +1,4 @@
-"""The audit trail, for who may read it."""
+"""The audit trail, for users with the right to it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ async def search(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Who did what with whose objects. What was only looked at is listed some seconds later, and the same look of the
-    same actor at the same study once in ten minutes."""
+    """Search who did what with whose objects. Read accesses appear after some seconds, and repeated ones by the same
+    actor to the same study once in ten minutes.
+    """
     rooms = rooms_of(request)
     wanted = TrailSearch(patient, actor, _moment("since", since), _moment("until", until), event)
     before = position_of(cursor, str, int)
@@ -58,7 +59,9 @@ async def check(
     request: Request,
     after: Annotated[int, Query(ge=0, le=LARGEST, description="The chunk to go on after.")] = 0,
 ) -> Response:
-    """Compare some chunks of the chain with their entries. `after` of the answer is where to go on; null at the end."""
+    """Compare some chunks of the chain with their entries. `after` in the response is where to continue; null at the
+    end.
+    """
     rooms = rooms_of(request)
 
     def read() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Changing users, sessions and tokens: whoever was known is looked up again, and streams look at their rights."""
+"""Changes of users, sessions and tokens: cached users are looked up again, and streams check their rights."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kinote.web.rooms import Rooms
 
 Result = TypeVar("Result")
 
-#: Characters of a login or password that are looked at.
+#: The most characters accepted in a login or password.
 LONGEST = 256
 
 
 async def changed(rooms: Rooms, work: Callable[[Connection], Result]) -> Result:
-    """Do something to users, sessions or tokens in a transaction; it takes effect at once.
+    """Change users, sessions or tokens in a transaction. It takes effect at once.
 
-    It has no Idempotency-Key: a digest of the request, or its answer, would keep a secret.
+    There is no Idempotency-Key: a digest of the request, or its response, would store a secret.
     """
     try:
         return await wrap_future(rooms.catalog.submit(work))

@@ -1,4 +1,4 @@
-"""Signing in by the OpenID provider: on the way there, and back."""
+"""Sign-in by the OpenID provider: on the way there, and back."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ log = structlog.get_logger("kinote.web")
 
 CALLBACK = "/api/v1/session/openid/callback"
 
-#: The cookie of an attempt. The answer of the provider comes by a link from its page, so that it is not as strict as
-#: that of a session.
+#: The cookie of a sign-in attempt. The provider's answer comes through a link from its page, so this cookie cannot be
+#: as strict as that of a session.
 _COOKIE, _SECURE_COOKIE = "kinote_openid", "__Host-kinote_openid"
 
-#: Why somebody comes back without a session; the sign-in page says what to do.
+#: Why a browser returns without a session. The sign-in page says what to do.
 Reason = Literal["expired", "refused", "unreachable", "no-role", "not-allowed"]
 
 _Parameter = Annotated[str, Query(max_length=4096, description="As the provider gives it.")]
@@ -55,8 +55,9 @@ async def leave(
         str, Query(alias="next", max_length=4096, description="The page of the viewer to go on with.")
     ] = "/",
 ) -> Response:
-    """Send a browser to the OpenID provider. It comes back to `/api/v1/session/openid/callback`, and goes on with a
-    page of the viewer. For browsers only: programs use API tokens, or access tokens of the provider."""
+    """Redirect a browser to the OpenID provider. It returns to `/api/v1/session/openid/callback`, and continues with a
+    page of the viewer. For browsers only: programs use API tokens, or access tokens of the provider.
+    """
     rooms = rooms_of(request)
     openid = _openid(rooms)
     attempt = Attempt.new(onward)
@@ -80,15 +81,15 @@ async def come_back(
     iss: Annotated[str | None, Query(max_length=4096, description="The issuer, as it names itself.")] = None,
     error: _Parameter = "",
 ) -> Response:
-    """Begin a session for whoever has signed in at the provider, and go on with the page that was asked for.
+    """Start a session for the user who has signed in at the provider, and continue with the page requested first.
 
-    If that fails, the browser goes on with `/?sign-in=REASON`: `expired` (the attempt took more than ten minutes, or
-    was answered already), `refused`, `unreachable`, `no-role` or `not-allowed`.
+    If that fails, the browser is sent to `/?sign-in=REASON`: `expired` (the attempt took more than ten minutes, or was
+    answered already), `refused`, `unreachable`, `no-role` or `not-allowed`.
     """
     rooms = rooms_of(request)
     openid = _openid(rooms)
     attempt = _attempt(request)
-    # An answer that this browser has not asked for may be another person's, or be made by another page.
+    # An answer that this browser has not requested may be another person's, or forged by another page.
     if attempt is None or not attempt.is_of(state) or not openid.used.use(attempt):
         return _failed(rooms, request, "expired", "the answer belongs to no attempt of this browser")
     try:
@@ -148,7 +149,7 @@ def _openid(rooms: Rooms) -> OpenId:
 def _failed(rooms: Rooms, request: Request, reason: Reason, why: str, login: str = "") -> Response:
     log.warning("somebody could not sign in by the OpenID provider", reason=reason, problem=why)
     if rooms.trail is not None:
-        # Whatever the provider calls somebody is no login here.
+        # The provider's name for a user is not a login here.
         claimed = Actor(ActorKind.PERSON, "", actor_of(request).address)
         detail = {"reason": f"{reason}: {why}"[:300]}
         if login:
@@ -172,7 +173,7 @@ def _redirect_uri(request: Request) -> str:
 
 
 def own_address(request: Request) -> str:
-    """Return the origin under which a browser has reached the server. The guard has looked at the host."""
+    """Return the origin by which a browser has reached the server. The guard has checked the host."""
     return f"{request.scope['scheme']}://{request.headers['Host']}"
 
 

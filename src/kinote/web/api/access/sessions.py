@@ -1,4 +1,4 @@
-"""The session of a browser: sign in, see who is signed in, sign out, change one's password."""
+"""The session of a browser: sign in, show the user, sign out, change the own password."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 class SignInBody(BaseModel):
-    """Who signs in."""
+    """The credentials of a user."""
 
     model_config = _STRICT
 
@@ -42,7 +42,7 @@ class SignInBody(BaseModel):
 
 
 class PasswordChange(BaseModel):
-    """One's own password: the one until now, and the one from now on."""
+    """The old and the new password of the user."""
 
     model_config = _STRICT
 
@@ -52,9 +52,10 @@ class PasswordChange(BaseModel):
 
 @router.get("/session", summary="Who is signed in")
 async def get_session(request: Request) -> Response:
-    """The signed-in user with its rights; `user` is null for nobody. `authentication` is `none` where nobody needs to
-    sign in: then everybody has all rights. `provider` names the OpenID provider by which people sign in too, by
-    `GET /api/v1/session/openid`; null if there is none."""
+    """Return the signed-in user with its rights; `user` is null for nobody. `authentication` is `none` if nobody needs
+    to sign in: then everybody has all rights. `provider` names the OpenID provider by which people can also sign in,
+    with `GET /api/v1/session/openid`; null if there is none.
+    """
     rooms = rooms_of(request)
     actor = actor_of(request)
     rights = [str(right) for right in Right if rooms.policy.allowed(actor, right)]
@@ -72,10 +73,10 @@ async def get_session(request: Request) -> Response:
 
 @router.post("/session", status_code=201, summary="Sign in")
 async def sign_in(request: Request, body: SignInBody) -> Response:
-    """Begin a session, which a cookie carries. A session that the request belonged to ends.
+    """Start a session, which a cookie carries. The session of the request, if any, ends.
 
-    After several failed attempts, 429 says for how many seconds none is looked at. Whether the user exists makes no
-    difference to any answer.
+    After several failed attempts, 429 says for how many seconds none is accepted. No response reveals whether the user
+    exists.
     """
     rooms = rooms_of(request)
     door = _sign_in(rooms)
@@ -92,7 +93,7 @@ async def sign_in(request: Request, body: SignInBody) -> Response:
     earlier = session_token(request.scope)
 
     def work(transaction: Connection) -> tuple[User, str, str]:
-        # The password may have been reset while it was compared, which takes a while on purpose.
+        # The password may have been reset during the comparison, which is slow on purpose.
         user = checked.still_right(transaction)
         if earlier is not None:
             end_session(transaction, earlier)
@@ -124,10 +125,9 @@ async def sign_out(
         bool, Query(description="End all sessions of the user, in other browsers too.")
     ] = False,
 ) -> Response:
-    """End the session. It is no error if there is none any more.
+    """End the session. It is no error if it has ended.
 
-    `continue_at`, if the answer has it, is where a browser has to go on, so that the session at the OpenID provider
-    ends too.
+    `continue_at`, if the response has it, is where the browser must go to end the session at the OpenID provider too.
     """
     rooms = rooms_of(request)
     _sign_in(rooms)
@@ -146,7 +146,7 @@ async def sign_out(
         return ended
 
     onward = "" if signed_in is None or token is None else await _end_at_provider(rooms, request, token)
-    # Who has no session, or makes one up, writes nothing and wakes nobody.
+    # A request without a valid session writes nothing and wakes no streams.
     ended = 0 if signed_in is None else await changed(rooms, partial(work, leaving=signed_in))
     response = _answer({"ended": ended, **({"continue_at": onward} if onward else {})})
     set_session_cookie(request, response, "", 0)
@@ -155,14 +155,14 @@ async def sign_out(
 
 @router.put("/session/password", summary="Change one's own password")
 async def change_password(request: Request, body: PasswordChange) -> Response:
-    """Set another password. All other sessions of the user end."""
+    """Set a new password. All other sessions of the user end."""
     rooms = rooms_of(request)
     door = _sign_in(rooms)
     signed_in = signed_in_of(request)
     if signed_in is None:
         raise SignInRequiredError
     if signed_in.by != "session":
-        # Whoever finds a token must not get at the account with it.
+        # A stolen token must not suffice to take over the account.
         raise NotAllowedError(Right.ADMINISTER)
     address = actor_of(request).address
 
@@ -211,7 +211,7 @@ def _sign_in(rooms: Rooms) -> SignIn:
 
 
 def set_session_cookie(request: Request, response: Response, token: str, seconds: int) -> None:
-    """Have a browser keep the token of a session; an empty one is forgotten."""
+    """Set the session cookie of a browser; an empty token deletes it."""
     is_secure = request.scope.get("scheme") == "https"
     response.set_cookie(
         SECURE_COOKIE if is_secure else COOKIE,
@@ -246,7 +246,7 @@ def record_session(
     *,
     by: str = "",
 ) -> None:
-    """Write down that sessions began or ended; `by` is the provider of a user of another house."""
+    """Record that sessions began or ended. `by` is the provider of a user from there."""
     if rooms.trail is not None:
         actor = Actor(ActorKind.PERSON, login, address)
         detail: dict[str, str | int] = {"sessions": sessions, **({"provider": by} if by else {})}

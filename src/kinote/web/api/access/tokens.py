@@ -1,4 +1,4 @@
-"""API tokens, as administrators see and make them."""
+"""API tokens, for administrators."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = APIRouter(tags=["access"], route_class=PermittedAPIRoute)
 
 
 class NewTokenBody(BaseModel):
-    """A token to be made."""
+    """A token to make."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,9 +35,9 @@ class NewTokenBody(BaseModel):
     )
 
 
-@router.get("/tokens", summary="API tokens, the last made first")
+@router.get("/tokens", summary="API tokens, the latest first")
 async def list_tokens(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """What is known of tokens, those that were revoked or have expired too; never the tokens themselves."""
+    """List tokens, including revoked and expired ones, without their secrets."""
     rooms = rooms_of(request)
     before = position_of(cursor, int)
 
@@ -51,7 +51,7 @@ async def list_tokens(request: Request, cursor: Cursor = "", limit: Limit = 100)
 
 @router.post("/tokens", status_code=201, summary="Make an API token")
 async def new_token(request: Request, body: NewTokenBody) -> Response:
-    """Make a token. The answer has it as `token`, which is never shown again."""
+    """Make a token. The response has it as `token`, which is never shown again."""
     rooms = rooms_of(request)
 
     def work(transaction: Connection) -> dict[str, Any]:
@@ -82,7 +82,7 @@ async def new_token(request: Request, body: NewTokenBody) -> Response:
 
 @router.delete("/tokens/{token_id}", summary="Revoke an API token")
 async def delete_token(request: Request, token_id: Key) -> Response:
-    """Revoke a token; whoever uses it is refused from then on."""
+    """Revoke a token. It is refused from then on."""
     rooms = rooms_of(request)
 
     def work(transaction: Connection) -> dict[str, Any]:

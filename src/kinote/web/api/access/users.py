@@ -1,4 +1,4 @@
-"""Users, as administrators see and change them."""
+"""Users, for administrators."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 class UserBody(BaseModel):
-    """A user as it is to be."""
+    """The settings of a user."""
 
     model_config = _STRICT
 
@@ -55,7 +55,7 @@ class NewPasswordBody(BaseModel):
 
 @router.get("/users", summary="All users")
 async def list_users(request: Request) -> Response:
-    """Users by their logins, those that are disabled too."""
+    """List users by login, including disabled ones."""
     rooms = rooms_of(request)
 
     def read() -> list[User]:
@@ -67,7 +67,7 @@ async def list_users(request: Request) -> Response:
 
 @router.post("/users", status_code=201, summary="Add a user")
 async def new_user(request: Request, body: NewUserBody) -> Response:
-    """Add a user. A login belongs to one user for good, since history names it."""
+    """Add a user. A login belongs to one user for ever, since history names it."""
     rooms = rooms_of(request)
     encoded = "" if body.password is None else await _encoded(rooms, body.password, body.login)
 
@@ -108,7 +108,7 @@ async def put_user(request: Request, user_id: Key, body: UserBody) -> Response:
 
 @router.put("/users/{user_id}/password", summary="Set a user's password")
 async def put_password(request: Request, user_id: Key, body: NewPasswordBody) -> Response:
-    """Set another password. All sessions of the user end."""
+    """Set a new password. All sessions of the user end."""
     rooms = rooms_of(request)
 
     def read() -> User:

@@ -1,1 +1,1 @@
-"""The REST API of deliveries: ordering them, their accounts, and what people do to them. It may use what `api` may."""
+"""The REST API of deliveries: ordering them, their accounts, and acts on them. May use what `web.api` may."""

@@ -1,4 +1,4 @@
-"""Notices: what other systems are owed because of withdrawals, and telling them by hand."""
+"""Notices: what other systems are owed because of withdrawals, and notices given by hand."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ class Told(BaseModel):
 
 @router.get("/notices", summary="What others are owed")
 async def list_notices(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Rejection notes that receivers of withdrawn objects are owed, and objects that are in use again, receiver by
-    receiver. `by_hand` says that nothing is sent: a person has to tell them."""
+    """List the rejection notes owed to receivers of withdrawn objects, and objects that are in use again, by receiver.
+    `by_hand` says that nothing is sent: a person has to tell them.
+    """
     rooms = rooms_of(request)
     position = position_of(cursor, int, str, str)
     after = (position[0], position[1], position[2]) if position else None
@@ -58,7 +59,9 @@ async def list_notices(request: Request, cursor: Cursor = "", limit: Limit = 100
 
 @router.post("/notices/told", summary="Say that somebody was told by hand")
 async def told(body: Told, act: AskedAct) -> Response:
-    """Record that a person has told a receiver of a withdrawal, or of its end. It is owed that no more."""
+    """Record that a person has told a receiver of a withdrawal, or of its end. The receiver is owed nothing more for
+    it.
+    """
     now = act.now()
 
     def work(transaction: Connection) -> Response:

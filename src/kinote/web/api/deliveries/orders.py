@@ -1,4 +1,4 @@
-"""Deliveries: ordered, listed with their accounts and objects, cancelled, sent again."""
+"""Deliveries: order, list with accounts and objects, cancel, send again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _Uids = Annotated[list[str], Field(max_length=MOST_NAMED)]
 
 
 class AskedDelivery(BaseModel):
-    """What is to be sent to which destination: all that is live of what is named, when it begins."""
+    """What to send to which destination: everything named that is live when the delivery begins."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,7 +59,7 @@ class AskedDelivery(BaseModel):
     reason: Annotated[str, Field(max_length=1000, description="Why, for whoever looks later.")] = ""
 
     def selected(self) -> Selected:
-        """Return what is named. Refuses what is no UID, or named twice."""
+        """Return what is named. Refuses invalid UIDs, and names given twice."""
         for name in ("studies", "series", "instances"):
             seen: set[str] = set()
             for position, uid in enumerate(getattr(self, name)):
@@ -72,7 +72,7 @@ class AskedDelivery(BaseModel):
 
 
 class Reason(BaseModel):
-    """Why something is done to a delivery."""
+    """The reason for an act on a delivery."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -80,7 +80,7 @@ class Reason(BaseModel):
 
 
 class WantedPriority(BaseModel):
-    """The priority that a delivery is to have."""
+    """The new priority of a delivery."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -88,7 +88,7 @@ class WantedPriority(BaseModel):
 
 
 class WantedDeliveries(BaseModel):
-    """The deliveries that a filter means; what is left out means all."""
+    """The deliveries that a filter selects. Omitted conditions match all."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -101,7 +101,7 @@ class WantedDeliveries(BaseModel):
 
 
 class AskedDeliveryAct(BaseModel):
-    """What is to be done to which deliveries: `ids`, or all that a `filter` means."""
+    """An act on deliveries: `ids`, or all that a `filter` selects."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -134,7 +134,7 @@ class AskedDeliveryAct(BaseModel):
 async def order_delivery(request: Request, body: AskedDelivery, act: AskedAct) -> Response:
     """Order a delivery. Its manifest is what is live when it begins, and never grows.
 
-    The same again before it has begun is the same delivery (`is_new` is false).
+    An equal order that has not begun is reused (`is_new` is false).
     """
     rooms = rooms_of(request)
     selected = body.selected()
@@ -177,7 +177,7 @@ async def list_deliveries(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Deliveries with their accounts; and `numbers` of each state, with the age of the oldest."""
+    """List deliveries with their accounts; and `numbers` of each state, with the age of the oldest."""
     rooms = rooms_of(request)
     before = position_of(cursor, int)
 
@@ -199,10 +199,10 @@ async def list_deliveries(
 
 @router.post("/deliveries/acts", summary="Do something to several deliveries")
 async def act_on_deliveries(request: Request, body: AskedDeliveryAct, act: AskedAct) -> Response:
-    """Cancel deliveries, have what failed sent again, or change their priority: those whose state allows it, all in one
+    """Cancel deliveries, resend what failed, or change their priority: those whose state allows it, all in one
     transaction.
 
-    Without `expected` they are counted, and nothing is done. With it, it is done if they are as many.
+    Without `expected` they are only counted. With it, the act is performed if their number is the same.
     """
     rooms = rooms_of(request)
     if body.expected is None:
@@ -231,7 +231,9 @@ async def act_on_deliveries(request: Request, body: AskedDeliveryAct, act: Asked
 
 @router.get("/deliveries/{delivery_id}", summary="A delivery with its account")
 async def get_delivery(request: Request, delivery_id: Key) -> Response:
-    """What was ordered, how it stands, and how many objects are in the manifest, acknowledged, found and so on."""
+    """Return a delivery: the order, its state, and how many objects are in the manifest, acknowledged, found and
+    so on.
+    """
     rooms = rooms_of(request)
 
     def read() -> dict[str, Any]:
@@ -249,7 +251,7 @@ async def list_objects(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """The manifest, in the order in which it is sent, with what the destination answered for each object."""
+    """List the manifest, in the order of sending, with the destination's answer for each object."""
     rooms = rooms_of(request)
     position = position_of(cursor, int, int)
     after = (position[0], position[1]) if position else None
@@ -269,13 +271,13 @@ async def list_objects(
 async def cancel_delivery(
     request: Request, delivery_id: Key, act: AskedAct, body: Reason | None = None
 ) -> Response:
-    """End a delivery that is under way. What was sent stays sent."""
+    """Cancel a delivery that is under way. What was sent stays sent."""
     return await _act_on_one(request, delivery_id, DeliveryAct.CANCEL, act, reason=(body or Reason()).reason)
 
 
 @router.post("/deliveries/{delivery_id}/retry", summary="Send again what failed")
 async def retry_delivery(request: Request, delivery_id: Key, act: AskedAct) -> Response:
-    """Of a delivery that failed or was cancelled, send what is not acknowledged, or not at the destination."""
+    """Resend the objects of a failed or cancelled delivery that are not acknowledged, or not at the destination."""
     return await _act_on_one(request, delivery_id, DeliveryAct.RETRY, act)
 
 
@@ -283,13 +285,13 @@ async def retry_delivery(request: Request, delivery_id: Key, act: AskedAct) -> R
 async def prefer_delivery(
     request: Request, delivery_id: Key, body: WantedPriority, act: AskedAct
 ) -> Response:
-    """Of a delivery that is under way. It applies when its turn comes next."""
+    """Change the priority of a delivery that is under way. It applies from its next turn."""
     return await _act_on_one(request, delivery_id, DeliveryAct.PRIORITY, act, priority=body.priority)
 
 
 @router.post("/deliveries/{delivery_id}/acknowledge", summary="Take note of a failed delivery")
 async def acknowledge_delivery(request: Request, delivery_id: Key, act: AskedAct) -> Response:
-    """Say that its failure has been seen: it has no alert any more."""
+    """Acknowledge a failure. Its alert is cleared."""
     return await _act_on_one(request, delivery_id, DeliveryAct.ACKNOWLEDGE, act)
 
 

@@ -1,4 +1,4 @@
-"""The body that adds or changes a route: strict, so that a misspelt field is named and not ignored."""
+"""The body that adds or changes a route. It is strict, so that a misspelt field is reported and not ignored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TitleBody(BaseModel):
 
 
 class ConditionsBody(BaseModel):
-    """What must hold: all of it together; of a list, one value. What is left out does not matter."""
+    """What must hold: all conditions together; in a list, one value is enough. Omitted conditions always hold."""
 
     model_config = _STRICT
 
@@ -66,7 +66,7 @@ class ConditionsBody(BaseModel):
 
 
 class RouteBody(BaseModel):
-    """A rule by which objects are delivered, as it is to be."""
+    """The definition of a route."""
 
     model_config = _STRICT
 

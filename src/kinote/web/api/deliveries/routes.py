@@ -1,4 +1,4 @@
-"""Routes: list, add, read, change, remove; what they did and would have done."""
+"""Routes: list, add, read, change, remove; their results and dry runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def list_routes(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """The rules by which objects are delivered, each with the number of its results by outcome."""
+    """List the routes, each with the number of its results by outcome."""
     rooms = rooms_of(request)
     position = position_of(cursor, str, int)
     after = (position[0], position[1]) if position else None
@@ -54,7 +54,7 @@ async def list_routes(
 
 @router.post("/routes", status_code=201, summary="Add a route")
 async def add_route(body: RouteBody, act: AskedAct) -> Response:
-    """Add a rule by which objects are delivered. It acts on what happens from now on."""
+    """Add a route. It acts on what happens from now on."""
     now = act.now()
 
     def work(transaction: Connection) -> Response:
@@ -66,7 +66,7 @@ async def add_route(body: RouteBody, act: AskedAct) -> Response:
 
 @router.get("/routes/{route_id}", summary="A route")
 async def get_route(request: Request, route_id: Key) -> Response:
-    """The route, in use or removed; its version is the ETag."""
+    """Return the route, in use or removed. Its version is the ETag."""
     rooms = rooms_of(request)
 
     def read() -> Response:
@@ -78,7 +78,7 @@ async def get_route(request: Request, route_id: Key) -> Response:
 
 @router.put("/routes/{route_id}", summary="Change a route")
 async def change_route(route_id: Key, body: RouteBody, act: AskedAct, if_match: IfMatch = None) -> Response:
-    """Let the route be as the body says, whole. If-Match names the version that was seen; 412 if it has another.
+    """Replace the definition of the route. If-Match names the version that was seen; 412 if it has another.
 
     Routes of the settings file are changed there; here they are 409.
     """
@@ -96,7 +96,7 @@ async def change_route(route_id: Key, body: RouteBody, act: AskedAct, if_match: 
 
 @router.delete("/routes/{route_id}", summary="Remove a route")
 async def remove_route(route_id: Key, act: AskedAct, if_match: IfMatch = None) -> Response:
-    """Let the route act no more. What it has ordered is delivered. It can still be read by its number."""
+    """Remove the route: it no longer acts. What it has ordered is delivered. It can still be read by its number."""
     expected = expected_version(if_match)
     now = act.now()
 
@@ -109,7 +109,9 @@ async def remove_route(route_id: Key, act: AskedAct, if_match: IfMatch = None) -
 
 @router.get("/routes/{route_id}/results", summary="What a route did")
 async def route_results(request: Request, route_id: Key, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """What it ordered, would have ordered in training, or could not order, the last first; of 90 days."""
+    """List the results of 90 days, the latest first: what it ordered, would have ordered in training, or could not
+    order.
+    """
     rooms = rooms_of(request)
     position = position_of(cursor, int)
     before = position[0] if position else None
@@ -131,10 +133,10 @@ async def route_dry_run(
     days: Annotated[int, Query(ge=1, le=365, description="Of how many days.")] = 7,
     cursor: Cursor = "",
 ) -> Response:
-    """What it would have ordered in the last days, by the same conditions as when it acts, as things are now.
+    """List what it would have ordered in the last days, with the conditions as they hold now.
 
-    A page looks through 1,000 changes, so it may have few items or none, and further ones may follow. Each item says
-    how many objects would go, how many the destination has already, and names the first 100 of them.
+    A page covers 1,000 changes, so it may have few items or none, and others may follow. Each item says how many
+    objects would be sent, how many the destination already has, and names the first 100 of them.
     """
     rooms = rooms_of(request)
     position = position_of(cursor, int)

@@ -33,24 +33,24 @@ router = APIRouter(tags=["exports"], route_class=PermittedAPIRoute)
 
 _CONTAINERS = {"application/zip": (zipped, "zip"), "application/x-tar": (tarred, "tar")}
 
-#: The smallest file set that can be asked for, in bytes.
+#: The smallest size limit of a file set, in bytes.
 _SMALLEST = 10_000_000
 
-#: Objects of a plan that are listed as missing; the others are counted.
+#: The most objects of a plan that are listed as missing. Others are only counted.
 _MOST_LISTED = 1000
 
-#: Bytes that are made before the answer begins: what fails until then is answered as a problem.
+#: The bytes produced before the response begins: an error until then is answered as a problem.
 _AT_ONCE = 64 * 1024
 
 Uid = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[0-9.]+$")]
 
 
 class WantedExport(BaseModel):
-    """What is to go on media, and to whom.
+    """What to put on media, and for whom.
 
-    `content` is `all` of the studies or their `key images` with presentation states and key objects; notes bring what
-    they refer to. `profile` is an application profile of PS3.11. `size_limit` is that of one file set in bytes; with it
-    there are as many as needed, in the folders `SET1`, `SET2`, …
+    `content` is `all` of the studies, or their `key images` with presentation states and key objects. Notes include
+    what they refer to. `profile` is an application profile of PS3.11. `size_limit` is that of a file set in bytes; with
+    it there are as many as needed, in the folders `SET1`, `SET2`, …
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -66,8 +66,9 @@ class WantedExport(BaseModel):
 
 @router.post("/exports/plan", summary="What an export would bring")
 async def plan(request: Request, body: WantedExport) -> Response:
-    """How many objects of which studies and notes would go along, their bytes as they are stored, and what is missing:
-    objects that a note refers to and that are not here. Nothing is exported."""
+    """Return how many objects of which studies and notes would be included, their stored size, and what is missing:
+    objects that a note refers to and that are not here. Nothing is exported.
+    """
     selected = await _selected(request, body)
     return answer(
         {
@@ -87,12 +88,13 @@ async def plan(request: Request, body: WantedExport) -> Response:
     responses={200: {"content": {kind: {} for kind in _CONTAINERS}}},
 )
 async def export(request: Request, body: WantedExport) -> Response:
-    """DICOM file sets with DICOMDIR and pages for people, as `application/zip` (the default) or `application/x-tar`, by
-    the Accept header. An answer that ends early is no file set: the directory of the ZIP file, or the last member of
-    the tar file, `report.json`, is missing then.
+    """Return DICOM file sets with DICOMDIR and pages for people, as `application/zip` (the default) or
+    `application/x-tar`, by the Accept header. A response that ends early is not a valid file set: it lacks the
+    directory of the ZIP file, or the last member of the tar file, `report.json`.
 
-    Who exports what to whom and why is recorded before the first byte, and whoever is given the objects is in the
-    ledger as `media to` the recipient."""
+    The export is recorded before the first byte: who, what, for whom and why. The ledger names the receiver of the
+    objects as `media to` the recipient.
+    """
     kind = choose(accepted(request), tuple(_CONTAINERS))
     if kind is None:
         raise NotAcceptableError(f"An export is one of {', '.join(_CONTAINERS)}.")
@@ -127,13 +129,13 @@ async def export(request: Request, body: WantedExport) -> Response:
 
 
 def media_receiver(recipient: str) -> Receiver:
-    """Return the receiver that the ledger has for media: a withdrawal says by it who is to be told by hand."""
+    """Return the ledger's receiver for media. Withdrawals show it as one to be told by hand."""
     named = " ".join(recipient.split())
     return Receiver(address=f"media to {named}" if named else "media")
 
 
 async def _selected(request: Request, body: WantedExport) -> Selected:
-    """What is asked for. Raises the problem that says why it cannot be had."""
+    """Return the selection. Raises the problem if it is not available."""
     rooms = rooms_of(request)
     if body.profile not in PROFILES:
         raise _refused("profile", f"is none of {', '.join(PROFILES)}")

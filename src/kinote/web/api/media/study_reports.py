@@ -1,4 +1,4 @@
-"""`GET studies/{study}/rendered`: the notes of a study, with pictures, to hand on."""
+"""`GET studies/{study}/rendered`: the notes of a study with pictures, as a report."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ _OFFERED = ("text/html", *_SHEETS)
     responses={200: {"content": {kind: {} for kind in _OFFERED}}},
 )
 async def rendered_study(request: Request, study: str) -> Response:
-    """The notes of a study with a picture of each key image, up to 96, as `text/html`, `application/pdf`, or as the
-    contact sheet `image/png`: by the Accept header or the query parameter `accept`."""
+    """Return the notes of a study with a picture of each key image, up to 96, as `text/html`, `application/pdf`, or as
+    the contact sheet `image/png`: by the Accept header or the query parameter `accept`.
+    """
     kind = choose(accepted(request), _OFFERED)
     if kind is None:
         raise NotAcceptableError(f"A study is rendered as {', '.join(_OFFERED)}.")

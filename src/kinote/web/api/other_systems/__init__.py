@@ -1,1 +1,1 @@
-"""Stores of other systems by REST: scans of folders, and what is fetched. May use what `web.api` may."""
+"""Stores of other systems by REST: scans of folders, and fetches. May use what `web.api` may."""

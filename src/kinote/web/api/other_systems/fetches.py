@@ -1,4 +1,4 @@
-"""What is fetched from other systems, and what of it is missing."""
+"""Fetches from other systems, and what is missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = APIRouter(tags=["migrations"], route_class=PermittedAPIRoute)
 
 
 class WantedFetch(BaseModel):
-    """A system from which is to be fetched."""
+    """A system to fetch from."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -45,11 +45,11 @@ class WantedFetch(BaseModel):
 
 @router.post("/migrations/fetches", summary="Fetch key objects of another system")
 async def fetch(request: Request, body: WantedFetch) -> Response:
-    """Fetch the key objects of all studies of a system, and answer with JSON Lines while it is done.
+    """Fetch the key objects of all studies of a system, and respond with JSON Lines meanwhile.
 
     A line has the `studies` that are done of all (`of`), and the `account`: series and instances that the system lists,
-    that are `here`, and that are `missing`. The last one says that it `has_ended`, or has a `problem`. A fetch that was
-    interrupted goes on where it ended.
+    that are `here`, and that are `missing`. The last line says that it `has_ended`, or has a `problem`. An interrupted
+    fetch continues where it ended.
     """
     rooms = rooms_of(request)
     named, fetching = _fetching(rooms)
@@ -68,9 +68,9 @@ async def fetch(request: Request, body: WantedFetch) -> Response:
     return in_lines(rooms, (each.as_json() for each in told))
 
 
-@router.get("/migrations/fetches", summary="What was fetched from other systems, the last first")
+@router.get("/migrations/fetches", summary="What was fetched from other systems, the latest first")
 async def list_fetches(request: Request) -> Response:
-    """Each fetch with its account."""
+    """List fetches, each with its account."""
     rooms = rooms_of(request)
 
     def read() -> object:
@@ -82,7 +82,7 @@ async def list_fetches(request: Request) -> Response:
 
 @router.get("/migrations/fetches/{fetch_id}/missing", summary="What another system lists and is not here")
 async def list_missing(request: Request, fetch_id: Key, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Each series of which something is missing, with the first UIDs of that and the `reason`."""
+    """List the series with missing instances, with their first UIDs and the `reason`."""
     rooms = rooms_of(request)
     after = position_of(cursor, str, str, str)
 

@@ -1,4 +1,4 @@
-"""Peers that are followed: their key objects come here by themselves."""
+"""Followed peers: their key objects are copied here automatically."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ router = APIRouter(tags=["migrations"], route_class=PermittedAPIRoute)
 
 
 class WantedFollowing(BaseModel):
-    """A peer that is to be followed."""
+    """A peer to follow."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,7 +35,9 @@ class WantedFollowing(BaseModel):
 
 @router.get("/migrations/followed", summary="Followed peers, by name")
 async def list_followed(request: Request) -> Response:
-    """Each with when it last answered, its problem if there is one, and how many studies wait to be asked for."""
+    """List the followed peers, each with when it last responded, its problem if there is one, and how many studies wait
+    to be queried.
+    """
     rooms = rooms_of(request)
 
     def read() -> object:
@@ -47,7 +49,7 @@ async def list_followed(request: Request) -> Response:
 
 @router.post("/migrations/followed", status_code=201, summary="Follow a peer")
 async def follow_peer(body: WantedFollowing, act: AskedAct) -> Response:
-    """Have the key objects of a peer come here by themselves. The same peer once more changes what is wanted."""
+    """Follow a peer: its key objects are copied here automatically. For a followed peer, this changes the settings."""
     now = act.now()
 
     def work(transaction: Connection) -> Response:
@@ -63,7 +65,7 @@ async def follow_peer(body: WantedFollowing, act: AskedAct) -> Response:
 
 @router.delete("/migrations/followed/{followed_id}", summary="Follow a peer no more")
 async def unfollow_peer(followed_id: Key, act: AskedAct) -> Response:
-    """Ask the peer for nothing more, and answer with what it was. What has come stays."""
+    """Stop following the peer. Returns its last state. What has been copied stays."""
     now = act.now()
 
     def work(transaction: Connection) -> Response:

@@ -26,7 +26,7 @@ router = APIRouter(tags=["migrations"], route_class=PermittedAPIRoute)
 
 
 class WantedScan(BaseModel):
-    """A folder that is to be scanned."""
+    """A folder to scan."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -41,11 +41,11 @@ class WantedScan(BaseModel):
 
 @router.post("/migrations/scans", summary="Scan a folder of another system")
 async def scan_folder(request: Request, body: WantedScan) -> Response:
-    """Register what lies in a folder, and answer with JSON Lines while it is done: how far it is, each second.
+    """Register the content of a folder, and respond with JSON Lines meanwhile, one each second.
 
-    A line has `files` of how many (`of`, null until they are counted), `counts` by what became of them, the rate, and
-    `listed`: files of which a person should know. The last one says that it `has_ended`, or has a `problem`. A scan
-    that was interrupted goes on where it ended.
+    A line has `files` of how many (`of`, null until they are counted), `counts` by outcome, the rate, and `listed`:
+    files that a person should look at. The last line says that it `has_ended`, or has a `problem`. An interrupted scan
+    continues where it ended.
     """
     rooms = rooms_of(request)
     scanning = _scans(rooms)
@@ -64,9 +64,9 @@ async def scan_folder(request: Request, body: WantedScan) -> Response:
     return in_lines(rooms, (as_json(each) for each in told))
 
 
-@router.get("/migrations/scans", summary="Scans of folders, the last first")
+@router.get("/migrations/scans", summary="Scans of folders, the latest first")
 async def list_scans(request: Request) -> Response:
-    """Each scan with its `position`, how many `files` it has gone through, and what became of them."""
+    """List scans, each with its `position`, how many `files` it has scanned, and their outcomes."""
     rooms = rooms_of(request)
 
     def read() -> object:
@@ -78,8 +78,9 @@ async def list_scans(request: Request) -> Response:
 
 @router.get("/migrations/folders", summary="Folders that are read in place")
 async def list_folders(request: Request) -> Response:
-    """The folders of other systems whose files are read where they are. That they stay there, and are durable, is the
-    matter of whoever manages them."""
+    """List the folders of other systems whose files are read in place. Their administrators are responsible for keeping
+    them.
+    """
     rooms = rooms_of(request)
 
     def read() -> object:

@@ -16,8 +16,9 @@ router = APIRouter(tags=["migrations"], route_class=PermittedAPIRoute)
 
 @router.get("/migrations/sweep", summary="Key objects that are still to be registered again")
 async def show_sweep(request: Request) -> Response:
-    """How many key objects are `left` that an older `reader` has read. The job `register-again` reads them, those of a
-    study that somebody opens first; it has those that cannot be read, with the reasons."""
+    """Return how many key objects are `left` that an older `reader` has read. The job `register-again` reads them,
+    those of an opened study first. It lists those that cannot be read, with the reasons.
+    """
     rooms = rooms_of(request)
 
     def read() -> object:

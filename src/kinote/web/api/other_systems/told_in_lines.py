@@ -1,4 +1,4 @@
-"""Answers in JSON Lines while something long is done."""
+"""Responses in JSON Lines during long work."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 def in_lines(rooms: Rooms, told: Iterator[dict[str, object]]) -> Response:
-    """Answer with a line for each thing told. What ends it before its end is the `problem` of the last line.
+    """Respond with a line for each report. An early end is the `problem` of the last line.
 
-    If the client goes away, it ends after what is under way.
+    If the client disconnects, the work ends after the current step.
     """
     lines = _lines(told)
     return StreamingResponse(_streamed(rooms, lines), media_type="application/x-ndjson")
@@ -31,7 +31,7 @@ def _lines(told: Iterator[dict[str, object]]) -> Iterator[bytes]:
             for each in told:
                 yield _line(each)
         except Exception as error:
-            # The head of the answer has gone out: whatever it is, the last line says it.
+            # The head of the response has been sent, so every error goes into the last line.
             log.exception("Work that is told in lines has ended before its end")
             yield _line({"problem": f"It ended before its end: {error}"})
 

@@ -1,1 +1,1 @@
-"""The part of the REST API that is about retention: holds, which keep bytes from being removed."""
+"""The part of the REST API about retention: holds, rules, plans and evictions."""

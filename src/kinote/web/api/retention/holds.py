@@ -37,7 +37,7 @@ class NamedPatient(BaseModel):
 
 
 class AskedHold(BaseModel):
-    """A hold to be placed, on a study, a patient or a note."""
+    """A hold to place on a study, a patient or a note."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -51,7 +51,7 @@ class AskedHold(BaseModel):
     ] = ""
 
     def wanted(self) -> acts.WantedHold:
-        """Return the hold; `RefusedContentError` if it names no kind, or not one thing."""
+        """Return the hold. Raises `RefusedContentError` unless it names a kind, and exactly one object."""
         if self.kind not in {str(kind) for kind in HoldKind}:
             raise _refused("kind", f"is none of {', '.join(HoldKind)}.")
         named: list[HeldThing] = []
@@ -70,14 +70,16 @@ class AskedHold(BaseModel):
         return acts.WantedHold(HoldKind(self.kind), named[0], self.reason, moment_of("until", self.until))
 
 
-@router.get("/retention/holds", summary="Holds, the last one first")
+@router.get("/retention/holds", summary="Holds, the latest first")
 async def list_holds(
     request: Request,
     ended: Annotated[bool, Query(description="With those that a person has ended.")] = False,
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """What keeps bytes from being removed, why, since when and until when. `in_force` says whether it still does."""
+    """List holds: what keeps bytes from being removed, why, since when and until when. `in_force` says whether it still
+    does.
+    """
     rooms = rooms_of(request)
     position = position_of(cursor, int)
     before = position[0] if position else None
@@ -94,9 +96,9 @@ async def list_holds(
 
 @router.post("/retention/holds", status_code=201, summary="Place a hold")
 async def place_hold(body: AskedHold, act: AskedAct) -> Response:
-    """Keep the bytes of a study, a patient or a note, and of what comes to it later, whatever becomes of them.
+    """Place a hold: the bytes of a study, a patient or a note, and of later additions, are kept whatever happens.
 
-    `keeps` says what that is now. What is withdrawn stays hidden, and its bytes are kept.
+    `keeps` says what these are now. Withdrawn instances stay hidden, but their bytes are kept.
     """
     wanted = body.wanted()
     now = act.now()
@@ -116,7 +118,7 @@ async def place_hold(body: AskedHold, act: AskedAct) -> Response:
 
 @router.get("/retention/holds/{hold_id}", summary="A hold")
 async def get_hold(request: Request, hold_id: Key) -> Response:
-    """The hold, in force or not, and what it keeps now."""
+    """Return the hold, in force or not, and what it keeps now."""
     rooms = rooms_of(request)
 
     def read() -> dict[str, Any]:
@@ -132,7 +134,7 @@ async def end_hold(
     act: AskedAct,
     reason: Annotated[str, Query(max_length=acts.LONGEST_REASON, description="Why it ends.")] = "",
 ) -> Response:
-    """End the hold, with a reason. What no other hold keeps may go from now on, if its time has come."""
+    """End the hold, with a reason. Bytes that no other hold keeps may be removed from now on, if they are due."""
     now = act.now()
 
     def work(transaction: Connection) -> Response:

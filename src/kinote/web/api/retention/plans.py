@@ -1,4 +1,4 @@
-"""Plans of retention: what would go, and by which rule. Making one removes nothing."""
+"""Plans of retention: what would be evicted, and by which rule. Making one evicts nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ router = APIRouter(tags=["retention"], route_class=PermittedAPIRoute)
 
 
 class AskedPlan(BaseModel):
-    """How much a plan is to free."""
+    """How much a plan should free."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -45,9 +45,9 @@ class AskedPlan(BaseModel):
     ] = None
 
 
-@router.get("/retention/plans", summary="Plans, the last one first")
+@router.get("/retention/plans", summary="Plans, the latest first")
 async def list_plans(request: Request, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """Each with how much was wanted, and what it would free."""
+    """List plans, each with how much was wanted, and what it would free."""
     rooms = rooms_of(request)
     position = position_of(cursor, int)
     before = position[0] if position else None
@@ -63,9 +63,10 @@ async def list_plans(request: Request, cursor: Cursor = "", limit: Limit = 100) 
 
 @router.post("/retention/plans", status_code=201, summary="Make a plan")
 async def make_a_plan(request: Request, body: AskedPlan, act: AskedAct) -> Response:
-    """Say what would go by the rules in force to free so many bytes. Nothing goes. The plan never changes: read its
-    items at the address of the answer. `is_enough` says whether it frees what was wanted;
-    `hindrance` says why nothing can go."""
+    """Make a plan: what the rules in force would evict to free this many bytes. Nothing is evicted. The plan never
+    changes: read its items at the address in the response. `is_enough` says whether it frees what was wanted;
+    `hindrance` says why nothing can be evicted.
+    """
     rooms = rooms_of(request)
     now = act.now()
 
@@ -99,7 +100,7 @@ async def make_a_plan(request: Request, body: AskedPlan, act: AskedAct) -> Respo
 
 @router.get("/retention/plans/{plan_id}", summary="A plan")
 async def get_plan(request: Request, plan_id: Key, cursor: Cursor = "", limit: Limit = 100) -> Response:
-    """The plan, with a page of the objects that would go, in their order."""
+    """Return the plan, with a page of the objects to evict, in their order."""
     rooms = rooms_of(request)
     position = position_of(cursor, int)
 
@@ -119,15 +120,16 @@ async def get_plan(request: Request, plan_id: Key, cursor: Cursor = "", limit: L
 
 @router.post("/retention/plans/{plan_id}/evict", summary="Carry out a plan")
 async def carry_out_a_plan(request: Request, plan_id: Key, act: AskedAct) -> Response:
-    """Evict what the plan names, 5,000 objects or some more at once; ask again while `left` is not 0. Each object is
-    looked at again: what may not go any more stays, and the ledger says why. What is done is not done twice."""
+    """Evict what the plan names, about 5,000 objects at once; repeat while `left` is not 0. Each object is checked
+    again: one that may no longer be evicted stays, and the ledger says why. Nothing is done twice.
+    """
     rooms = rooms_of(request)
     now = act.now()
 
     def begin(transaction: Connection) -> Response:
         return answer(_json(one_plan(transaction, plan_id)))
 
-    # Recorded before anything goes.
+    # Recorded before anything is evicted.
     await act.do(begin, now)
 
     def work() -> dict[str, Any]:
@@ -140,14 +142,16 @@ async def carry_out_a_plan(request: Request, plan_id: Key, act: AskedAct) -> Res
     return answer(await to_thread.run_sync(work, limiter=rooms.threads.long_reads))
 
 
-@router.get("/retention/evictions", summary="The ledger of evictions, the last first")
+@router.get("/retention/evictions", summary="The ledger of evictions, the latest first")
 async def list_evictions(
     request: Request,
     plan: Annotated[int | None, Query(ge=0, le=LARGEST, description="Only those of this plan.")] = None,
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """What went, when, by which rule and by whom; what was `kept` though a plan had it, and why; when it came back."""
+    """List evictions: what, when, by which rule and by whom; what was `kept` although a plan had it, and why; when it
+    returned.
+    """
     rooms = rooms_of(request)
     position = position_of(cursor, int)
     before = position[0] if position else None
@@ -161,7 +165,7 @@ async def list_evictions(
     return answer(page(found[:limit], following))
 
 
-#: Objects that one request carries out.
+#: The number of objects that one request evicts.
 _AT_ONCE = 5000
 
 _NO_ARCHIVE = (

@@ -1,4 +1,4 @@
-"""The rules of retention: read, saved, and tried before they are saved; and the cache that they are about."""
+"""The rules of retention: read, save, and preview; and the cache that they are about."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Body(BaseModel):
 
 
 class AskedConditions(_Body):
-    """What a rule matches: all that is given must hold; of a list, one of its values."""
+    """What a rule matches: all given conditions; in a list, one of its values is enough."""
 
     part: Annotated[
         Literal["key images", "rest"] | None,
@@ -66,7 +66,7 @@ class AskedConditions(_Body):
 
 
 class AskedShare(_Body):
-    """So much of the whole cache stays of what the rule matches, the most recently used first."""
+    """This share of the whole cache is kept of what the rule matches, the most recently used first."""
 
     percent: float
     of: Literal["bytes", "objects", "studies"]
@@ -83,7 +83,7 @@ class AskedRule(_Body):
 
 
 class AskedBounds(_Body):
-    """Two thresholds. In bytes or percent, of use; in hours, of headroom."""
+    """Two thresholds: in bytes or percent, of use; in hours, of headroom."""
 
     unit: Literal["bytes", "percent", "hours"]
     upper: float
@@ -111,11 +111,11 @@ class AskedRules(_Body):
 
 @router.get("/retention", summary="The cache")
 async def get_cache(request: Request) -> Response:
-    """What is in the cache, what arrives, and in how many hours the volume is full.
+    """Return what is in the cache, what arrives, and in how many hours the volume is full.
 
-    `to_free` is what the bounds ask for; `regret` what went in the last 30 days by each rule, and how much was wanted
-    back; `archives` says whose word counts, and why that of others does not; `counted` whether everything has been
-    counted once.
+    `to_free` is what the bounds require. `regret` is what was evicted in the last 30 days by each rule, and how much
+    was needed again. `archives` says whose commitments count, and why others' do not. `counted` says whether everything
+    has been counted once.
     """
     rooms = rooms_of(request)
 
@@ -147,8 +147,9 @@ async def get_cache(request: Request) -> Response:
 
 @router.get("/retention/rules", summary="The rules of retention")
 async def get_rules(request: Request) -> Response:
-    """The rules in force, the first that matches decides; of each what it matches, lets go and protects now. The
-    version is the ETag; `"0"` where none were ever saved."""
+    """Return the rules in force; the first that matches decides. Each has what it matches, evicts and protects now. The
+    version is the ETag; `"0"` if none were ever saved.
+    """
     rooms = rooms_of(request)
 
     def read() -> Response:
@@ -166,8 +167,9 @@ async def put_rules(
     if_match: IfMatch = None,
     preview: Annotated[bool, Query(description="Only say what would be different.")] = False,
 ) -> Response:
-    """Put rules into force, whole. What is impossible is refused with all that is wrong. With `preview` nothing is
-    saved: `before` and `after` say what each rule does now and would do."""
+    """Put a complete set of rules into force. An impossible set is refused with all that is wrong. With `preview`
+    nothing is saved: `before` and `after` are the present and the new effect of each rule.
+    """
     rooms = rooms_of(request)
     wanted = body.wanted()
     now = act.now()

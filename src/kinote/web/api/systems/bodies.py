@@ -1,4 +1,6 @@
-"""The bodies that add or change peers and destinations: strict, so that a misspelt field is named and not ignored."""
+"""The bodies that add or change peers and destinations. They are strict, so that a misspelt field is reported and not
+ignored.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from kinote.web.api.keys import LARGEST
 
 _STRICT = ConfigDict(extra="forbid")
 
-#: A title, a host or an address. What else it may be is checked where it is written.
+#: A title, a host or an address. It is checked further when it is written.
 _Word = Annotated[str, Field(max_length=LONGEST_ADDRESS)]
 
 
@@ -55,7 +57,7 @@ class EndpointBody(BaseModel):
 
 
 class PeerBody(BaseModel):
-    """Another system, as it is to be known."""
+    """The definition of a peer."""
 
     model_config = _STRICT
 
@@ -150,7 +152,7 @@ class PolicyBody(BaseModel):
 
 
 class DestinationBody(BaseModel):
-    """Where objects are sent, as it is to be known."""
+    """The definition of a destination."""
 
     model_config = _STRICT
 

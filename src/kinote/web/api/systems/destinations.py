@@ -37,7 +37,7 @@ async def list_destinations(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """Where objects are sent, each with its policy, its peer and the address."""
+    """List destinations, each with its policy, its peer and the address."""
     rooms = rooms_of(request)
     position = position_of(cursor, str, int)
     after = (position[0], position[1]) if position else None
@@ -55,7 +55,7 @@ async def list_destinations(
 
 @router.post("/destinations", status_code=201, summary="Add a destination")
 async def add_destination(body: DestinationBody, act: AskedAct) -> Response:
-    """Name an endpoint of a peer as a place to send to, with what is sent there and how."""
+    """Add a destination: an endpoint of a peer, with what is sent there and how."""
     now = act.now()
 
     def work(transaction: Connection) -> Response:
@@ -67,7 +67,7 @@ async def add_destination(body: DestinationBody, act: AskedAct) -> Response:
 
 @router.get("/destinations/{destination_id}", summary="A destination")
 async def get_destination(request: Request, destination_id: Key) -> Response:
-    """The destination, in use or removed; its version is the ETag."""
+    """Return the destination, in use or removed. Its version is the ETag."""
     rooms = rooms_of(request)
 
     def read() -> Destination:
@@ -81,7 +81,7 @@ async def get_destination(request: Request, destination_id: Key) -> Response:
 async def change_destination(
     destination_id: Key, body: DestinationBody, act: AskedAct, if_match: IfMatch = None
 ) -> Response:
-    """Let the destination be as the body says, whole. If-Match names the version that was seen; 412 if it has another.
+    """Replace the definition of the destination. If-Match names the version that was seen; 412 if it has another.
 
     Destinations of the settings file are changed there; here they are 409.
     """
@@ -113,10 +113,11 @@ async def remove_destination(destination_id: Key, act: AskedAct, if_match: IfMat
 
 @router.post("/destinations/{destination_id}/test", summary="See what a destination accepts")
 async def test_destination(request: Request, destination_id: Key, act: AskedAct) -> Response:
-    """Call it, as `POST peers/{peer_id}/echo` does. A DIMSE endpoint is then proposed everything: `accepted` says which
-    storage classes and transfer syntaxes it takes, and whether it answers queries and requests for storage commitment.
+    """Call the destination, as `POST peers/{peer_id}/echo` does. To a DIMSE endpoint everything is then proposed:
+    `accepted` says which storage classes and transfer syntaxes it accepts, and whether it supports queries and storage
+    commitment.
 
-    Nothing is stored there. `accepted` is null where it does not say.
+    Nothing is stored there. `accepted` is null if it does not say.
     """
     rooms = rooms_of(request)
     now = act.now()
@@ -161,7 +162,7 @@ def _one(destination: Destination, *, status: int = 200, headers: dict[str, str]
 
 
 def _json(destination: Destination) -> dict[str, Any]:
-    """As JSON; `hindrance` says why nothing can be sent there now, null where it can."""
+    """Return JSON. `hindrance` says why nothing can be sent there now, null if it can."""
     return {
         "id": destination.id,
         "version": destination.version,

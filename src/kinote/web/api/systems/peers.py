@@ -1,4 +1,4 @@
-"""Peers: list, add, read, change, remove; and see whether one answers."""
+"""Peers: list, add, read, change, remove; and test whether one responds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["peers"], route_class=PermittedAPIRoute)
 
-#: Which endpoint is called where none is named: the first of these kinds.
+#: The endpoint that is called if none is named: the first of these kinds.
 _ASKED_FIRST = (EndpointKind.DIMSE, EndpointKind.DICOMWEB, EndpointKind.MLLP, EndpointKind.FOLDER)
 
 
@@ -39,7 +39,7 @@ async def list_peers(
     cursor: Cursor = "",
     limit: Limit = 100,
 ) -> Response:
-    """The other systems that are known, each with its endpoints."""
+    """List the peers, each with its endpoints."""
     rooms = rooms_of(request)
     if known_as:
         found = rooms.peers.known.find(known_as)
@@ -58,7 +58,7 @@ async def list_peers(
 
 @router.post("/peers", status_code=201, summary="Add a peer")
 async def add_peer(request: Request, body: PeerBody, act: AskedAct) -> Response:
-    """Let the server know another system. It is let in and can be called at once, without a restart."""
+    """Add a peer. It is admitted and can be called at once, without a restart."""
     rooms = rooms_of(request)
     now = act.now()
 
@@ -75,7 +75,7 @@ async def add_peer(request: Request, body: PeerBody, act: AskedAct) -> Response:
 
 @router.get("/peers/{peer_id}", summary="A peer")
 async def get_peer(request: Request, peer_id: Key) -> Response:
-    """The peer, in use or removed; its version is the ETag."""
+    """Return the peer, in use or removed. Its version is the ETag."""
     rooms = rooms_of(request)
 
     def read() -> Peer:
@@ -89,10 +89,10 @@ async def get_peer(request: Request, peer_id: Key) -> Response:
 async def change_peer(
     request: Request, peer_id: Key, body: PeerBody, act: AskedAct, if_match: IfMatch = None
 ) -> Response:
-    """Let the peer be as the body says, whole. If-Match names the version that was seen; 412 if it has another.
+    """Replace the definition of the peer. If-Match names the version that was seen; 412 if it has another.
 
-    Give endpoints with their `id`: they stay the same endpoints, whatever changes of them. Peers of the settings file
-    are changed there; here they are 409.
+    Give endpoints with their `id`: they stay the same endpoints when they are changed. Peers of the settings file are
+    changed there; here they are 409.
     """
     rooms = rooms_of(request)
     expected = required_version(if_match)
@@ -139,9 +139,9 @@ async def echo(
         int | None, Query(ge=0, le=LARGEST, description="Which of its endpoints; otherwise the first.")
     ] = None,
 ) -> Response:
-    """Call it: C-ECHO, a search by QIDO-RS for one study, a TCP connection, or a look at the folder.
+    """Call the peer: C-ECHO, a search by QIDO-RS for one study, a TCP connection, or a look at the folder.
 
-    `answers` says whether that succeeded, `sentence` what came of it.
+    `answers` says whether that succeeded, `sentence` describes the result.
     """
     rooms = rooms_of(request)
     now = act.now()
@@ -198,7 +198,7 @@ def _json(peer: Peer) -> dict[str, Any]:
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
-    """An endpoint with the parts that its kind has, and its `address` as people write it."""
+    """Return an endpoint with the fields of its kind, and its `address` as people write it."""
     parts = {name: value for name, value in asdict(endpoint).items() if value is not None}
     if endpoint.port is None:
         del parts["tls"], parts["check_name"]

@@ -1,4 +1,4 @@
-"""What a change of peers brings about in this server, before it is answered."""
+"""Applies a change of peers to this server, before the response."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ log = logging.getLogger(__name__)
 
 
 async def take_up(rooms: Rooms) -> None:
-    """Let the peers in memory be those of the index.
+    """Reload the peers in memory from the index.
 
-    The change has been committed: where this fails, the server takes it up a moment later by itself.
+    The change has been committed. If this fails, the server does it a moment later by itself.
     """
     try:
         await rooms.read(rooms.peers.refresh)
