@@ -37,6 +37,11 @@ _OF_TEXT = struct.pack("<HHI", 0xFFFE, 0xE000, 12) + struct.pack("<HHI", 0x0008,
 
 
 def _peak(work: Callable[[], object]) -> int:
+    """The peak of the work. Other threads of the tests may allocate meanwhile: the least of several is its own."""
+    return min(_peak_of_one(work) for _ in range(3))
+
+
+def _peak_of_one(work: Callable[[], object]) -> int:
     tracemalloc.start()
     try:
         kept = work()

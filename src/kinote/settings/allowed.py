@@ -104,6 +104,7 @@ ALLOWED = {
     "alert_repeat_minutes": "a whole number from 1 to 10080",
     "alert_digest_at": "a time of the day such as 07:00, or empty for none",
     "viewer_address": "the address of a web page, https://HOST, or empty",
+    "memory": "a whole number of megabytes, 64 at least, or empty",
     "decoding_processes": "a whole number from 1 to 64, or empty",
 }
 

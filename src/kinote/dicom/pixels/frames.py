@@ -101,7 +101,7 @@ class Frames:
         return b"".join(self._exactly(offset, length, number) for offset, length in fragments)
 
     def size(self, number: int) -> int:
-        """How many bytes `read` gives of a frame, counted from 1. Raises `PictureError`."""
+        """Return how many bytes `read` gives of a frame, counted from 1. Raises `PictureError`."""
         if not 1 <= number <= self.count:
             raise PictureError(f"There is no frame {number}; the object has {self.count}.")
         if self._encapsulated is None:

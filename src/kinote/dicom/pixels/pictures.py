@@ -173,7 +173,7 @@ def _aspect(frames: Frames, frame: int) -> float:
 
 
 def picture_pixels(frames: Frames, viewport: tuple[int, int] | None) -> int:
-    """How many pixels a picture of a frame has at most. Raises `PictureError` for more than are made."""
+    """Return how many pixels a picture of a frame has at most. Raises `PictureError` for more than are made."""
     if viewport is not None:
         return min(viewport[0] * viewport[1], _MOST_PIXELS)
     width, height = _size((frames.format.columns, frames.format.rows), _aspect(frames, 1), None)
