@@ -14,6 +14,7 @@ const MADE: Withdrawal = {
   reason: { scheme: "DCM", value: "113001", meaning: "Rejected for Quality Reasons" },
   text: "blurred",
   by: { kind: "person", name: "Roe^Richard", address: "127.0.0.1" },
+  confirmed_by: null,
   made_at: "2026-11-24T05:31:00+00:00",
   closes_at: "2026-11-24T05:41:00+00:00",
   state: "open",

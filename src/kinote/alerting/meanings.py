@@ -122,6 +122,10 @@ MEANINGS = {
         "Withdrawals are past their undo window, and others are not told of them yet.",
         "See the log of the server, which goes on trying.",
     ),
+    "WITHDRAWALS_UNCONFIRMED": Meaning(
+        "Withdrawals of whole series or studies wait for a second person. What they name is still shown.",
+        "Confirm or refuse them under Withdrawals.",
+    ),
 }
 
 #: For an alert that only another version of Kinote knows.

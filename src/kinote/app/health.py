@@ -33,6 +33,7 @@ from kinote.lifecycle.archives.evidence import Archive, archives_in_use
 from kinote.lifecycle.commitment.given import senders_not_told
 from kinote.lifecycle.purging.lists import number_of_dead as number_of_dead_purges
 from kinote.lifecycle.rejection.proposals import urgent, waiting
+from kinote.lifecycle.second_person.requests import number_waiting
 from kinote.notes.acts.undo_windows import number_late
 from kinote.retention.shortfall import Shortfall, shortfall
 from kinote.settings.model import Settings
@@ -59,6 +60,7 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         dead = number_of_dead(connection)
         late = number_late(connection, house.clock())
         rejections = waiting(connection)
+        unconfirmed = number_waiting(connection, house.clock())
         safety = urgent(connection, _TOLD_ONE_BY_ONE)
         purges = number_of_dead_purges(connection)
         routes = failing(connection, _TOLD_ONE_BY_ONE)
@@ -77,6 +79,8 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         own.append(_late_notes(late))
     if deliveries is not None:
         own += _failed_deliveries(deliveries)
+    if unconfirmed:
+        own.append(_unconfirmed_withdrawals(unconfirmed))
     if purges:
         own.append(_dead_purges(purges))
     if house.audit_sending is not None and (trouble := house.audit_sending.trouble()) is not None:
@@ -132,6 +136,16 @@ def _late_notes(number: int) -> Alert:
         "UNDO_WINDOWS_LATE",
         f"{number} {are} past the undo window, and the rejection notes are not live yet, so that others are not told. "
         "The log of the server says why; it goes on trying.",
+        number,
+    )
+
+
+def _unconfirmed_withdrawals(number: int) -> Alert:
+    what = "withdrawal waits" if number == 1 else "withdrawals wait"
+    return Alert(
+        "WITHDRAWALS_UNCONFIRMED",
+        f"{number} {what} for a second person, and nothing of it is withdrawn yet. See `kinote withdrawals waiting`, "
+        "and confirm or refuse it under Withdrawals, or with `kinote withdrawals confirm` and `refuse`.",
         number,
     )
 

@@ -145,6 +145,7 @@ def web_application(
             hosts_needed=settings.hosts_needed(),
             requests_per_client=settings.http_requests_per_client,
             undo_window=timedelta(seconds=settings.undo_seconds),
+            second_person=settings.second_person,
         ),
     )
     return create_application(rooms)

@@ -49,6 +49,15 @@ class Client:
             headers={"User-Agent": COMMAND, ACTOR_HEADER: quote(user(), safe=""), **shown},
         )
 
+    def sign_in(self, login: str, password: str) -> None:
+        """Be a person from now on, and not the owner of the data directory any more. Raises `ServerError`."""
+        self._http.headers.pop("Authorization", None)
+        self.post("/api/v1/session", {"login": login, "password": password})
+
+    def sign_out(self) -> None:
+        """End what `sign_in` has begun."""
+        self._request("DELETE", "/api/v1/session")
+
     def get(self, path: str) -> Any:
         """Return the JSON of an API resource; None if it does not exist."""
         response = self._request("GET", path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,11 @@ def withdraw(begun: Begun, asked: Mapping[str, Any], *, preview: bool, as_json: 
     if as_json:
         _print_json(made)
         return
+    if "waiting" in made:
+        _say(f"Nothing is withdrawn yet. {_waiting_line(made['waiting'])}")
+        _say_studies(made["studies"])
+        _say("Another person confirms it under Withdrawals, or with `kinote withdrawals confirm`.")
+        return
     would = "would be withdrawn" if preview else "withdrawn"
     more = [
         f"{made[name]} {word}"
@@ -34,6 +40,8 @@ def withdraw(begun: Begun, asked: Mapping[str, Any], *, preview: bool, as_json: 
         f"{made['withdrawn']} of {made['instances']} instances {would}{''.join(f', {each}' for each in more)}."
     )
     _say_studies(made["studies"])
+    if preview and made["second_person"]:
+        _say("Another person has to confirm it.")
     if not preview:
         _say(_how_it_stands(made))
 
@@ -113,9 +121,67 @@ def issue_again(begun: Begun, key: int, text: str, also: list[int], *, as_json: 
         _say(f"  {each['sop_instance_uid']} is now {each['new_sop_instance_uid']}")
 
 
+def list_waiting(begun: Begun, *, everything: bool, as_json: bool) -> None:
+    """Print withdrawals that wait for a second person, or all that were asked for; the latest first."""
+    items: list[dict[str, Any]] = []
+    state, cursor = "all" if everything else "waiting", ""
+    with begun.store("look") as store:
+        while True:
+            asked = urlencode({"state": state, "limit": _PAGE, "cursor": cursor})
+            page = store.get(f"/api/v1/withdrawal-requests?{asked}")
+            items += page["items"]
+            cursor = page["next"] or ""
+            if not cursor:
+                break
+    if as_json:
+        _print_json(items)
+        return
+    if not items:
+        _say("No withdrawal waits for a second person." if not everything else "None was asked for.")
+    for each in items:
+        _say(_waiting_line(each))
+
+
+def confirm(begun: Begun, key: int, reason: str, *, login: str, from_stdin: bool) -> None:
+    """Confirm a withdrawal as the person who signs in here."""
+    with begun.store("work") as store:
+        found = store.get(f"/api/v1/withdrawal-requests/{key}")
+        if found is None:
+            fail(f"No withdrawal with the number {key} was asked for.")
+        _say(_waiting_line(found))
+        if found["means"] is not None:
+            _say_studies(found["means"]["studies"])
+        password = sys.stdin.readline().rstrip("\r\n") if from_stdin else getpass.getpass("Password: ")
+        store.sign_in(login, password)
+        try:
+            made = store.post(f"/api/v1/withdrawal-requests/{key}", {"decision": "confirm", "reason": reason})
+        finally:
+            store.sign_out()
+    _say(f"It is withdrawn, as withdrawal {made['withdrawal']}.")
+
+
+def refuse(begun: Begun, key: int, reason: str) -> None:
+    """End a withdrawal that waits; nothing is withdrawn."""
+    with begun.store("work") as store:
+        made = store.post(f"/api/v1/withdrawal-requests/{key}", {"decision": "refuse", "reason": reason})
+    _say(_waiting_line(made))
+
+
+def _waiting_line(each: Mapping[str, Any]) -> str:
+    by = each["asked_by"]
+    who = f" by {by['name'] or by['kind']}" if by else ""
+    until = f", until {each['expires_at']}" if each["state"] == "waiting" else ""
+    became = f", withdrawal {each['withdrawal']}" if each["withdrawal"] is not None else ""
+    return (
+        f"{each['id']} {each['asked_at']} {each['act']}, {each['instances']} instances{who}: {each['text']} "
+        f"({each['state']}{until}{became})"
+    )
+
+
 def _line(each: Mapping[str, Any]) -> str:
     by = each["by"]
     who = f" by {by['name'] or by['kind']}" if by else ""
+    who += f", confirmed by {each['confirmed_by']['name']}" if each["confirmed_by"] else ""
     said = f": {each['text']}" if each["text"] else ""
     only_marked = ", only marked" if each["effect"] == "marked" else ""
     came = ", received" if each["received"] else ""

@@ -114,3 +114,52 @@ def issue_again(
         from kinote.command import withdrawals as acting
 
         acting.issue_again(begun, withdrawal, text, also or [], as_json=as_json)
+
+
+RequestArgument = Annotated[int, typer.Argument(help="The number of a withdrawal that was asked for.")]
+
+
+@withdrawals.command("waiting")
+def list_waiting(
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that were asked for, not only those that wait.")
+    ] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List withdrawals that wait for a second person, the latest first."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        acting.list_waiting(begun, everything=everything, as_json=as_json)
+
+
+@withdrawals.command("confirm")
+def confirm_withdrawal(
+    request: RequestArgument,
+    login: Annotated[str, typer.Option("--login", help="The login of the person who confirms it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, in words.")] = "",
+    password_stdin: Annotated[
+        bool,
+        typer.Option("--password-stdin", help="Read the password from standard input, as its first line."),
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Confirm a withdrawal as a second person, whose password is asked for."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        acting.confirm(begun, request, reason, login=login, from_stdin=password_stdin)
+
+
+@withdrawals.command("refuse")
+def refuse_withdrawal(
+    request: RequestArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Why, in words.")] = "",
+    data: DataOption = None,
+) -> None:
+    """End a withdrawal that waits for a second person; nothing is withdrawn."""
+    with begin(data=data) as begun:
+        from kinote.command import withdrawals as acting
+
+        acting.refuse(begun, request, reason)

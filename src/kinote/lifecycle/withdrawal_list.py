@@ -12,6 +12,7 @@ from kinote.catalog.schema.tables import delivery, peer, rejection_note, withdra
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import stored_act
 from kinote.lifecycle.rejection.rules import Effect
+from kinote.lifecycle.second_person.requests import confirmed_by
 from kinote.lifecycle.withdrawal import (
     WithdrawalNotFoundError,
     number_purged,
@@ -68,6 +69,8 @@ class ListedWithdrawal:
     undone_by: Actor | None
     why_not_undoable: str
     purged: int = 0
+    #: Who confirmed it, where it took a second person.
+    confirmed_by: Actor | None = None
 
 
 def withdrawals(
@@ -87,7 +90,7 @@ def withdrawals(
         if len(rows) < at_once:
             break
         before = rows[-1].id
-    return found[:limit]
+    return _with_second_person(connection, found[:limit])
 
 
 def one_withdrawal(connection: Connection, key: int) -> ListedWithdrawal:
@@ -96,11 +99,17 @@ def one_withdrawal(connection: Connection, key: int) -> ListedWithdrawal:
     if row is None:
         raise WithdrawalNotFoundError(f"There is no withdrawal {key}.")
     purged, are_all = number_purged(connection, key)
+    (listed,) = _with_second_person(connection, [_listed(row)])
     return replace(
-        _listed(row),
+        listed,
         purged=purged,
         why_not_undoable=_why_not_undoable(row, is_purged=are_all),
     )
+
+
+def _with_second_person(connection: Connection, found: Sequence[ListedWithdrawal]) -> list[ListedWithdrawal]:
+    second = confirmed_by(connection, [each.id for each in found])
+    return [replace(each, confirmed_by=second.get(each.id)) for each in found]
 
 
 def named_uids(connection: Connection, key: int) -> Sequence[str]:

@@ -169,6 +169,10 @@ class Settings(AlertSettings, OpenIdSettings):
         le=604_800,
         description="Seconds for which a withdrawal can be undone before others are told; safety has none.",
     )
+    second_person: bool = Field(
+        False,
+        description="Whether withdrawing whole studies or series for good waits until another person confirms it.",
+    )
     authentication: Literal["none", "local"] = Field(
         "none",
         description="How people sign in: `local` as users here, also by openid_issuer; `none` lets everybody in.",
@@ -425,6 +429,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "audit_syslog_host", "There is no audit trail to be sent: set audit or authentication too."
     if settings.user_identity != "ignored" and settings.authentication == "none":
         yield "user_identity", "There are no users whose identity could be looked at: set authentication too."
+    if settings.second_person and settings.authentication == "none":
+        yield "second_person", "Nobody could be told from anybody else: set authentication too."
     if settings.dicom_tls_port is not None and settings.tls_certificate is None:
         yield "dicom_tls_port", "TLS needs a certificate: set tls_certificate too."
     if settings.dicom_tls_port and settings.dicom_tls_port == settings.dicom_port:

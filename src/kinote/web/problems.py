@@ -54,6 +54,11 @@ from kinote.lifecycle.copies.proposed_corrections import CorrectionNotFoundError
 from kinote.lifecycle.held import HeldNotFoundError
 from kinote.lifecycle.holds.hold import HoldEndedError, HoldNotFoundError, HoldRefusedError, OnHoldError
 from kinote.lifecycle.rejection.proposals import RejectionDecidedError, RejectionNotFoundError
+from kinote.lifecycle.second_person.requests import (
+    RequestDecidedError,
+    RequestNotFoundError,
+    SecondPersonNeededError,
+)
 from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
 from kinote.memory.ledger import MemoryFullError
 from kinote.notes.acts.request import (
@@ -356,6 +361,14 @@ _TABLE: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NotUndoableError, HTTPStatus.CONFLICT, "not-undoable", "The withdrawal cannot be undone"),
     (RejectionNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (RejectionDecidedError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (RequestNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
+    (RequestDecidedError, HTTPStatus.CONFLICT, ConflictError.name, ConflictError.title),
+    (
+        SecondPersonNeededError,
+        HTTPStatus.FORBIDDEN,
+        "second-person-needed",
+        "Another person has to confirm it",
+    ),
     (JobNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (DeliveryNotFoundError, HTTPStatus.NOT_FOUND, "not-found", "Not found"),
     (CountChangedError, HTTPStatus.CONFLICT, "other-number", "Not as many as were expected"),

@@ -51,7 +51,8 @@ class WebOptions:
     (`https://host:port`) of other pages that may make changes. `hosts_needed` says that DICOM callers are recognized by
     address, so that a peer that calls needs a host. `max_json_bytes` limits the bodies of the REST API, `max_parts` the
     parts of a STOW-RS request. `requests_per_client` are answered at once. `undo_window` is how long certain
-    withdrawals can be undone before others are told.
+    withdrawals can be undone before others are told. `second_person` says that
+    another person confirms withdrawals of whole series and studies for good.
     """
 
     allowed_hosts: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class WebOptions:
     max_parts: int = 100_000
     requests_per_client: int = DEFAULT_LIMITS.requests_per_client
     undo_window: timedelta = timedelta(0)
+    second_person: bool = False
     viewer: Path = Path(__file__).parent / "static"
 
 

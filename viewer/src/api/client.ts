@@ -19,6 +19,7 @@ import type {
   Title,
   Withdrawal,
   WithdrawalFilter,
+  WithdrawalRequest,
   WithdrawnNote,
 } from "./contract";
 import { beginningOf, endOf } from "./days";
@@ -228,6 +229,17 @@ export const withdrawals = (filter: WithdrawalFilter, cursor: string | null, sig
 /** Where all that a filter finds can be had as CSV. */
 export const withdrawalsCsv = (filter: WithdrawalFilter) =>
   `${ROOT}/withdrawals${query({ ...asked(filter), csv: "true" })}`;
+
+/** Withdrawals that wait for a second person. */
+export const withdrawalRequests = (cursor: string | null, signal?: AbortSignal) =>
+  get<Page<WithdrawalRequest>>(`/withdrawal-requests${query({ cursor })}`, signal);
+
+export const withdrawalRequest = (id: WithdrawalRequest["id"]) =>
+  get<WithdrawalRequest>(`/withdrawal-requests/${id}`);
+
+/** Problem 403: another person has to confirm it; 409: it does not wait any more. */
+export const decideWithdrawalRequest = (id: WithdrawalRequest["id"], decision: "confirm" | "refuse") =>
+  act<WithdrawalRequest>("POST", `/withdrawal-requests/${id}`, { body: { decision } });
 
 /** Take what was withdrawn back into use. Problem 409: it cannot be, and why. */
 export const undoWithdrawal = (id: Withdrawal["id"], actor: string) =>

@@ -261,6 +261,8 @@ export interface Withdrawal {
   reason: Code;
   text: string;
   by: { kind: string; name: string; address: string } | null;
+  /** Who confirmed it, where it took a second person. */
+  confirmed_by: { kind: string; name: string; address: string } | null;
   made_at: string;
   /** When the time to undo it unseen ends. */
   closes_at: string;
@@ -276,6 +278,23 @@ export interface Withdrawal {
   /** Of one withdrawal, not in a list: what is said of instances that were purged. */
   purged_sentence?: string | null;
   why_not_undoable: string | null;
+}
+
+/** A withdrawal of whole series or studies that waits for a second person. */
+export interface WithdrawalRequest {
+  id: number;
+  state: "waiting" | "confirmed" | "refused" | "expired";
+  act: string;
+  text: string;
+  instances: number;
+  asked_by: { kind: string; name: string; address: string } | null;
+  asked_at: string;
+  expires_at: string;
+  /** Of one, not in a list: what it would withdraw now; null if that is nothing. */
+  means?: {
+    withdrawn: number;
+    studies: { study_instance_uid: string; patient_id: string; patient_name: string; instances: number }[];
+  } | null;
 }
 
 export interface WithdrawalFilter {

@@ -11,6 +11,7 @@ import { loadAuthor } from "../model/draft-store";
 import { moment, personName, plural } from "../model/when";
 import { useAnnounce } from "../parts/announcer";
 import { ProblemNotice } from "../parts/problem-notice";
+import { WaitingWithdrawals } from "./waiting-withdrawals";
 import { WITHDRAWAL_FILTER } from "./withdrawal-filter";
 
 /** What was taken out of use, by whom and why; it can be exported, and undone as long as that is possible. */
@@ -30,7 +31,12 @@ export function WithdrawalsPage({ query }: { query: URLSearchParams }) {
           </a>
         </>
       }
-      bar={<WithdrawalBar list={list} />}
+      bar={
+        <>
+          {signedIn() && <WaitingWithdrawals onDecided={pages.restart} />}
+          <WithdrawalBar list={list} />
+        </>
+      }
       nothing={
         <div className="empty" data-testid="no-withdrawals">
           <h2>{isFiltered ? "No withdrawal matches" : "Nothing has been withdrawn"}</h2>
@@ -156,6 +162,9 @@ function WithdrawalRow({ listed }: { listed: Withdrawal }) {
         {withdrawal.effect === "marked" && <span>only marked</span>}
         {withdrawal.received && <span>received</span>}
         {withdrawal.by?.name && <span dir="auto">by {personName(withdrawal.by.name)}</span>}
+        {withdrawal.confirmed_by?.name && (
+          <span dir="auto">confirmed by {personName(withdrawal.confirmed_by.name)}</span>
+        )}
         <time dateTime={withdrawal.made_at}>{moment(withdrawal.made_at)}</time>
         {withdrawal.can_be_undone && mayUndo(withdrawal) && (
           <button

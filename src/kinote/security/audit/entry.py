@@ -94,6 +94,7 @@ _OTHERWISE: Mapping[tuple[str, str], AuditEvent | None] = {
     ("POST", "/api/v1/exports/plan"): AuditEvent.QUERY,
     ("DELETE", "/api/v1/withdrawals/{withdrawal_id}"): AuditEvent.RESTORED,
     ("POST", "/api/v1/withdrawals/{withdrawal_id}/issue-again"): AuditEvent.RESTORED,
+    ("POST", "/api/v1/withdrawal-requests/{request_id}"): AuditEvent.DECIDED,
 }
 
 

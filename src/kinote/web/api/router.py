@@ -44,6 +44,7 @@ from kinote.web.api.media import exports, study_reports
 from kinote.web.api.other_systems import fetches, followed, scans, sweep
 from kinote.web.api.retention import holds, plans, rules
 from kinote.web.api.systems import destinations, peers
+from kinote.web.api.withdrawing import requests as withdrawal_requests
 from kinote.web.permitted import PermittedAPIRoute
 
 router = APIRouter(prefix="/api/v1", route_class=PermittedAPIRoute)
@@ -63,6 +64,7 @@ parts = (
     # Before withdrawals, where it would be taken for the number of one.
     removed,
     withdrawals,
+    withdrawal_requests,
     handed_out,
     exports,
     study_reports,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any
 
@@ -13,10 +14,9 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.catalog.schema.timestamps import asked_timestamp
-from kinote.dicom.values.uids import is_tolerable
-from kinote.keyobject.codes import Code
-from kinote.keyobject.titles import REMOVAL_REASONS
-from kinote.lifecycle.acts import FOR_OBJECTS, OTHER_COPY_CHOSEN, SAFETY, WRONG_ORDER, WRONG_PATIENT, Act
+from kinote.lifecycle.acts import Act
+from kinote.lifecycle.second_person.requests import ask
+from kinote.lifecycle.second_person.whole_series import needs_second_person
 from kinote.lifecycle.withdrawal import WithdrawalNotFoundError
 from kinote.lifecycle.withdrawal_list import (
     ListedWithdrawal,
@@ -27,8 +27,7 @@ from kinote.lifecycle.withdrawal_list import (
     owed_by,
     withdrawals,
 )
-from kinote.lifecycle.withdrawal_scope import NothingMeantError, Scope, StudyShare, scope, shares_of
-from kinote.notes.acts.rejection import reject
+from kinote.lifecycle.withdrawal_scope import Scope, StudyShare, shares_of
 from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.copies.issuing_again import issue_again
 from kinote.notes.lists.note import code_as_json
@@ -36,126 +35,22 @@ from kinote.security.actors import Actor
 from kinote.security.rights import Right
 from kinote.web.api.csv_lines import csv_line
 from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import LARGEST, Key
+from kinote.web.api.keys import Key
 from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.withdrawing.as_json import actor_as_json, request_as_json
+from kinote.web.api.withdrawing.asked import AskedWithdrawal, carry_out, refused, scope_as_json
 from kinote.web.negotiation import accepted, choose
 from kinote.web.permitted import PermittedAPIRoute
-from kinote.web.problems import FieldError, NotAcceptableError, RefusedContentError
+from kinote.web.problems import NotAcceptableError
 from kinote.web.response_body import iterated
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)
 
-#: Acts for which whole studies and series are withdrawn only with a text by a person.
-_NEED_TEXT = (SAFETY, WRONG_PATIENT, WRONG_ORDER)
-
 #: The number of withdrawals that an export reads at once.
 _PAGE = 200
 
 _MEDIA = ("application/json", "text/csv")
-
-
-class WantedReason(BaseModel):
-    """A code of PS3.16 CID 7031."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    scheme: str = "DCM"
-    value: str
-
-
-class SingleCopy(BaseModel):
-    """One copy of an instance, by its number. Other copies with its UID are not affected."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    sop_instance_uid: str
-    copy_: Annotated[int, Field(alias="copy", ge=1, le=LARGEST)]
-
-
-class AskedWithdrawal(BaseModel):
-    """What to withdraw, and why."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    act: Annotated[str, Field(description="The name of an act, as `GET acts` lists them.")]
-    reason: Annotated[
-        WantedReason | None, Field(description="A code of CID 7031 in place of that of the act.")
-    ] = None
-    text: Annotated[str, Field(max_length=4000, description="Why, in your words.")] = ""
-    studies: Annotated[list[str], Field(max_length=1000)] = []
-    series: Annotated[list[str], Field(max_length=10_000)] = []
-    instances: Annotated[
-        list[str | SingleCopy],
-        Field(max_length=100_000, description="UIDs, arrived or not; or `{sop_instance_uid, copy}`."),
-    ] = []
-
-    def wanted_act(self) -> Act:
-        found = next((act for act in FOR_OBJECTS if act.name == self.act), None)
-        if found is None:
-            names = ", ".join(act.name for act in FOR_OBJECTS)
-            raise _refused("act", f"is none by which objects are withdrawn; these are {names}.")
-        return found
-
-    def wanted_reason(self) -> Code | None:
-        if self.reason is None:
-            return None
-        code = Code(self.reason.value or "?", self.reason.scheme or "?")
-        found = next((each for each in REMOVAL_REASONS if each == code), None)
-        if found is None:
-            codes = ", ".join(str(each) for each in REMOVAL_REASONS)
-            raise _refused("reason", f"is none of CID 7031: {codes}.")
-        return found
-
-    def needs_text(self, act: Act) -> bool:
-        return act in _NEED_TEXT and bool(self.studies or self.series)
-
-    def check(self, act: Act) -> None:
-        """Refuse a request that names nothing, an invalid UID or the same twice, or that does not fit the act."""
-        if not (self.studies or self.series or self.instances):
-            raise _refused("instances", "Name at least one study, series or instance.")
-        instances = [each if isinstance(each, str) else each.sop_instance_uid for each in self.instances]
-        for name, uids in (("studies", self.studies), ("series", self.series), ("instances", instances)):
-            seen: set[str] = set()
-            for position, uid in enumerate(uids):
-                if not is_tolerable(uid):
-                    raise _refused(f"{name}[{position}]", "is no UID.")
-                if uid in seen:
-                    raise _refused(f"{name}[{position}]", "is named twice.")
-                seen.add(uid)
-        if act is OTHER_COPY_CHOSEN:
-            self._check_copies()
-
-    def _check_copies(self) -> None:
-        """Refuse copies together with their UID, which would withdraw the chosen copy as well."""
-        for name, uids in (("studies", self.studies), ("series", self.series)):
-            if uids:
-                raise _refused(name, f"Name single copies: {OTHER_COPY_CHOSEN} means no whole {name}.")
-        for position, each in enumerate(self.instances):
-            if isinstance(each, str):
-                raise _refused(
-                    f"instances[{position}]", f"Name a single copy: {OTHER_COPY_CHOSEN} means no other."
-                )
-
-    def scope(self, connection: Connection) -> Scope:
-        try:
-            return scope(
-                connection,
-                studies=self.studies,
-                series_uids=self.series,
-                instances=[each for each in self.instances if isinstance(each, str)],
-                copies={
-                    each.sop_instance_uid: each.copy_
-                    for each in self.instances
-                    if isinstance(each, SingleCopy)
-                },
-            )
-        except NothingMeantError as error:
-            raise _refused(error.field, str(error)) from error
-
-
-def _refused(field: str, message: str) -> RefusedContentError:
-    return RefusedContentError(f"{field}: {message}", errors=[FieldError(field, message)])
 
 
 @router.post("/withdrawals", status_code=201, summary="Withdraw instances, series or studies")
@@ -172,45 +67,81 @@ async def make_withdrawal(
     Instances that have not arrived yet may be named. Others are told when the undo window has closed. Until then it can
     be undone without a trace for them. Whole studies and series are withdrawn for safety, a wrong patient or a wrong
     order only with a `text` that says why.
+
+    Where the setting `second_person` is on, those need somebody else: 202 says that the withdrawal waits, with its
+    number in `waiting`, and nothing is withdrawn until it is confirmed (`POST withdrawal-requests/{id}`).
     """
     rooms = rooms_of(request)
-    wanted, reason = body.wanted_act(), body.wanted_reason()
+    wanted = body.wanted_act()
+    body.wanted_reason()
     body.check(wanted)
     if preview:
-
-        def look() -> Scope:
-            with rooms.catalog.read() as connection:
-                return body.scope(connection)
-
-        seconds = int(wanted.window(rooms.options.undo_window).total_seconds())
-        found = await rooms.read(look)
-        return answer({**_scope(found), "text_required": body.needs_text(wanted), "undo_window": seconds})
+        return answer(await rooms.read(lambda: _previewed(rooms, body, wanted)))
     if body.needs_text(wanted) and not body.text.strip():
-        raise _refused("text", f"Say why whole studies or series are withdrawn ({wanted}).")
+        raise refused("text", f"Say why whole studies or series are withdrawn ({wanted}).")
     now = act.now().astimezone()
 
     def work(transaction: Connection) -> Response:
         meant = body.scope(transaction)
-        key = reject(
-            transaction,
-            meant.sop_instance_uids,
-            act=wanted,
+        waits = _waits(rooms, transaction, body, wanted, meant)
+        act.concerns(
+            [share.study_instance_uid for share in meant.studies],
+            act=wanted.name,
             text=body.text.strip(),
-            by=act.actor,
-            now=now,
-            copies=meant.copies,
-            reason=reason,
-            undo_window=rooms.options.undo_window,
+            **({"waits": "for a second person"} if waits else {}),
+        )
+        if waits:
+            return _asked_for(transaction, body, meant, act.actor, now)
+        key = carry_out(
+            transaction, body, meant, by=act.actor, now=now, undo_window=rooms.options.undo_window
         )
         made = _listed(one_withdrawal(transaction, key))
-        act.concerns(
-            [share.study_instance_uid for share in meant.studies], act=wanted.name, text=body.text.strip()
-        )
         return answer(
-            {**made, **_scope(meant)}, status=201, headers={"Location": f"/api/v1/withdrawals/{key}"}
+            {**made, **scope_as_json(meant)},
+            status=201,
+            headers={"Location": f"/api/v1/withdrawals/{key}"},
         )
 
     return (await act.do(work, now)).response
+
+
+def _previewed(rooms: Rooms, body: AskedWithdrawal, wanted: Act) -> dict[str, Any]:
+    with rooms.catalog.read() as connection:
+        meant = body.scope(connection)
+        waits = _waits(rooms, connection, body, wanted, meant)
+    return {
+        **scope_as_json(meant),
+        "text_required": waits or body.needs_text(wanted),
+        "undo_window": int(wanted.window(rooms.options.undo_window).total_seconds()),
+        "second_person": waits,
+    }
+
+
+def _waits(rooms: Rooms, connection: Connection, body: AskedWithdrawal, wanted: Act, meant: Scope) -> bool:
+    return rooms.options.second_person and needs_second_person(connection, wanted, meant, whole=body.is_whole)
+
+
+def _asked_for(
+    transaction: Connection, body: AskedWithdrawal, meant: Scope, by: Actor, now: datetime
+) -> Response:
+    """Record that a withdrawal waits for a second person, and answer so."""
+    text = body.text.strip()
+    if not text:
+        raise refused("text", "Say why all of a series is withdrawn: whoever confirms it has to know.")
+    made = ask(
+        transaction,
+        body.model_dump(mode="json", by_alias=True),
+        act=body.act,
+        text=text,
+        instances=meant.withdrawn,
+        by=by,
+        now=now,
+    )
+    return answer(
+        {"waiting": request_as_json(made), **scope_as_json(meant)},
+        status=202,
+        headers={"Location": f"/api/v1/withdrawal-requests/{made.id}"},
+    )
 
 
 @router.get(
@@ -330,7 +261,7 @@ async def issue(withdrawal_id: Key, body: AskedIssue, act: AskedAct) -> Response
     nothing can be issued, and what to do instead.
     """
     if not body.text.strip():
-        raise _refused("text", "Say why: the reason is kept with what is issued.")
+        raise refused("text", "Say why: the reason is kept with what is issued.")
     now = act.now().astimezone()
 
     def work(transaction: Connection) -> Response:
@@ -395,7 +326,8 @@ def _listed(one: ListedWithdrawal) -> dict[str, Any]:
         "sentence": one.sentence,
         "reason": code_as_json(one.reason),
         "text": one.text,
-        "by": _actor(one.by),
+        "by": actor_as_json(one.by),
+        "confirmed_by": actor_as_json(one.confirmed_by),
         "made_at": one.made_at,
         "closes_at": one.closes_at,
         "state": one.state,
@@ -403,24 +335,10 @@ def _listed(one: ListedWithdrawal) -> dict[str, Any]:
         "received": one.received,
         "instances": one.instances,
         "undone_at": one.undone_at,
-        "undone_by": _actor(one.undone_by),
+        "undone_by": actor_as_json(one.undone_by),
         "can_be_undone": not one.why_not_undoable,
         "why_not_undoable": one.why_not_undoable or None,
     }
-
-
-def _scope(found: Scope) -> dict[str, Any]:
-    return {
-        "instances": len(found.sop_instance_uids),
-        "withdrawn": found.withdrawn,
-        "already_withdrawn": found.already_withdrawn,
-        "not_here": found.not_here,
-        "studies": [asdict(share) for share in found.studies],
-    }
-
-
-def _actor(actor: Actor | None) -> dict[str, str] | None:
-    return None if actor is None else {"kind": str(actor.kind), "name": actor.name, "address": actor.address}
 
 
 def _moment(field: str, written: str) -> str:
@@ -429,7 +347,7 @@ def _moment(field: str, written: str) -> str:
     try:
         return asked_timestamp(written)
     except ValueError as error:
-        raise _refused(field, "is no moment in ISO 8601.") from error
+        raise refused(field, "is no moment in ISO 8601.") from error
 
 
 _HEAD = (
@@ -454,6 +372,7 @@ _HEAD = (
     "accession_number",
     "study_date",
     "instances",
+    "confirmed_by",
 )
 
 
@@ -503,4 +422,5 @@ def _cells(each: ListedWithdrawal, share: StudyShare | None) -> Sequence[object]
             # None of its instances has arrived.
             else ("", "", "", "", "", each.instances)
         ),
+        each.confirmed_by.name if each.confirmed_by else "",
     )

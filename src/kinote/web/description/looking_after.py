@@ -16,6 +16,7 @@ from kinote.jobs.states import State
 from kinote.lifecycle.missing import Cause
 from kinote.lifecycle.purging.lists import PurgeCounts
 from kinote.lifecycle.rejection.proposals import RejectedInstance, RejectionState
+from kinote.lifecycle.second_person.requests import RequestState
 from kinote.lifecycle.withdrawal_list import Owed
 from kinote.lifecycle.withdrawal_scope import StudyShare
 from kinote.security.actors import Actor
@@ -45,6 +46,7 @@ class Withdrawal(BaseModel):
     reason: Code
     text: str
     by: Actor | None
+    confirmed_by: Actor | None
     made_at: str
     closes_at: str
     state: str
@@ -76,6 +78,47 @@ class PlannedWithdrawal(BaseModel):
     studies: list[StudyShare]
     text_required: bool
     undo_window: int
+    second_person: bool
+
+
+class WithdrawalRequest(BaseModel):
+    """A withdrawal that was asked for, and waits for a second person or was decided."""
+
+    id: int
+    state: RequestState
+    act: str
+    text: str
+    instances: int
+    asked: dict[str, Any]
+    asked_by: Actor | None
+    asked_at: str
+    expires_at: str
+    decided_by: Actor | None
+    decided_at: str | None
+    decided_because: str
+    withdrawal: int | None
+
+
+class MeantNow(BaseModel):
+    """What a withdrawal would withdraw now."""
+
+    instances: int
+    withdrawn: int
+    already_withdrawn: int
+    not_here: int
+    studies: list[StudyShare]
+
+
+class WholeWithdrawalRequest(WithdrawalRequest):
+    """The same, with what it would withdraw now."""
+
+    means: MeantNow | None
+
+
+class WaitingWithdrawal(MeantNow):
+    """A withdrawal that was asked for now, and waits for a second person."""
+
+    waiting: WithdrawalRequest
 
 
 class RejectionNote(BaseModel):
@@ -307,6 +350,7 @@ class Echo(BaseModel):
 
 
 _WITHDRAWAL, _REJECTION = "/api/v1/withdrawals/{withdrawal_id}", "/api/v1/rejections/{rejection_id}"
+_WITHDRAWAL_REQUEST = "/api/v1/withdrawal-requests/{request_id}"
 
 LOOKING_AFTER: dict[tuple[str, str], Any] = {
     ("post", "/api/v1/objects"): Received,
@@ -314,6 +358,9 @@ LOOKING_AFTER: dict[tuple[str, str], Any] = {
     ("get", "/api/v1/withdrawals"): Page[Withdrawal],
     ("get", _WITHDRAWAL): WholeWithdrawal,
     ("delete", _WITHDRAWAL): WholeWithdrawal,
+    ("get", "/api/v1/withdrawal-requests"): Page[WithdrawalRequest],
+    ("get", _WITHDRAWAL_REQUEST): WholeWithdrawalRequest,
+    ("post", _WITHDRAWAL_REQUEST): WithdrawalRequest,
     ("post", "/api/v1/handed-out"): Recorded,
     ("get", "/api/v1/laws"): LookedAt,
     ("get", "/api/v1/purges"): Purges,

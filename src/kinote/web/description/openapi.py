@@ -12,7 +12,7 @@ from kinote.web.description.administering import ADMINISTERING
 from kinote.web.description.archiving import ARCHIVING
 from kinote.web.description.delivering import DELIVERING
 from kinote.web.description.exporting import EXPORTING
-from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal
+from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal, WaitingWithdrawal
 from kinote.web.description.retaining import RETAINING
 from kinote.web.description.routing import ROUTING
 from kinote.web.description.shapes import ANSWERS
@@ -63,9 +63,12 @@ SHAPES: dict[tuple[str, str], Any] = {
     **ROUTING,
 }
 
-#: Second responses with their own status, for previews.
-ALSO: dict[tuple[str, str], tuple[str, str, Any]] = {
-    ("post", "/api/v1/withdrawals"): ("200", "What would be withdrawn (`preview`).", PlannedWithdrawal)
+#: Further answers, each with a status of its own: what a preview says, and that an act waits.
+ALSO: dict[tuple[str, str], tuple[tuple[str, str, Any], ...]] = {
+    ("post", "/api/v1/withdrawals"): (
+        ("200", "What would be withdrawn (`preview`).", PlannedWithdrawal),
+        ("202", "It waits for a second person.", WaitingWithdrawal),
+    )
 }
 
 #: Resources that a server may lack, though their address names nothing.
@@ -136,8 +139,7 @@ def _answers(method: str, path: str, operation: dict[str, Any], schemas: dict[st
         content.pop(_JSON, None)
         return
     content[_JSON] = {"schema": _schema(SHAPES[method, path], schemas)}
-    if (method, path) in ALSO:
-        status, words, shape = ALSO[method, path]
+    for status, words, shape in ALSO.get((method, path), ()):
         responses[status] = {"description": words, "content": {_JSON: {"schema": _schema(shape, schemas)}}}
 
 

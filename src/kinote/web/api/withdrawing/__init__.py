@@ -1,0 +1,1 @@
+"""What is asked for when objects are withdrawn, and withdrawals that wait for a second person."""
