@@ -75,6 +75,7 @@ WRONG = {
     "http_host": ("0.0.0.0", "loopback"),
     "http_certificate": (".", "PEM file"),
     "http_key": (".", "PEM file"),
+    "second_person": ("perhaps", "true or false"),
     "authentication": ("basic", "none or local"),
     "audit_syslog_host": ("logs.example:6514", "without port"),
     "audit_syslog_port": ("0", "1 to 65535"),
