@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from kinote.decoding import frame_memory
 from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery import outgoing
-from kinote.delivery.memory import MemoryBudget
 from kinote.delivery.outgoing import TARGETS, TranscodingError
 from kinote.dicom.dictionary.transfer_syntaxes import LOSSY
+from kinote.memory.ledger import Ledger
 from tests.decoding.lossless_encoder import encode
 from tests.delivery.natively import images, natively
 
@@ -207,45 +207,15 @@ def test_law_5_a_deflated_object_that_would_fill_the_memory_is_not_inflated(
 
 def test_law_5_objects_are_re_encoded_within_one_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that a compressed object takes is taken before it is decoded, and given back after."""
-    budget = MemoryBudget(10_000, longest_wait=0.0)
-    monkeypatch.setattr(outgoing, "_MEMORY", budget)
+    ledger = Ledger(1 << 20, longest_wait=0.0)
+    monkeypatch.setattr(frame_memory, "MEMORY", ledger)
     data = stored(picture(bytes(128)), ExplicitVRBigEndian)
-    with budget.share() as take:
-        take(9_900)
+    with ledger.open() as other:
+        other.reach(1 << 20)
         with pytest.raises(DecodingUnavailableError, match="try again later"):
             natively(data)
     assert read(data).PixelData == bytes(128)
-    with budget.share() as take:
-        take(10_000)
-
-
-def test_what_needs_more_than_the_whole_memory_has_it_alone() -> None:
-    budget = MemoryBudget(100, longest_wait=0.0)
-    with budget.share() as first:
-        first(80)
-        first(1000)
-        with budget.share() as second, pytest.raises(DecodingUnavailableError):
-            second(1)
-    with budget.share() as again:
-        again(100)
-
-
-def test_who_waits_for_memory_has_it_when_it_is_given_back() -> None:
-    budget = MemoryBudget(100)
-    had = threading.Event()
-
-    def waits() -> None:
-        with budget.share() as take:
-            take(50)
-            had.set()
-
-    with budget.share() as take:
-        take(60)
-        waiting = threading.Thread(target=waits)
-        waiting.start()
-        assert not had.wait(0.05)
-    waiting.join()
-    assert had.is_set()
+    assert ledger.held == 0
 
 
 def test_law_5_whatever_re_encoding_raises_is_the_objects_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
-from imagecodecs import jpegls_encode
+from imagecodecs import jpeg2k_encode, jpegls_encode
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 from sqlalchemy import Connection, select
@@ -158,6 +158,52 @@ def test_another_value_in_another_encoding_is_held(
     assert outcome.reason == f"An instance with this SOP Instance UID is live with other content: {says}."
     with catalog.read() as connection:
         assert [copy.reason for copy in held.held(connection)] == [outcome.reason]
+
+
+def reversible_or_not(data: pydicom.Dataset, syntax: str, *, is_exact: bool) -> bytes:
+    words = np.frombuffer(data.PixelData, "<u2").reshape(64, 16)
+    if syntax == NEAR_LOSSLESS:
+        frame = jpegls_encode(words, level=0 if is_exact else 2)
+    else:
+        frame = jpeg2k_encode(words, codecformat="j2k", reversible=is_exact, level=0 if is_exact else 40)
+    data.PixelData = encapsulate([bytes(frame)])
+    data["PixelData"].VR = "OB"
+    data["PixelData"].is_undefined_length = True
+    return encoded(data, syntax)
+
+
+NEAR_LOSSLESS, JPEG_2000 = "1.2.840.10008.1.2.4.81", "1.2.840.10008.1.2.4.91"
+
+
+@pytest.mark.parametrize("is_exact", [True, False], ids=["reversible", "with loss"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["compressed first", "native first"])
+@pytest.mark.parametrize("syntax", [NEAR_LOSSLESS, JPEG_2000])
+def test_a_codestream_under_a_lossy_syntax_says_whether_it_is_reversible(
+    receiver: Receiver, syntax: str, is_first: bool, is_exact: bool
+) -> None:
+    files = [reversible_or_not(whole(), syntax, is_exact=is_exact), FIRST]
+    first, second = files if is_first else files[::-1]
+    receive(receiver, first)
+    (outcome,) = receive(receiver, second)
+    assert outcome.kind == ("known" if is_exact else "held"), outcome.reason
+    assert is_exact or "is compressed with loss in one of them" in outcome.reason
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_pixels_of_32_bits_in_big_endian_are_compared_by_samples(receiver: Receiver, changed: int) -> None:
+    data = whole()
+    data.BitsAllocated, data.BitsStored, data.HighBit = 32, 32, 31
+    samples = np.arange(64 * 16, dtype="<u4") * 70_001
+    data.PixelData = samples.tobytes()
+    data["PixelData"].VR = "OW"
+    receive(receiver, encoded(data, "1.2.840.10008.1.2.1"))
+    samples[5] ^= changed
+    data.PixelData = samples.astype(">u4").tobytes()
+    data.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.2")
+    buffer = io.BytesIO()
+    pydicom.dcmwrite(buffer, data, implicit_vr=False, little_endian=False, enforce_file_format=True)
+    (outcome,) = receive(receiver, buffer.getvalue())
+    assert outcome.kind == ("held" if changed else "known"), outcome.reason
 
 
 def test_the_first_copy_may_be_in_the_same_group(receiver: Receiver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -141,3 +142,34 @@ def test_a_fault_of_the_server_tells_nothing_of_its_inside(client: httpx.Client,
     assert "frame-ancestors" in response.headers["content-security-policy"]
     assert "change" not in response.json()["detail"] and "sql" not in response.text.lower()
     assert client.get("/healthz").status_code == 200
+
+
+def _chunks(size: int) -> Iterator[bytes]:
+    """A body that no Content-Length declares."""
+    yield b'{"a":"'
+    yield b"a" * (size - 8)
+    yield b'"}'
+
+
+@pytest.mark.parametrize("declares", [True, False], ids=["declared", "in chunks"])
+def test_a_body_of_the_api_has_a_bound_to_the_byte(
+    rooms: Rooms, client: httpx.Client, declares: bool
+) -> None:
+    most = rooms.options.max_json_bytes
+    for size, status in ((most, 422), (most + 1, 413)):
+        body = b"".join(_chunks(size)) if declares else _chunks(size)
+        response = client.post(
+            "/api/v1/withdrawals", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert response.status_code == status
+    assert response.json()["detail"] == f"The body has more than {most} bytes."
+
+
+def test_objects_by_the_api_have_no_such_bound(client: httpx.Client, rooms: Rooms) -> None:
+    response = client.post(
+        "/api/v1/objects",
+        content=bytes(rooms.options.max_json_bytes + 1),
+        headers={"Content-Type": "application/dicom"},
+    )
+    assert response.status_code == 200
+    assert response.json()["kind"] == "refused"

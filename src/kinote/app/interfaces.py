@@ -169,7 +169,9 @@ def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:
     return ReceiverProcesses(
         number,
         Channels(house.receiver),
-        Beginning(house.stores.large, limits.largest_object, limits.largest_pdu),
+        Beginning(
+            house.stores.large, limits.largest_object, limits.largest_pdu, settings.memory_of_each_process()
+        ),
         house.clock,
         # What they write has the mark of this process, so it is protected as long as one of them lives.
         inherited=[house.presence.descriptor] if house.presence is not None else [],

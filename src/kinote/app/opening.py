@@ -52,6 +52,7 @@ from kinote.holdings.unavailable import BytesElsewhereError
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.intake.refusals import RefusedArrivals
+from kinote.memory.shared import MEMORY
 from kinote.notes.creator.making import KeyObjectMaker
 from kinote.peers.from_settings import mirror
 from kinote.peers.known import PeersInUse
@@ -114,6 +115,7 @@ def open_house(
                 is_in_place=directory.is_in_place,
                 journal_writer=journal,
             )
+        MEMORY.limit(settings.memory_of_each_process())
         closing.enter_context(decoding_processes(settings.decoding_options(), observe_decoding))
         try:
             is_marked = False

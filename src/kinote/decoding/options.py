@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from kinote.memory.machine import machine_memory
 
 _MB = 1 << 20
-
-#: The memory limit of a container (cgroup version 2).
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def default_processes() -> int:
@@ -19,13 +17,7 @@ def default_processes() -> int:
 
 def default_total_memory() -> int:
     """Return half of the memory of this machine or container, in bytes."""
-    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        container = int(_CONTAINER_LIMIT.read_text())
-    except (OSError, ValueError):
-        # There is no limit, or it is `max`.
-        return machine // 2
-    return min(machine, container) // 2
+    return machine_memory() // 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from typing import BinaryIO
 import pydicom
 
 from kinote.decoding.errors import DecodingUnavailableError
+from kinote.decoding.frame_memory import charged
 from kinote.delivery.byte_order import swap_samples, swap_words
-from kinote.delivery.memory import MemoryBudget
 from kinote.delivery.native_pixels import make_native
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.dictionary.transfer_syntaxes import TransferSyntax
@@ -31,6 +31,7 @@ from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import Described, LiveObject
 from kinote.holdings.unavailable import NotCorrectableError
+from kinote.memory.ledger import MemoryFullError
 from kinote.security.actors import Actor
 
 log = logging.getLogger(__name__)
@@ -43,9 +44,6 @@ _TRANSCODING_LIMIT = 512 * 1024 * 1024
 
 #: The most copies of a value in memory: as read, as elements, as encoded.
 _COPIES = 3
-
-#: The memory that all re-encodings take together.
-_MEMORY = MemoryBudget(4 * _TRANSCODING_LIMIT)
 
 #: The native transfer syntaxes that every receiver accepts: an object can be re-encoded to these.
 TARGETS = (transfer_syntaxes.EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntaxes.IMPLICIT_VR_LITTLE_ENDIAN)
@@ -182,9 +180,9 @@ def _re_encoded(
         )
     if data_set.size > _TRANSCODING_LIMIT:
         raise TranscodingError("The object is too large to be re-encoded; ask for it as it is stored.")
-    with _MEMORY.share() as take:
-        take(_COPIES * data_set.size)
-        return _encoded(wanted, data_set, transfer_syntax_uid, take, is_cancelled)
+    with charged() as memory:
+        memory.add(_COPIES * data_set.size)
+        return _encoded(wanted, data_set, transfer_syntax_uid, memory.add, is_cancelled)
 
 
 def _encoded(
@@ -227,7 +225,7 @@ def _encoded(
             little_endian=True,
             enforce_file_format=False,
         )
-    except DecodingUnavailableError:
+    except (DecodingUnavailableError, MemoryFullError):
         # It may be tried again.
         raise
     except PictureError as error:

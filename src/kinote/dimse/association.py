@@ -36,6 +36,8 @@ from kinote.dimse.pdu import (
 )
 from kinote.dimse.state_table import Event, State
 from kinote.dimse.under_way import UnderWay
+from kinote.memory import estimates
+from kinote.memory.ledger import Charge
 
 #: Bytes of a data set that are read and sent in one write. They are split into PDUs, of which one write takes at
 #: most `_PDUS`, since each PDU is passed to the system as separate pieces.
@@ -234,13 +236,18 @@ class Association:
                 self._open_data = None
             yield memoryview(value.fragment)
 
-    def whole_data_set(self, limit: int) -> bytes | None:
-        """Return the whole data set. Returns None if it exceeds `limit` bytes; its rest is then still unread."""
+    def whole_data_set(self, limit: int, memory: Charge | None = None) -> bytes | None:
+        """Return the whole data set. Returns None if it exceeds `limit` bytes; its rest is then still unread.
+
+        What it takes to read it is charged to `memory`. Raises `MemoryFullError`; the rest is then unread as well.
+        """
         data = bytearray()
         for piece in self.data_set():
             if len(data) + len(piece) > limit:
                 return None
             data += piece
+            if memory is not None:
+                memory.reach(estimates.of_header(len(data)))
         return bytes(data)
 
     def something_waits(self) -> bool:

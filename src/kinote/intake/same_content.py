@@ -22,6 +22,7 @@ from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.decoding.frame_decoder import can_decode, decode_frame
+from kinote.decoding.frame_memory import frame_cost, frame_memory
 from kinote.dicom.comparing.content import NotComparableError, difference, differing
 from kinote.dicom.comparing.opened import TO_COMPARE, OpenedDataSet
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TransferSyntax
@@ -31,6 +32,7 @@ from kinote.dicom.elements.limits import Limits
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.piecewise_file import PiecewiseFile
 from kinote.dicom.json.from_elements import selection_json
+from kinote.dicom.pixels.codestreams import described
 from kinote.dicom.pixels.frames import Frames
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.dicom.pixels.stored_words import stored_words
@@ -38,6 +40,8 @@ from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.intake.arrival import Arrival
 from kinote.intake.verdict import Proposed, Verdict
 from kinote.storage.store import StorageError
+
+_WITH_LOSS = "is compressed with loss in one of them, and otherwise in the other"
 
 #: Opens the bytes of the current instance under a UID, by key and UID, whatever its standing. Raises
 #: `BytesUnavailableError`.
@@ -80,6 +84,11 @@ _LOSSLESS = {
     "1.2.840.10008.1.2.8.1",
     *(_JPEG + last for last in ("57", "70", "80", "90", "92", "201", "202", "110")),
 }
+
+
+#: Syntaxes whose frames may be reversible or not, as each codestream says: JPEG-LS near-lossless, JPEG 2000 and HTJ2K.
+#: JPEG XL is not among them: its header does not say whether the encoder quantized.
+_REVERSIBLE_OR_NOT = {_JPEG + last for last in ("81", "91", "203")}
 
 
 class OverBudgetError(Exception):
@@ -179,8 +188,8 @@ def pixels_differ(budget: Budget, one: OpenedDataSet, other: OpenedDataSet) -> s
     if ours.count != theirs.count:
         return "has more frames in one of them"
     is_alike = ours.transfer_syntax == theirs.transfer_syntax
-    if not is_alike and not (_is_exact(one.transfer_syntax) and _is_exact(other.transfer_syntax)):
-        return "is compressed with loss in one of them, and otherwise in the other"
+    if not is_alike and not (_may_be_exact(one.transfer_syntax) and _may_be_exact(other.transfer_syntax)):
+        return _WITH_LOSS
     form = ours.format
     size = ours.count * form.rows * form.columns * form.samples * form.bits_allocated // 8
     if not is_alike and size > budget.pixels:
@@ -188,7 +197,10 @@ def pixels_differ(budget: Budget, one: OpenedDataSet, other: OpenedDataSet) -> s
     for number in range(1, ours.count + 1):
         if is_alike and _without_padding(ours.read(number)) == _without_padding(theirs.read(number)):
             continue
-        if not _is_exact(one.transfer_syntax) or not can_decode(one.transfer_syntax):
+        is_exact = _is_exact_frame(ours, number) and _is_exact_frame(theirs, number)
+        if not is_alike and not is_exact:
+            return _WITH_LOSS
+        if not is_exact or not can_decode(one.transfer_syntax):
             return f"has another codestream for frame {number}"
         if size > budget.pixels:
             raise OverBudgetError
@@ -198,10 +210,11 @@ def pixels_differ(budget: Budget, one: OpenedDataSet, other: OpenedDataSet) -> s
 
 
 def _is_same_frame(ours: Frames, theirs: Frames, number: int) -> bool:
-    one, other = decode_frame(ours, number), decode_frame(theirs, number)
-    return one.photometric == other.photometric and np.array_equal(
-        stored_words(one, ours.format), stored_words(other, theirs.format)
-    )
+    with frame_memory(ours, number, frame_cost(theirs, number)):
+        one, other = decode_frame(ours, number), decode_frame(theirs, number)
+        return one.photometric == other.photometric and np.array_equal(
+            stored_words(one, ours.format), stored_words(other, theirs.format)
+        )
 
 
 def _frames(opened: OpenedDataSet) -> Frames:
@@ -213,6 +226,19 @@ def _frames(opened: OpenedDataSet) -> Frames:
 
 def _is_exact(syntax: TransferSyntax) -> bool:
     return not syntax.encapsulated or syntax.uid in _LOSSLESS
+
+
+def _may_be_exact(syntax: TransferSyntax) -> bool:
+    return _is_exact(syntax) or syntax.uid in _REVERSIBLE_OR_NOT
+
+
+def _is_exact_frame(frames: Frames, number: int) -> bool:
+    """Return whether a frame holds words exactly: by its syntax, or by the header of its codestream."""
+    syntax = frames.transfer_syntax
+    if _is_exact(syntax) or syntax.uid not in _REVERSIBLE_OR_NOT:
+        return _is_exact(syntax)
+    codestream = described(frames.read(number))
+    return codestream is not None and codestream.is_lossless
 
 
 def _without_padding(codestream: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 An object of at most 64 KB stays in memory until it is complete. Non-image objects then go into the index with their
 row, images into the store of small objects. Larger objects are written to the store of large objects as they come,
-so that memory does not grow with the object.
+so that memory does not grow with the object. What does grow, its header, is charged to the ledger of memory until the
+object is durable or refused.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from kinote.intake.outcome import Outcome, refused
 from kinote.keyobject import reader
 from kinote.keyobject.file_meta import with_file_meta
 from kinote.keyobject.reading import Reading
+from kinote.memory import estimates
+from kinote.memory.ledger import MemoryFullError
+from kinote.memory.shared import MEMORY
 from kinote.security.origins import Origin
 from kinote.storage.digests import digesting
 from kinote.storage.store import Incoming, StorageError
@@ -57,14 +61,18 @@ class Upload:
         self._origin = origin
         self._expected = expected
         self._beginning = bytearray()
+        #: What it has of the memory of this process.
+        self._memory = MEMORY.open()
         self._digest = digesting()
         take = self._digest.update
         if isinstance(expected, BareDataSet):
-            self._scanner = FileScanner(transfer_syntax_uid=expected.transfer_syntax_uid, pass_by=take)
+            self._scanner = FileScanner(
+                transfer_syntax_uid=expected.transfer_syntax_uid, pass_by=take, keeps=self._keeps
+            )
             # The stored form is a DICOM file, whatever way the object came.
             self._beginning += expected.file_meta(origin.actor)
         else:
-            self._scanner = FileScanner(pass_by=take)
+            self._scanner = FileScanner(pass_by=take, keeps=self._keeps)
         #: How many bytes at the beginning of the file bypass the scanner.
         self._unscanned = len(self._beginning)
         self._file: Incoming | None = None
@@ -77,7 +85,7 @@ class Upload:
         try:
             self._keep(chunk)
             self._scanner.feed(chunk)
-        except StorageError as error:
+        except (StorageError, MemoryFullError) as error:
             self._fail(outcomes.OUT_OF_RESOURCES, str(error))
         except DicomError as error:
             self._fail(outcomes.CANNOT_UNDERSTAND, str(error))
@@ -91,7 +99,13 @@ class Upload:
         if self._refusal is None:
             arrival = self._read_whole()
             if arrival is not None:
-                self._receiver.commit(arrival, sync_here=sync_here)
+                self._memory.fall_to(_left_of(arrival))
+                arrival.done.add_done_callback(self._settled)
+                try:
+                    self._receiver.commit(arrival, sync_here=sync_here)
+                except BaseException:
+                    self._memory.release()
+                    raise
                 return arrival.done
         assert self._refusal is not None
         self._receiver.observe(self._refusal)
@@ -103,7 +117,7 @@ class Upload:
         """Return the complete object; None if it is refused."""
         try:
             return self._arrival(self._scanner.finish())
-        except StorageError as error:
+        except (StorageError, MemoryFullError) as error:
             self._fail(outcomes.OUT_OF_RESOURCES, str(error))
         except MissingIdentityError as error:
             self._fail(outcomes.DATA_SET_DOES_NOT_MATCH, str(error))
@@ -119,9 +133,17 @@ class Upload:
 
     def abandon(self) -> None:
         """Discard everything of the object, because the sender broke off."""
+        self._memory.release()
         if self._file is not None:
             self._file.abandon()
             self._file = None
+
+    def _keeps(self, header: int) -> None:
+        """Have memory for a header that takes so many bytes. Raises `MemoryFullError`."""
+        self._memory.reach(len(self._beginning) + estimates.of_header(header))
+
+    def _settled(self, _done: Future[Outcome]) -> None:
+        self._memory.release()
 
     def _keep(self, chunk: bytes | memoryview) -> None:
         if self._file is not None:
@@ -173,14 +195,15 @@ class Upload:
         """Return the reading of the data set as walked, or walked again if bulk values were skipped."""
         if not scanned.dataset.bulk and scanned.size <= reader.MAX_BYTES:
             return reader.read_dataset(scanned.dataset, scanned.declared)
-        return reader.read(self._key_object_bytes(arrival), scanned.declared)
+        return reader.read(self._key_object_bytes(arrival, scanned.size), scanned.declared)
 
-    def _key_object_bytes(self, arrival: Arrival) -> bytes:
+    def _key_object_bytes(self, arrival: Arrival, size: int) -> bytes:
         """Return the data set of a key object: from memory if small, otherwise from its file, up to a maximum."""
         if arrival.dataset is not None:
             return arrival.dataset
         assert arrival.file is not None
         arrival.file.finish()
+        self._memory.add(estimates.of_header(min(size, _KEY_OBJECT_LIMIT)))
         # One byte more than the maximum, so that the reader reports the object as too large.
         return arrival.file.read_back(arrival.dataset_offset, _KEY_OBJECT_LIMIT + 1)
 
@@ -199,3 +222,9 @@ class Upload:
         if self._refusal is None:
             broken = outcomes.aborted(why, sop_class_uid=named[0], sop_instance_uid=named[1])
             self._receiver.observe(broken.sent_by(self._origin))
+
+
+def _left_of(arrival: Arrival) -> int:
+    """Return what an object takes that waits for its commit, in bytes."""
+    held = len(arrival.entry.metadata or b"") + len(arrival.dataset or b"")
+    return held if arrival.reading is None else held + estimates.of_header(held)

@@ -40,6 +40,7 @@ from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.operations import both_ways
 from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.dimse.operations.refusals import COMPOSITE, out_of_resources, refuse, refuse_service
+from kinote.memory.ledger import MemoryFullError
 from kinote.scp import storage, verification
 from kinote.scp.report import RELEASED, AssociationReport
 from kinote.scp.session import Session
@@ -86,11 +87,13 @@ def _perform(
     else:
         try:
             performer(session, message)
-        except (IndexUnavailableError, NoConnectionError) as error:
+        except (IndexUnavailableError, NoConnectionError, MemoryFullError) as error:
             # Nobody here is at fault: the caller may ask again.
             log.warning("A request could not be performed: %s", error)
             refuse(association, message, out_of_resources(cast(Request, message.command)), str(error))
             session.done["unavailable", "refused"] += 1
+        finally:
+            session.memory.release()
 
 
 def serve_to_end(

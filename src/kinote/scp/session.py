@@ -14,6 +14,8 @@ from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.intake.expected import Expected
 from kinote.intake.outcome import Outcome
 from kinote.intake.upload import Upload
+from kinote.memory.ledger import Charge
+from kinote.memory.shared import MEMORY
 from kinote.scp.identifier_error import IdentifierError, Refusal
 from kinote.scp.named_user import NamedUser
 from kinote.security.actors import Actor, ActorKind
@@ -52,6 +54,8 @@ class Session:
     #: The caller, as the origin of what it stores.
     actor: Actor = field(init=False)
     origin: Origin = field(init=False)
+    #: The memory that the request at work is charged with.
+    memory: Charge = field(init=False, default_factory=MEMORY.open)
     #: Whether the requests so far were allowed, by presentation context and message (`scp.serving`).
     allowed: dict[tuple[int, type[Command]], bool] = field(init=False, default_factory=dict)
 
@@ -99,8 +103,11 @@ class Session:
         )
 
     def identifier(self) -> bytes:
-        """Read the identifier of the request. Raises `IdentifierError` if it is too long."""
-        data = self.association.whole_data_set(_LONGEST_IDENTIFIER)
+        """Read the identifier of the request.
+
+        Raises `IdentifierError` if it is too long, and `MemoryFullError`.
+        """
+        data = self.association.whole_data_set(_LONGEST_IDENTIFIER, self.memory)
         if data is None:
             raise IdentifierError(
                 Refusal.OUT_OF_RESOURCES, f"The identifier has more than {_LONGEST_IDENTIFIER} bytes"

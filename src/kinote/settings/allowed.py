@@ -35,6 +35,7 @@ ALLOWED = {
     "follow_minutes": "a whole number from 0 to 10080",
     "availability_quiet_seconds": "a whole number from 1 to 86400",
     "undo_seconds": "a whole number from 0 to 604800",
+    "second_person": "true or false",
     "authentication": "none or local",
     "session_hours": "a number of hours from 0.1 to 168",
     "openid_issuer": "the address of the provider, https://HOST/PATH, or empty; http only on this machine",
@@ -104,6 +105,7 @@ ALLOWED = {
     "alert_repeat_minutes": "a whole number from 1 to 10080",
     "alert_digest_at": "a time of the day such as 07:00, or empty for none",
     "viewer_address": "the address of a web page, https://HOST, or empty",
+    "memory": "a whole number of megabytes, 64 at least, or empty",
     "decoding_processes": "a whole number from 1 to 64, or empty",
 }
 

@@ -28,6 +28,7 @@ from kinote.decoding.options import DecodingOptions
 from kinote.dimse.tls import TlsOptions
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import RejectionRules
+from kinote.memory.shared import default_size
 from kinote.peers.peer import WantedPeer
 from kinote.scp.options import ScpLimits, ScpOptions, UserIdentities
 from kinote.security.actors import Actor
@@ -294,6 +295,11 @@ class Settings(AlertSettings, OpenIdSettings):
         Annotated[int, Field(ge=1, le=64)] | None, BeforeValidator(none_if_empty)
     ] = Field(None, description="Decoding processes at most; empty as many as there are cores for.")
 
+    memory: Annotated[Annotated[int, Field(ge=64)] | None, BeforeValidator(none_if_empty)] = Field(
+        None,
+        description="Megabytes of memory that requests may take together; empty a quarter of the machine's.",
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -356,6 +362,11 @@ class Settings(AlertSettings, OpenIdSettings):
         if self.decoding_processes is None:
             return DecodingOptions()
         return DecodingOptions(processes=self.decoding_processes)
+
+    def memory_of_each_process(self) -> int:
+        """Return how many bytes of memory requests may take together in the server, and in each receiver process."""
+        size = default_size() if self.memory is None else self.memory << 20
+        return size // (1 + self.receivers())
 
     def hosts_needed(self) -> bool:
         """Return whether the DICOM interface is reachable from elsewhere and identifies callers by their addresses."""

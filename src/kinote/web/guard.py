@@ -14,10 +14,15 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kinote.memory import estimates
+from kinote.memory.ledger import Charge, MemoryFullError
+from kinote.memory.shared import MEMORY
 from kinote.web.problems import (
     BadRequestError,
     BodyTooLargeError,
     ForbiddenOriginError,
+    MemoryUnavailableError,
+    RequestError,
     UnknownHostError,
 )
 from kinote.web.rooms import WebOptions
@@ -30,12 +35,23 @@ _STREAMED = frozenset({"/api/v1/objects"})
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?::[0-9]*)?")
 
 
-class _TooLargeError(BodyTooLargeError, HTTPException):  # type: ignore[misc]
+class _WhileReadError(RequestError, HTTPException):  # type: ignore[misc]
     """Raised where FastAPI reads a body: it answers 400 for everything except `HTTPException`."""
 
     def __init__(self, detail: str) -> None:
         HTTPException.__init__(self, self.status, detail)
-        BodyTooLargeError.__init__(self, detail)
+        super().__init__(detail)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class _TooLargeError(_WhileReadError, BodyTooLargeError):  # type: ignore[misc]
+    pass
+
+
+class _NoMemoryError(_WhileReadError, MemoryUnavailableError):  # type: ignore[misc]
+    pass
 
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -59,7 +75,9 @@ class Guard:
         self._check_host(headers)
         self._check_origin(scope["method"], headers)
         if scope["path"].startswith("/api/") and scope["path"] not in _STREAMED:
-            receive = self._bounded(headers, receive)
+            with MEMORY.open() as memory:
+                await self._app(scope, self._bounded(headers, receive, memory), send)
+            return
         await self._app(scope, receive, send)
 
     def _check_host(self, headers: Headers) -> None:
@@ -90,21 +108,29 @@ class Guard:
                 "the setting allowed_origins."
             )
 
-    def _bounded(self, headers: Headers, receive: Receive) -> Receive:
-        """Return `receive` with a limit for the size of an API request's body."""
+    def _bounded(self, headers: Headers, receive: Receive, memory: Charge) -> Receive:
+        """Return `receive` with limits for the body of an API request: its size, and the memory that is free."""
         too_large = _TooLargeError(f"The body has more than {self._max_json} bytes.")
         declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > self._max_json:
             raise too_large
-        received = 0
+        received = cost = 0
+        # Of other bodies, no values are made all at once.
+        cost_of = estimates.of_json if "json" in headers.get("content-type", "json") else len
 
         async def bounded() -> Message:
-            nonlocal received
+            nonlocal received, cost
             message = await receive()
             if message["type"] == "http.request":
-                received += len(message.get("body", b""))
+                body = message.get("body", b"")
+                received += len(body)
                 if received > self._max_json:
                     raise too_large
+                cost += cost_of(body)
+                try:
+                    await memory.reached(cost)
+                except MemoryFullError as error:
+                    raise _NoMemoryError(str(error)) from error
             return message
 
         return bounded

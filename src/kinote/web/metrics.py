@@ -21,6 +21,7 @@ from kinote.jobs.states import State
 from kinote.lifecycle.purging.lists import counts as purge_counts
 from kinote.lifecycle.rejection.proposals import waiting
 from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE
+from kinote.memory.shared import MEMORY
 from kinote.retention import headroom
 from kinote.retention.evictions import regret
 from kinote.telemetry.registry import REGISTRY
@@ -56,6 +57,22 @@ _DECODING = Histogram(
     registry=REGISTRY,
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
 )
+_MEMORY = Gauge(
+    "kinote_memory_charged_bytes",
+    "Memory that requests have at the moment in the main process.",
+    registry=REGISTRY,
+)
+_MEMORY.set_function(lambda: MEMORY.held)
+_MEMORY_LIMIT = Gauge(
+    "kinote_memory_limit_bytes", "Memory that requests may have together in it.", registry=REGISTRY
+)
+_MEMORY_LIMIT.set_function(lambda: MEMORY.size)
+_MEMORY_REFUSALS = Gauge(
+    "kinote_memory_refusals",
+    "Requests and objects that were refused since it started, as there was no memory in time.",
+    registry=REGISTRY,
+)
+_MEMORY_REFUSALS.set_function(lambda: MEMORY.refused)
 _DECODING_WAIT = Histogram(
     "kinote_decoding_wait_seconds",
     "How long compressed frames waited for a decoding process.",

@@ -60,6 +60,7 @@ from kinote.lifecycle.second_person.requests import (
     SecondPersonNeededError,
 )
 from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
+from kinote.memory.ledger import MemoryFullError
 from kinote.notes.acts.request import (
     NoteNotFoundError,
     NoteRefusedError,
@@ -154,6 +155,17 @@ class ForbiddenOriginError(RequestError):
     status = HTTPStatus.FORBIDDEN
     name = "foreign-origin"
     title = "Requests from other origins may not change anything"
+
+
+class MemoryUnavailableError(RequestError):
+    """There is no memory for the request at the moment."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    name = "memory-full"
+    title = "There is no memory for this at the moment"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "10"})
 
 
 class UnknownResourceError(RequestError):
@@ -427,6 +439,8 @@ FAULT = Problem(
 
 def problem_of(error: Exception) -> Problem | None:
     """Return the problem document of an error; None for a bug of the server."""
+    if isinstance(error, MemoryFullError):
+        error = MemoryUnavailableError(str(error))
     if isinstance(error, RequestError):
         return Problem(error.status, error.name, error.title, str(error), error.errors, error.headers)
     if isinstance(error, RequestValidationError):

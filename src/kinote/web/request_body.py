@@ -14,6 +14,9 @@ from typing import Generic, TypeVar, cast
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
+from kinote.memory.ledger import Charge
+from kinote.memory.shared import MEMORY
+
 Result = TypeVar("Result")
 
 #: A consumer of a body. It is sent the pieces, and None at the end, and returns the result. If the body breaks off,
@@ -41,7 +44,8 @@ class _Feeding(Generic[Result]):
     There is no lock that could block the loop: only the loop counts what was put, and only the thread what was taken.
     """
 
-    def __init__(self, taking: Taking[Result], limiter: CapacityLimiter) -> None:
+    def __init__(self, taking: Taking[Result], limiter: CapacityLimiter, memory: Charge) -> None:
+        self._memory = memory
         self._taking = taking
         self._limiter = limiter
         self._loop = asyncio.get_running_loop()
@@ -61,6 +65,7 @@ class _Feeding(Generic[Result]):
         """Pass on a piece of the body. If the consumer has ended, the piece is ignored."""
         if self._done.done():
             return
+        await self._memory.reached(self._put - self._taken + len(chunk))
         self._put += len(chunk)
         self._hand_on(chunk)
         self._waiting = True
@@ -152,20 +157,22 @@ async def in_threads_with_body(
     """Pass the body to a consumer in threads while it arrives, or afterwards if it is short. Return the result.
 
     If the client disconnects, `BodyBrokenOffError` is thrown into the consumer. If the consumer ends early, the rest of
-    the body is ignored, so that the client gets to read the response.
+    the body is ignored, so that the client gets to read the response. Raises `MemoryFullError` if there is no memory
+    for what arrives faster than it is consumed.
     """
     if _is_short(request):
         whole = await request.body()
         return await to_thread.run_sync(lambda: _at_once(take(), whole), limiter=limiter)
-    feeding = _Feeding(take(), limiter)
-    try:
-        async for chunk in request.stream():
-            if chunk:
-                await feeding.put(chunk)
-    except BaseException:
-        await feeding.break_off()
-        raise
-    return await feeding.end()
+    with MEMORY.open() as memory:
+        feeding = _Feeding(take(), limiter, memory)
+        try:
+            async for chunk in request.stream():
+                if chunk:
+                    await feeding.put(chunk)
+        except BaseException:
+            await feeding.break_off()
+            raise
+        return await feeding.end()
 
 
 def _at_once(taking: Taking[Result], whole: bytes) -> Result:

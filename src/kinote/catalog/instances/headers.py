@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from kinote.catalog.instances import packed_header
 from kinote.catalog.instances.overlaid_headers import overlaid_header, referenced_uids
@@ -22,6 +22,7 @@ from kinote.catalog.schema.tables import instance_bytes, instance_metadata, seri
 from kinote.dicom.elements.dataset import scan
 from kinote.dicom.json import from_elements
 from kinote.dicom.overlay.changes import NOT_LAID_OVER, Overlay
+from kinote.memory.ledger import Charge
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,14 @@ def headers(
     keys: Sequence[int],
     not_correctable: set[int] | None = None,
     derived: Derived = nothing_derived,
+    memory: Charge | None = None,
 ) -> dict[int, bytes]:
     """Return the headers of those instances that are live, by instance: UTF-8, one attribute a line, bulk values as
     relative BulkDataURI.
 
     Those over which their corrections cannot be laid are left out, and added to `not_correctable`. `derived` gives
-    the bytes of key objects that are not made yet, so that their headers are the same before and after.
+    the bytes of key objects that are not made yet, so that their headers are the same before and after. The headers are
+    charged to `memory`, which raises `MemoryFullError`.
     """
     query = (
         select(
@@ -75,7 +78,7 @@ def headers(
         found[row.id] = (
             header_of(dataset, row.transfer_syntax_uid)
             if row.json is None
-            else packed_header.unpack(row.json)
+            else packed_header.unpack(row.json, memory)
         )
     if overlaid:
         failed = _lay_over(connection, found, overlaid)
@@ -84,6 +87,16 @@ def headers(
         if not_correctable is not None:
             not_correctable.update(failed)
     return found
+
+
+def packed_sizes(connection: Connection, keys: Sequence[int]) -> dict[int, int]:
+    """Return how large the prepared headers of these instances are in the index, in bytes, by instance."""
+    found = connection.execute(
+        select(instance_metadata.c.instance, func.length(instance_metadata.c.json)).where(
+            instance_metadata.c.instance.in_(keys)
+        )
+    )
+    return {key: size for key, size in found}
 
 
 def _lay_over(connection: Connection, found: dict[int, bytes], keys: Sequence[int]) -> list[int]:

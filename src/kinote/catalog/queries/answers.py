@@ -19,6 +19,7 @@ from kinote.catalog.queries.matching_keys import TagPath
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import DAMAGED, series
 from kinote.dicom.dictionary import tags
+from kinote.memory.shared import MEMORY
 
 #: Instance Availability (PS3.3 C.4.23.1.1): at once, after a recall, or not any more.
 _ONLINE = line(tags.INSTANCE_AVAILABILITY, "CS", "ONLINE")
@@ -240,7 +241,8 @@ def _headers(
     if not everything and not beside:
         return {}
     found: dict[int, list[str]] = {}
-    for key, header in headers(connection, keys, derived=derived).items():
-        lines = attribute_lines.split(header.decode())
-        found[key] = [each for each in lines if everything or attribute_lines.tag(each) in beside]
+    with MEMORY.open() as memory:
+        for key, header in headers(connection, keys, derived=derived, memory=memory).items():
+            lines = attribute_lines.split(header.decode())
+            found[key] = [each for each in lines if everything or attribute_lines.tag(each) in beside]
     return found

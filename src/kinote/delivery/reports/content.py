@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from kinote.decoding.errors import DecodingCancelledError
 from kinote.decoding.frame_decoder import decode_frame
+from kinote.decoding.frame_memory import frame_memory
 from kinote.delivery.reports.presentations import read_presentation_state
 from kinote.delivery.reports.words import numbers_text, patient_lines, written_date, written_name
 from kinote.dicom.dictionary import sop_classes
@@ -223,8 +224,11 @@ def _picture(door: Door, image: KeyImage, by: Actor, is_over: Callable[[], bool]
             open_frames(file, image.shown.transfer_syntax_uid) as frames,
         ):
             check_size(frames)
-            samples = decode_frame(frames, image.frame, is_cancelled=is_over)
-            return render_frame(frames, image.frame, samples, viewport=_BOX, format="jpeg", state=state), ""
+            with frame_memory(frames, image.frame):
+                samples = decode_frame(frames, image.frame, is_cancelled=is_over)
+                return render_frame(
+                    frames, image.frame, samples, viewport=_BOX, format="jpeg", state=state
+                ), ""
     except DecodingCancelledError:
         return None, _TOO_LONG
     except (PictureError, DicomError) as error:

@@ -252,6 +252,9 @@ class _Value:
     def of(cls, level: _Level, element: HeadElement) -> _Value:
         swaps = level.encoding.order != "<" and element.vr != b"UN"
         word = _WORDS.get(element.vr.decode("latin-1"), 1) if swaps else 1
+        if word > 1 and element.tag == tags.PIXEL_DATA and level.opened and level.start == 0:
+            # Samples of 32 bits and more are swapped whole, as wherever their pixels are read.
+            word = max(word, (level.opened.root.integer(tags.BITS_ALLOCATED) or 0) // 8)
         span = level.opened.span(element) if level.opened else None
         if span is None:
             if level.head.is_bulk(element) and level.head.has_bulk(element):

@@ -8,6 +8,7 @@ no input takes more steps than its length, nor more memory than the limits.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 
 from kinote.dicom.dictionary.transfer_syntaxes import TransferSyntax, lookup
 from kinote.dicom.elements import encodings
@@ -21,11 +22,20 @@ _DEFLATED_AT_ONCE, _INFLATED_AT_ONCE = 1 << 14, 1 << 18
 
 
 class DataSetScanner:
-    """Scans one data set. Call `feed` with all bytes, then `finish`. Errors tell the place in the data set."""
+    """Scans one data set. Call `feed` with all bytes, then `finish`. Errors tell the place in the data set.
 
-    __slots__ = ("_deflated", "_inflate", "_inflated", "_walk", "limits", "transfer_syntax")
+    `keeps` is told again and again how many bytes the header takes so far. What it raises ends the scan.
+    """
 
-    def __init__(self, transfer_syntax_uid: str, limits: Limits = DEFAULT_LIMITS) -> None:
+    __slots__ = ("_deflated", "_inflate", "_inflated", "_keeps", "_walk", "limits", "transfer_syntax")
+
+    def __init__(
+        self,
+        transfer_syntax_uid: str,
+        limits: Limits = DEFAULT_LIMITS,
+        keeps: Callable[[int], object] | None = None,
+    ) -> None:
+        self._keeps = keeps
         self.transfer_syntax: TransferSyntax = lookup(transfer_syntax_uid)
         self.limits = limits
         self._walk = Walk(encodings.declared(self.transfer_syntax), limits)
@@ -115,3 +125,5 @@ class DataSetScanner:
             walk.passing = 0
         if chunk:
             walk.take(chunk if isinstance(chunk, bytes) else bytes(chunk))
+            if self._keeps is not None:
+                self._keeps(walk.cost)

@@ -39,6 +39,8 @@ _ENDLESS = 1 << 62
 _PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXEL_DATA, tags.DOUBLE_FLOAT_PIXEL_DATA})
 #: The memory for a bulk value, a fragment, and an end, in bytes.
 _SPAN_COST, _FRAGMENT_COST, _END_COST = 400, 16, 64
+#: Beside the bytes of an element of the root, which has a line of JSON of its own.
+_ROOT_COST = 30
 
 
 class Walk:
@@ -67,6 +69,9 @@ class Walk:
         self.offset = 0
         #: How many of the next bytes belong to a bulk value and are to be skipped.
         self.passing = 0
+        #: The bytes kept so far, and what the positions of elements and bulk values take. A multiple of it is what is
+        #: made of them (`kinote.memory.estimates`).
+        self.cost = 0
         self._kept: list[bytes] = []
         self._path: list[int] = []
         self._going = self._go()
@@ -384,6 +389,7 @@ class Walk:
             cost = (
                 pos + shift + _SPAN_COST * len(self.bulk) + _FRAGMENT_COST * fragments + _END_COST * len(ends)
             )
+            self.cost = cost + _ROOT_COST * len(root)
             if cost + need > limits.header_bytes:
                 self._fail(TooLargeError, "The header is larger than Kinote keeps", at)
             if steps > limits.elements or len(root) > limits.root_elements:

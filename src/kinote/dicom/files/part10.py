@@ -55,7 +55,7 @@ class FileScanner:
     """Walks a DICOM file as its bytes arrive; see `DataSetScanner`.
 
     With a transfer syntax it walks a data set without file meta information, as associations transfer it. The bytes
-    of the data set are passed to `pass_by` unchanged, so that a digest can be computed.
+    of the data set are passed to `pass_by` unchanged, so that a digest can be computed. `keeps` is for the scanner.
     """
 
     def __init__(
@@ -63,7 +63,9 @@ class FileScanner:
         limits: Limits = DEFAULT_LIMITS,
         transfer_syntax_uid: str | None = None,
         pass_by: Callable[[bytes | bytearray | memoryview], object] | None = None,
+        keeps: Callable[[int], object] | None = None,
     ) -> None:
+        self._keeps = keeps
         self._limits = limits
         self._meta: DataSet | None = None
         self._offset = 0
@@ -72,7 +74,7 @@ class FileScanner:
         self._scanner: DataSetScanner | None = None
         self._is_declared = transfer_syntax_uid is not None
         if transfer_syntax_uid is not None:
-            self._scanner = DataSetScanner(transfer_syntax_uid, limits)
+            self._scanner = DataSetScanner(transfer_syntax_uid, limits, keeps)
         else:
             self._beginning = bytearray()
             self._meta_end = _MetaEnd()
@@ -137,7 +139,7 @@ class FileScanner:
         declared = _declared(self._meta)
         self._is_declared = bool(declared)
         # If none is declared, the walker detects the encoding by the first element.
-        self._scanner = DataSetScanner(declared or EXPLICIT_VR_LITTLE_ENDIAN, self._limits)
+        self._scanner = DataSetScanner(declared or EXPLICIT_VR_LITTLE_ENDIAN, self._limits, self._keeps)
         self._pass_on(bytes(have[end:]))
 
 

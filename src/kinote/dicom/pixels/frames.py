@@ -100,6 +100,14 @@ class Frames:
             raise PictureError(f"Frame {number} is larger than {_MAX_ENCODED} bytes.")
         return b"".join(self._exactly(offset, length, number) for offset, length in fragments)
 
+    def size(self, number: int) -> int:
+        """Return how many bytes `read` gives of a frame, counted from 1. Raises `PictureError`."""
+        if not 1 <= number <= self.count:
+            raise PictureError(f"There is no frame {number}; the object has {self.count}.")
+        if self._encapsulated is None:
+            return -(-self.format.native_frame_bits // 8)
+        return sum(length for _, length in self._encapsulated.fragments(number))
+
     def beginning(self, number: int, length: int) -> bytes:
         """Read the first bytes of a compressed frame, at most `length`. Raises `PictureError`."""
         if self._encapsulated is None:

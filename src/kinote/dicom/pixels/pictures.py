@@ -172,6 +172,14 @@ def _aspect(frames: Frames, frame: int) -> float:
     return 1.0
 
 
+def picture_pixels(frames: Frames, viewport: tuple[int, int] | None) -> int:
+    """Return how many pixels a picture of a frame has at most. Raises `PictureError` for more than are made."""
+    if viewport is not None:
+        return min(viewport[0] * viewport[1], _MOST_PIXELS)
+    width, height = _size((frames.format.columns, frames.format.rows), _aspect(frames, 1), None)
+    return width * height
+
+
 def _size(size: tuple[int, int], aspect: float, viewport: tuple[int, int] | None) -> tuple[int, int]:
     """Return the size of the picture: square pixels, no pixel lost by that, fitted into the viewport if there is
     one.

@@ -27,6 +27,8 @@ from kinote.dimse.negotiation import Context, Service
 from kinote.dimse.operations.both_ways import MOST_FOLLOW_UPS
 from kinote.dimse.operations.refusals import NORMALIZED, comment, refuse, refuse_service
 from kinote.dimse.operations.roles import peer_may_send
+from kinote.memory.ledger import MemoryFullError
+from kinote.memory.shared import MEMORY
 
 log = logging.getLogger(__name__)
 
@@ -133,13 +135,17 @@ class Offered:
             refuse(association, message, statuses.MISTYPED_ARGUMENT, "A data set is missing")
             return
         data_set = None
-        if request.has_data_set and request.data_set_rule is not DataSetRule.NONE:
-            data_set = association.whole_data_set(offer.longest)
-            if data_set is None:
-                why = f"The data set has more than {offer.longest} bytes"
-                refuse(association, message, statuses.RESOURCE_LIMITATION, why)
-                return
-        _answer(Asked(association, context, request, data_set), offer.handler)
+        with MEMORY.open() as memory:
+            if request.has_data_set and request.data_set_rule is not DataSetRule.NONE:
+                try:
+                    data_set = association.whole_data_set(offer.longest, memory)
+                    why = f"The data set has more than {offer.longest} bytes"
+                except MemoryFullError as error:
+                    why = str(error)
+                if data_set is None:
+                    refuse(association, message, statuses.RESOURCE_LIMITATION, why)
+                    return
+            _answer(Asked(association, context, request, data_set), offer.handler)
 
 
 #: Offers no services.

@@ -24,11 +24,15 @@ MESSAGE = 1
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """The first message to a receiver process: where large objects go, and the limits."""
+    """The first message to a receiver process: where large objects go, and the limits.
+
+    `memory` is how many bytes of memory its objects may take together; None leaves the default.
+    """
 
     store: LargeObjects
     largest_object: int | None
     largest_pdu: int
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

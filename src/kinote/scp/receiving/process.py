@@ -19,6 +19,7 @@ from kinote.dimse.taking_over import taken_over
 from kinote.intake.packets.frames import Frames
 from kinote.intake.packets.handing_on import HandingOn, MainProcessLostError
 from kinote.intake.packets.packet import decode_told
+from kinote.memory.shared import MEMORY
 from kinote.scp import serving
 from kinote.scp.receiving.messages import Beginning, Ended, Handover, LogLine, Ready, Stop, send
 from kinote.scp.session import Session
@@ -105,6 +106,8 @@ class _Process:
         match message:
             case Beginning():
                 self._beginning = message
+                if message.memory is not None:
+                    MEMORY.limit(message.memory)
                 # What has been loaded stays to the end, so the garbage collector can skip it.
                 gc.collect()
                 gc.freeze()

@@ -15,6 +15,9 @@ from starlette.responses import Response
 from kinote.dicom.values import uids
 from kinote.lifecycle.commitment.given import Given, find_by_transaction, give
 from kinote.lifecycle.commitment.judging import Reference, judge
+from kinote.memory import estimates
+from kinote.memory.ledger import Charge
+from kinote.memory.shared import MEMORY
 from kinote.web.actor import actor_of
 from kinote.web.dicomweb.store_json import JSON
 from kinote.web.negotiation import accepted, choose, media_type
@@ -41,7 +44,13 @@ async def ask_commitment(request: Request) -> Response:
         raise UnsupportedMediaTypeError(f"A request for storage commitment is sent as {JSON}.")
     transaction_uid = _transaction_uid(request)
     limit = rooms.options.max_json_bytes
-    body = await in_threads_with_body(request, lambda: _whole(limit), rooms.threads.uploads)
+    with MEMORY.open() as memory:
+        body = await in_threads_with_body(request, lambda: _whole(limit, memory), rooms.threads.uploads)
+        return await _given(request, transaction_uid, body)
+
+
+async def _given(request: Request, transaction_uid: str, body: bytes) -> Response:
+    rooms = rooms_of(request)
     actor = actor_of(request)
 
     def decide() -> Given:
@@ -86,9 +95,12 @@ def _transaction_uid(request: Request) -> str:
     return found
 
 
-def _whole(limit: int) -> Taking[bytes]:
+def _whole(limit: int, memory: Charge) -> Taking[bytes]:
     body = bytearray()
+    cost = 0
     while (piece := (yield)) is not None:
+        cost += estimates.of_json(piece)
+        memory.reach(cost)
         body += piece
         if len(body) > limit:
             raise BodyTooLargeError(

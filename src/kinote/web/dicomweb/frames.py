@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.decoding.frame_decoder import decode_frame
+from kinote.decoding.frame_memory import frame_memory
 from kinote.dicom.dictionary.transfer_syntaxes import DEFLATED_IMAGE_FRAME
 from kinote.dicom.pixels.frames import Frames, open_frames
 from kinote.dicom.pixels.inflated_frames import inflated_frame
@@ -107,7 +108,8 @@ def _contents(
         for number in numbers:
             check_frame(opened, number)
         for number in numbers:
-            yield _native(opened, number, is_gone) if form.decoded else opened.read(number)
+            with frame_memory(opened, number):
+                yield _native(opened, number, is_gone) if form.decoded else opened.read(number)
 
 
 def _parts(contents: Iterator[bytes], form: FrameForm, places: Sequence[str]) -> Iterator[Part]:

@@ -13,12 +13,16 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dicom.json.received import ReceivedJsonError, encode_received
 from kinote.dicom.values import uids
+from kinote.memory.ledger import Charge
 from kinote.web.dicomweb.frame_media import OCTETS, default_transfer_syntax
 from kinote.web.negotiation import MediaType
 
 #: The largest bulk value, other than pixel data, that is built in memory, in bytes.
 _IN_MEMORY = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
+
+#: A bulk value is in memory as it was read, in its element, and in the data set.
+_COPIES = 3
 
 _SOP_CLASS, _SOP_INSTANCE, _PIXEL_DATA = "00080016", "00080018", f"{tags.PIXEL_DATA:08X}"
 _UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -32,23 +36,29 @@ class JsonInstanceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BulkPart:
-    """A part with a bulk value: its media type, its content, and its size in bytes."""
+    """A part with a bulk value: its media type, and where it lies in the `content`, in bytes."""
 
     media_type: MediaType
     content: BinaryIO
+    begin: int
     size: int
 
-    def whole(self) -> bytes:
+    def whole(self, memory: Charge) -> bytes:
         if self.size > _IN_MEMORY:
             raise JsonInstanceError(
                 f"A bulk value that is no pixel data has {self.size} bytes, more than is taken."
             )
-        self.content.seek(0)
-        return self.content.read()
+        memory.add(_COPIES * self.size)
+        self.content.seek(self.begin)
+        return self.content.read(self.size)
 
     def pieces(self) -> Iterator[bytes]:
-        self.content.seek(0)
-        while piece := self.content.read(_CHUNK):
+        at, end = self.begin, self.begin + self.size
+        while at < end:
+            # Others read of it, too.
+            self.content.seek(at)
+            piece = self.content.read(min(_CHUNK, end - at))
+            at += len(piece)
             yield piece
 
 
@@ -79,11 +89,12 @@ def named_uids(instance: Mapping[str, Any]) -> tuple[str, str]:
     return _first(instance, _SOP_CLASS), _first(instance, _SOP_INSTANCE)
 
 
-def as_file(instance: Mapping[str, Any], parts: Mapping[str, BulkPart]) -> Iterator[bytes]:
+def as_file(instance: Mapping[str, Any], parts: Mapping[str, BulkPart], memory: Charge) -> Iterator[bytes]:
     """Yield the DICOM file of an instance. Its pixel data are passed through piece by piece.
 
-    `parts` are the bulk parts by Content-Location, which BulkDataURI refers to. Raises `JsonInstanceError` before the
-    first byte if the file cannot be written.
+    `parts` are the bulk parts by Content-Location, which BulkDataURI refers to. Those that are read as a whole are
+    charged to `memory`, which raises `MemoryFullError`. Raises `JsonInstanceError` before the first byte if the file
+    cannot be written.
     """
     sop_class, sop_instance = named_uids(instance)
     header = dict(instance)
@@ -95,7 +106,7 @@ def as_file(instance: Mapping[str, Any], parts: Mapping[str, BulkPart]) -> Itera
         # Intake reports a missing one.
         if uid and not uids.is_tolerable(uid):
             raise JsonInstanceError(f"{uid[:80]!r} is no UID.")
-    encoded = _encoded(header, parts)
+    encoded = _encoded(header, parts, memory)
     return _file(file_meta_bytes(sop_class, sop_instance, syntax), encoded, pixels)
 
 
@@ -117,10 +128,10 @@ def _part(uri: object, parts: Mapping[str, BulkPart]) -> BulkPart:
     return part
 
 
-def _encoded(header: Mapping[str, Any], parts: Mapping[str, BulkPart]) -> bytes:
+def _encoded(header: Mapping[str, Any], parts: Mapping[str, BulkPart], memory: Charge) -> bytes:
     """Return the data set without bulk pixel data, in Explicit VR Little Endian and UTF-8."""
     try:
-        return encode_received(header, lambda uri: _part(uri, parts).whole())
+        return encode_received(header, lambda uri: _part(uri, parts).whole(memory))
     except ReceivedJsonError as error:
         raise JsonInstanceError(f"The metadata is no DICOM JSON: {error}.") from error
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import accumulate
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kinote.catalog.instances.headers import header_of, headers
+from kinote.catalog.instances.headers import header_of, headers, packed_sizes
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.outgoing import outgoing
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotCorrectableError, NotLiveError
+from kinote.memory.shared import MEMORY
 from kinote.security.actors import KINOTE
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_objects, not_modified
@@ -24,8 +28,8 @@ from kinote.web.warning_header import warning, without_bytes
 
 MEDIA_TYPES = ("application/dicom+json", "application/json")
 
-#: The number of headers read from the index at once.
-_PAGE = 100
+#: Headers read from the index at once, and the bytes that they have there, unless one has more.
+_PAGE, _PAGE_BYTES = 100, 256 * 1024
 
 
 async def metadata(request: Request) -> Response:
@@ -84,36 +88,55 @@ class _Headers:
         self.failed = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        failure: NotLiveError | BytesUnavailableError | None = None
+        self._failure: NotLiveError | BytesUnavailableError | None = None
         is_empty = True
-        for start in range(0, len(self._objects), _PAGE):
-            page = self._objects[start : start + _PAGE]
-            # Looked up in the live view again: objects withdrawn since the response began are left out.
-            with self._catalog.read() as connection:
-                not_correctable: set[int] = set()
-                found = headers(connection, [item.id for item in page if not item.in_index], not_correctable)
-            for item in page:
-                try:
-                    if item.id in not_correctable:
-                        raise NotCorrectableError(item.sop_instance_uid, "The log says why")
-                    header = self._made(item) if item.in_index else found[item.id]
-                except KeyError:
-                    failure = failure or NotLiveError(item.sop_instance_uid)
-                    continue
-                except NotLiveError as error:
-                    failure = failure or error
-                    continue
-                except BytesUnavailableError as error:
-                    failure = error
-                    self.failed += 1
-                    continue
-                is_empty = False
-                place = self._addresses.bulk_data(
-                    item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid
-                )
-                yield with_absolute_bulk(header, place)
-        if is_empty and failure is not None:
-            raise failure
+        start = 0
+        while start < len(self._objects):
+            not_correctable: set[int] = set()
+            with MEMORY.open() as memory:
+                # Looked up in the live view again: objects withdrawn since the response began are left out.
+                with self._catalog.read() as connection:
+                    page = self._page(connection, start)
+                    keys = [item.id for item in page if not item.in_index]
+                    found = headers(connection, keys, not_correctable, memory=memory)
+                start += len(page)
+                for item in page:
+                    header = self._header(item, found, not_correctable)
+                    if header is not None:
+                        is_empty = False
+                        yield header
+        if is_empty and self._failure is not None:
+            raise self._failure
+
+    def _page(self, connection: Connection, start: int) -> Sequence[LiveObject]:
+        """Return the next objects: a page of them, and fewer if their headers are large."""
+        page = self._objects[start : start + _PAGE]
+        sizes = packed_sizes(connection, [item.id for item in page])
+        together = accumulate(sizes.get(item.id, 0) for item in page)
+        return page[: max(sum(size <= _PAGE_BYTES for size in together), 1)]
+
+    def _header(
+        self, item: LiveObject, found: Mapping[int, bytes], not_correctable: AbstractSet[int]
+    ) -> bytes | None:
+        """Return the header of an object; None if it cannot be had, and remember why."""
+        try:
+            if item.id in not_correctable:
+                raise NotCorrectableError(item.sop_instance_uid, "The log says why")
+            header = self._made(item) if item.in_index else found[item.id]
+        except KeyError:
+            self._failure = self._failure or NotLiveError(item.sop_instance_uid)
+            return None
+        except NotLiveError as error:
+            self._failure = self._failure or error
+            return None
+        except BytesUnavailableError as error:
+            self._failure = error
+            self.failed += 1
+            return None
+        place = self._addresses.bulk_data(
+            item.study_instance_uid, item.series_instance_uid, item.sop_instance_uid
+        )
+        return with_absolute_bulk(header, place)
 
     def _made(self, item: LiveObject) -> bytes:
         # Reading a header does not count as a use of the bytes.

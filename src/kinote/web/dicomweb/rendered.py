@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kinote.decoding.frame_decoder import decode_frame
+from kinote.decoding.frame_memory import frame_memory
 from kinote.delivery.reports.presentations import read_presentation_state
 from kinote.delivery.reports.words import numbers_text, patient_lines, written_date
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.pixels.frames import open_frames
-from kinote.dicom.pixels.pictures import check_size, render_frame
+from kinote.dicom.pixels.pictures import check_size, picture_pixels, render_frame
 from kinote.dicom.pixels.pixel_format import PictureError
 from kinote.dicom.pixels.presenting.presentation_states import APPLIED, Presentation, images_of, presentation
 from kinote.holdings.door import Door
@@ -41,6 +42,9 @@ _MULTIPART = "multipart/related"
 
 #: The most images of a presentation state that are looked for.
 _MOST_LOOKED_FOR = 100
+
+#: Bytes that a pixel of a picture takes until it has gone out.
+OF_PIXEL = 8
 
 
 async def rendered(request: Request) -> Response:
@@ -245,17 +249,18 @@ def picture_of(
     with stored.file as file, open_frames(file, transfer_syntax_uid) as opened:
         check_frame(opened, number)
         check_size(opened)
-        samples = decode_frame(opened, number, is_cancelled=is_gone)
-        picture = render_frame(
-            opened,
-            number,
-            samples,
-            window=wanted.window,
-            overlays=wanted.overlays,
-            viewport=wanted.viewport,
-            format=wanted.format,
-            quality=wanted.quality,
-            state=state,
-            words=words,
-        )
+        with frame_memory(opened, number, OF_PIXEL * picture_pixels(opened, wanted.viewport)):
+            samples = decode_frame(opened, number, is_cancelled=is_gone)
+            picture = render_frame(
+                opened,
+                number,
+                samples,
+                window=wanted.window,
+                overlays=wanted.overlays,
+                viewport=wanted.viewport,
+                format=wanted.format,
+                quality=wanted.quality,
+                state=state,
+                words=words,
+            )
     return picture, samples.remark

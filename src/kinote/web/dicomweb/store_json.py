@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
 from typing import BinaryIO, cast
 
 from kinote.intake.outcome import Outcome
+from kinote.memory import estimates
+from kinote.memory.ledger import Charge
+from kinote.memory.shared import MEMORY
 from kinote.web.dicomweb.json_instances import (
     BulkPart,
     JsonInstanceError,
@@ -22,16 +24,17 @@ from kinote.web.request_body import Taking
 
 JSON = "application/dicom+json"
 
-#: Bulk parts up to this size, in bytes, stay in memory. Larger ones go to a file.
+#: Bulk parts of a body stay in memory up to this size, in bytes, all together. More go to a file.
 _SPOOLED = 256 * 1024
 
 
 def take_json(batch: StoreBatch, limit: int) -> Taking[list[Outcome]]:
     """Consume a body of metadata alone."""
-    metadata = bytearray()
-    while (piece := (yield)) is not None:
-        _append(metadata, piece, limit)
-    _store(batch, bytes(metadata), {})
+    with MEMORY.open() as memory:
+        metadata = _Metadata(limit, memory)
+        while (piece := (yield)) is not None:
+            metadata.append(piece)
+        _store(batch, metadata, {}, memory)
     return batch.settled()
 
 
@@ -40,24 +43,44 @@ def take_json_parts(batch: StoreBatch, reader: PartReader, limit: int) -> Taking
 
     Raises `MultipartError` if it is malformed. Then nothing of it is stored.
     """
-    with ExitStack() as files:
-        body = _Body(files, limit)
+    with MEMORY.open() as memory, tempfile.SpooledTemporaryFile(_SPOOLED) as bulk:
+        body = _Body(cast(BinaryIO, bulk), _Metadata(limit, memory))
         while (piece := (yield)) is not None:
             for event in reader.feed(piece):
                 body.take(event)
         reader.finish()
-        _store(batch, bytes(body.metadata), body.parts)
-        return batch.settled()
+        _store(batch, body.metadata, body.parts, memory)
+    return batch.settled()
+
+
+class _Metadata:
+    """The metadata of a body, charged to the `memory` with what is made of them."""
+
+    def __init__(self, limit: int, memory: Charge) -> None:
+        self._limit = limit
+        self._memory = memory
+        self._cost = 0
+        self._text = bytearray()
+
+    def append(self, piece: bytes) -> None:
+        if len(self._text) + len(piece) > self._limit:
+            raise BodyTooLargeError(f"The metadata has more than {self._limit} bytes.")
+        self._cost += estimates.of_json(piece)
+        self._memory.reach(self._cost)
+        self._text += piece
+
+    def whole(self) -> bytes:
+        return bytes(self._text)
 
 
 class _Body:
-    """The parts of a body: the metadata in memory, large bulk values in temporary files."""
+    """The parts of a body: the metadata in memory, all bulk values in one file."""
 
-    def __init__(self, files: ExitStack, limit: int) -> None:
-        self._files = files
-        self._limit = limit
-        self._current: tuple[str, MediaType, BinaryIO] | None = None
-        self.metadata = bytearray()
+    def __init__(self, bulk: BinaryIO, metadata: _Metadata) -> None:
+        self._bulk = bulk
+        #: Location, media type and beginning of the bulk part that comes now.
+        self._current: tuple[str, MediaType, int] | None = None
+        self.metadata = metadata
         self.parts: dict[str, BulkPart] = {}
 
     def take(self, event: PartBegins | bytes | PartEnds) -> None:
@@ -66,9 +89,9 @@ class _Body:
         elif isinstance(event, PartEnds):
             self._end()
         elif self._current is None:
-            _append(self.metadata, event, self._limit)
+            self.metadata.append(event)
         else:
-            self._current[2].write(event)
+            self._bulk.write(event)
 
     def _begin(self, part: PartBegins) -> None:
         kind = media_type(part.headers.get("content-type", JSON))
@@ -80,30 +103,23 @@ class _Body:
             raise BadRequestError(
                 "A bulk data part needs the header Content-Location, which BulkDataURI names."
             )
-        spooled = self._files.enter_context(tempfile.SpooledTemporaryFile(_SPOOLED))  # noqa: SIM115
-        self._current = (location, kind, cast(BinaryIO, spooled))
+        self._current = (location, kind, self._bulk.tell())
 
     def _end(self) -> None:
         if self._current is not None:
-            location, kind, content = self._current
-            self.parts[location] = BulkPart(kind, content, content.tell())
+            location, kind, begin = self._current
+            self.parts[location] = BulkPart(kind, self._bulk, begin, self._bulk.tell() - begin)
             self._current = None
 
 
-def _append(metadata: bytearray, piece: bytes, limit: int) -> None:
-    metadata += piece
-    if len(metadata) > limit:
-        raise BodyTooLargeError(f"The metadata has more than {limit} bytes.")
-
-
-def _store(batch: StoreBatch, metadata: bytes, parts: dict[str, BulkPart]) -> None:
+def _store(batch: StoreBatch, metadata: _Metadata, parts: dict[str, BulkPart], memory: Charge) -> None:
     try:
-        instances = instances_in(metadata)
+        instances = instances_in(metadata.whole())
     except JsonInstanceError as error:
         raise BadRequestError(str(error)) from error
     for instance in instances:
         try:
-            pieces = as_file(instance, parts)
+            pieces = as_file(instance, parts, memory)
         except JsonInstanceError as error:
             batch.refuse(str(error), *named_uids(instance))
             continue
