@@ -32,7 +32,7 @@ def residences(life: ArchivedLife) -> set[str]:
     return {row.residence for row in life.rows.instances.values()}
 
 
-def test_what_is_archived_goes_and_comes_back_when_it_is_read(life: ArchivedLife) -> None:
+def test_law_9_what_is_archived_goes_and_comes_back_when_it_is_read(life: ArchivedLife) -> None:
     life.archive(FIRST, proves=True, evicts=True)
     life.remove_evicted()
     life.hold()
@@ -44,7 +44,7 @@ def test_what_is_archived_goes_and_comes_back_when_it_is_read(life: ArchivedLife
     life.end()
 
 
-def test_a_hold_a_lie_and_a_failure_keep_it(life: ArchivedLife) -> None:
+def test_law_9_a_hold_a_lie_and_a_failure_keep_it(life: ArchivedLife) -> None:
     life.sink.forgets = True
     life.order(FIRST)
     while (leased := life.claim("one")) is not None:
