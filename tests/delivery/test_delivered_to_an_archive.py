@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from kinote.catalog.schema.tables import instance, location, peer
+from kinote.catalog.schema.tables import archive, instance, location, peer
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders import carrying_out
 from kinote.lifecycle.archives.other_bytes import OnlyCopyThereError, other_bytes_go_out
@@ -99,9 +99,34 @@ def test_law_9_other_bytes_that_are_sent_to_an_archive_end_its_evidence(box: Out
 def test_breach_of_law_9_evidence_that_outlives_other_bytes_is_noticed(
     box: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(carrying_out, "has_evidence", lambda *given: False)
+    monkeypatch.setattr(carrying_out, "end_evidence_before", lambda *given: None)
     with pytest.raises(AssertionError):
         test_law_9_other_bytes_that_are_sent_to_an_archive_end_its_evidence(box)
+
+
+@pytest.mark.parametrize("residence", ["local", "remote"])
+def test_law_9_what_an_archive_says_that_it_has_changed_is_no_promise_any_more(
+    box: Outbox, residence: str
+) -> None:
+    """It was committed to, is sent again, and the answer is a warning; it may have been evicted meanwhile."""
+    uids = box.images(2)
+    changing = Peer(script=lambda uid, number: 0xB000 if number > 2 and uid == uids[0] else 0)
+    with listening(changing) as endpoint:
+        to = archive_of_all(box, endpoint)
+        prepared(box, uids[0])
+
+        def evicted(uid: str) -> None:
+            if changing.given.count(uids[0]) == 2:
+                prepared(box, uids[0], residence=residence)
+
+        changing.taking = evicted
+        box.order(to)
+        box.carry_out()
+    left = {uids[0]: ("acknowledged", False)} if residence == "remote" else {}
+    assert evidence(box) == {**left, uids[1]: ("committed", True)}
+    with box.catalog.read() as connection:
+        suspended = connection.execute(select(archive.c.suspended_because)).scalar_one()
+    assert ("has the only copies" in suspended) is (residence == "remote")
 
 
 def test_law_9_other_bytes_never_replace_the_only_copy(box: Outbox) -> None:
@@ -111,9 +136,9 @@ def test_law_9_other_bytes_never_replace_the_only_copy(box: Outbox) -> None:
     prepared(box, uid, residence="remote")
     with box.catalog.read() as connection:
         key = connection.execute(select(instance.c.id)).scalar_one()
-        archive = connection.execute(select(peer.c.id)).scalar_one()
+        to = connection.execute(select(peer.c.id)).scalar_one()
     with pytest.raises(OnlyCopyThereError):
-        box.catalog.write(lambda transaction: other_bytes_go_out(transaction, archive, key))
+        box.catalog.write(lambda transaction: other_bytes_go_out(transaction, to, key))
     assert evidence(box) == {uid: ("committed", True)}
 
 

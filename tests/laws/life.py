@@ -48,7 +48,7 @@ _IN_TURN = (
 WHOLE_AUDIT_EVERY = 100
 
 #: In so many looks at what is due all jobs must have ended.
-_MOST_ROUNDS = 200
+_MOST_ROUNDS = 800
 
 
 class DeadError(BaseException):
@@ -120,7 +120,12 @@ class Life:
         if not held:
             return
         row = choose(held)
-        answer = self.house.client.post(f"/api/v1/held/{row.id}", json={"decision": "discard"})
+        answer = self.house.client.post(
+            f"/api/v1/held/{row.id}", json={"decision": "keep first", "text": "Sent twice"}
+        )
+        if row.study in self.promises.on_hold:
+            assert answer.status_code == 409, answer.text
+            return
         assert answer.status_code == 200, answer.text
         self.promises.discarded.add(row.id)
         self.promises.data_sets = {
@@ -186,7 +191,9 @@ class Life:
         """Withdraw; asked again after a lost answer, it is done once."""
         body = {"act": act, "text": "a reason", **what}
         headers = {"Idempotency-Key": key}
-        done = self._asked("POST", "withdrawals", body, (201, 404, 422), headers)
+        # What is on hold does not expire.
+        statuses = (201, 404, 409, 422) if self.promises.on_hold else (201, 404, 422)
+        done = self._asked("POST", "withdrawals", body, statuses, headers)
         if done is None:
             return
         self.withdrawals.append(done["id"])
@@ -236,7 +243,7 @@ class Life:
     def reap(self) -> None:
         """Only what has been withdrawn for its time goes, and its bytes follow."""
         before = read(self.house)
-        may = may_be_purged(before, self.house.clock())
+        may = may_be_purged(before, self.house.clock(), self.promises.on_hold)
         for _ in range(3):
             self.house.reaper.step()
         after = read(self.house)

@@ -106,6 +106,8 @@ class Promises:
     made: dict[str, str] = field(default_factory=dict)
     #: Held copies that a person has discarded.
     discarded: set[int] = field(default_factory=set)
+    #: Studies that a hold keeps.
+    on_hold: set[str] = field(default_factory=set)
 
 
 def hold_rows(house: LivingHouse, promises: Promises, before: Rows | None = None) -> Rows:
@@ -211,7 +213,7 @@ def _hold_law_8(rows: Rows) -> None:
         has_bytes = bool(row.file_key) + bool(row.has_bytes)
         assert (row.standing == "purged") == (row.residence == "none"), row
         assert has_bytes == (1 if row.residence == "local" else 0), row
-        assert row.residence in ("local", "none", "derivable"), row
+        assert row.residence in ("local", "none", "derivable", "remote"), row
         assert row.residence != "derivable" or row.made_from, row
         assert row.standing != "purged" or row.purged_at, row
     owned = {(row.store, row.file_key) for row in rows.instances.values() if row.file_key}
@@ -224,12 +226,12 @@ def _hold_law_11(rows: Rows) -> None:
     assert all(number == 1 for number in documents.values()), documents
 
 
-def may_be_purged(rows: Rows, now: datetime) -> set[int]:
-    """The instances all of whose withdrawals in force have lasted for their time."""
+def may_be_purged(rows: Rows, now: datetime, on_hold: Collection[str] = ()) -> set[int]:
+    """The instances all of whose withdrawals in force have lasted for their time, and that no hold keeps."""
     due = set()
     for key, row in rows.instances.items():
         those = rows.in_force(row)
-        if row.standing != "withdrawn" or not those:
+        if row.standing != "withdrawn" or not those or row.study in on_hold:
             continue
         arrived = datetime.fromisoformat(row.received_at)
         if all(
@@ -268,6 +270,7 @@ def hold_everything(house: LivingHouse, rows: Rows) -> None:
     lying = {(row.store, row.file_key) for row in rows.instances.values() if row.file_key}
     places = house.places()
     assert lying <= places, "a row has no bytes"
-    assert places <= lying | rows.owed, "bytes have no row"
+    left = places - lying - rows.owed
+    assert not left, f"bytes have no row: {left}"
     _, breaches, _ = check_after(house.catalog, house.stores, 0, lambda store: True)
     assert breaches == []

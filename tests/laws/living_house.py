@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy import Connection, select
@@ -17,21 +18,31 @@ from kinote.catalog.nodes import Node
 from kinote.catalog.schema.tables import node
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.delivery.archives.fetching import Fetched, NotFetchedError, Wanted
+from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import Ledger
+from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
+from kinote.delivery.orders.calling import Calling
+from kinote.delivery.orders.carrying_out import CarryOut
+from kinote.delivery.orders.ordering import DELIVER
 from kinote.dimse import statuses
 from kinote.dimse.acceptor import Acceptor, Caller, Listening
 from kinote.dimse.admission import Refused
 from kinote.dimse.association import Association
 from kinote.dimse.commands import CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
+from kinote.dimse.information_models import STUDY_ROOT
 from kinote.dimse.negotiation import Acceptance, Service, answer_to
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.tls import NO_CERTIFICATES
 from kinote.holdings.door import Door
 from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.recovery import recover
+from kinote.holdings.stored import Stored
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.jobs.workers import Handler
+from kinote.lifecycle.archives.evidence import Archive
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.notes.acts.undo_windows import UndoWindows
@@ -39,6 +50,7 @@ from kinote.notes.creator.making import KeyObjectMaker
 from kinote.notes.creator.making_jobs import MAKE_KEY_OBJECTS, MakeKeyObjects
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN, RegisterAgain
 from kinote.peers.known import PeersInUse
+from kinote.peers.peer import Endpoint
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.options import ScpOptions
 from kinote.scp.server import DicomServer
@@ -59,9 +71,14 @@ UNDO_WINDOW, PURGE_AFTER = timedelta(minutes=10), timedelta(days=1)
 #: Seconds between two signs of life that never come by themselves.
 _NEVER = 86_400.0
 
+#: What the sink does not answer.
+QUERIES = {STUDY_ROOT.find, STUDY_ROOT.get, STUDY_ROOT.move}
+
 FROM_ARCHIVE, FROM_STRANGER = (Origin(Interface.C_STORE, actor) for actor in (ARCHIVE, STRANGER))
 
-KINDS = {kind.name: kind for kind in (REGISTER_AGAIN, MAKE_KEY_OBJECTS)}
+CALLING = Calling("KINOTE", NO_CERTIFICATES)
+
+KINDS = {kind.name: kind for kind in (REGISTER_AGAIN, MAKE_KEY_OBJECTS, DELIVER, CHECK_DELIVERY)}
 
 
 class Sink:
@@ -71,6 +88,11 @@ class Sink:
         self.taken: list[str] = []
         self.takes = 1000
         self.loses_answers = False
+        #: Whether it says that it has stored what it throws away.
+        self.forgets = False
+        #: What it really keeps, by UID: the transfer syntax and the data set; and what it has said that it stored.
+        self.kept: dict[str, tuple[str, bytes]] = {}
+        self.answered: set[str] = set()
         self._lock = threading.Lock()
 
     def expect(self, takes: int = 1000, *, loses_answers: bool = False) -> None:
@@ -79,18 +101,22 @@ class Sink:
 
     def negotiate(self, request: AssociateRequest, caller: Caller) -> Acceptance | AssociateReject:
         service = Service(lambda proposed: proposed[0] if proposed else None)
-        return answer_to(request, lambda uid: service)
+        return answer_to(request, lambda uid: None if uid in QUERIES else service)
 
     def serve(self, association: Association, caller: Caller) -> None:
         while (message := association.receive()) is not None:
             request = message.command
             assert isinstance(request, CStoreRequest)
-            for _ in association.data_set():
-                pass
+            dataset = b"".join(bytes(piece) for piece in association.data_set())
+            uid = request.affected_sop_instance_uid
             with self._lock:
                 is_taken = len(self.taken) < self.takes
                 if is_taken or self.loses_answers:
-                    self.taken.append(request.affected_sop_instance_uid)
+                    self.taken.append(uid)
+                    if not self.forgets:
+                        self.kept[uid] = message.context.transfer_syntax, dataset
+                if is_taken:
+                    self.answered.add(uid)
             if not is_taken and self.loses_answers:
                 association.abort()
                 return
@@ -133,6 +159,21 @@ class LentClient(Client):
         self._begin(cls._application)
 
 
+class SinkRecaller(Recaller):
+    """Recalls from the sink, without a network in between."""
+
+    def __init__(self, house: LivingHouse, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._house = house
+
+    def _fetched(self, archive: Archive, endpoint: Endpoint, wanted: Wanted) -> Fetched:
+        return self._house.gives(wanted)
+
+
+def _gives_nothing(wanted: Wanted) -> Fetched:
+    raise NotFetchedError("There is no archive")
+
+
 class LivingHouse(House):
     """A house whose time is `clock`, and whose undo windows, reaper and jobs go on when they are told to.
 
@@ -147,6 +188,8 @@ class LivingHouse(House):
         self.peers = [replace(known(each), id=number) for number, each in enumerate(entities, start=1)]
         self.rules = rules
         self.delays = PurgeDelays(PURGE_AFTER)
+        #: What an archive gives back.
+        self.gives: Callable[[Wanted], Fetched] = _gives_nothing
         super().__init__(url, data)
 
     def _open(self) -> None:
@@ -156,13 +199,22 @@ class LivingHouse(House):
         self.node = Node(self.catalog, socket.gethostname(), self.clock, every=_NEVER)
         peers = PeersInUse.only(*self.peers)
         self.ledger = Ledger(self.catalog, self.clock)
-        self.door = Door(self.catalog, self.stores, clock=self.clock, make=KeyObjectMaker(self.catalog))
+        self.door = Door(
+            self.catalog,
+            self.stores,
+            clock=self.clock,
+            make=KeyObjectMaker(self.catalog),
+            recall=self._recall,
+        )
         self.receiver = Receiver(
             self.catalog,
             self.stores,
             clock=self.clock,
             open_copy=self.door.open_copy,
             rejections=self.rules,
+        )
+        self.recaller = SinkRecaller(
+            self, self.catalog, self.receiver.open, self.clock, peers, title="KINOTE", tls=NO_CERTIFICATES
         )
         self.client = LentClient(
             Rooms(
@@ -204,7 +256,12 @@ class LivingHouse(House):
         self.handlers: dict[str, Handler] = {
             REGISTER_AGAIN.name: RegisterAgain(self.catalog, self.door, self.clock),
             MAKE_KEY_OBJECTS.name: MakeKeyObjects(self.catalog, self.clock),
+            DELIVER.name: CarryOut(self.catalog, self.door, self.shop.clock, CALLING),
+            CHECK_DELIVERY.name: CheckDelivery(self.catalog, self.shop.clock, CALLING),
         }
+
+    def _recall(self, stored: Stored) -> None:
+        self.recaller(stored)
 
     def close(self) -> None:
         self._end()
@@ -215,6 +272,7 @@ class LivingHouse(House):
     def _end(self) -> None:
         self._server.close()
         self.client.close()
+        self.recaller.close()
         self.receiver.close()
 
     def _close_catalog(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from tests.databases import new_sqlite_index
+from tests.laws.explorer.copies_world import CopiesWorld, CopyTables
 from tests.laws.explorer.exploring import BrokenError, CounterexampleError, World, explore
 from tests.laws.explorer.jobs_world import JobsWorld, JobTables
 from tests.laws.explorer.objects_world import ObjectsWorld, ObjectTables
@@ -27,6 +28,8 @@ WORLDS: Mapping[str, tuple[Callable[[], World[Any]], int]] = {
     "a job and two workers": (JobsWorld, 17182),
     "one withdrawal and a peer": (lambda: ObjectsWorld(has_peer=True), 2974),
     "two withdrawals": (lambda: ObjectsWorld(has_peer=False), 29880),
+    "a copy at an archive": (lambda: CopiesWorld(is_withdrawn=False), 120235 if SCALE.ways > 100 else 10991),
+    "a copy at an archive, withdrawals and a hold": (lambda: CopiesWorld(is_withdrawn=True), 830),
 }
 
 
@@ -58,6 +61,7 @@ def without_one(tables: Any) -> Iterator[tuple[str, Any]]:
 
 OF_JOBS = dict(without_one(JobTables()))
 OF_OBJECTS = dict(without_one(ObjectTables()))
+OF_COPIES = dict(without_one(CopyTables()))
 
 
 @pytest.mark.parametrize("guard", OF_JOBS)
@@ -71,6 +75,13 @@ def test_breach_of_laws_without_a_guard_of_objects_is_noticed(guard: str) -> Non
     with pytest.raises(CounterexampleError, match=r"(?s)^1\. .*Then: .*(law|IOCM)"):
         for has_peer in (True, False):
             explore(ObjectsWorld(OF_OBJECTS[guard], has_peer=has_peer))
+
+
+@pytest.mark.parametrize("guard", OF_COPIES)
+def test_breach_of_law_9_without_a_guard_of_copies_is_noticed(guard: str) -> None:
+    with pytest.raises(CounterexampleError, match=r"(?s)^1\. .*Then: .*law"):
+        for is_withdrawn in (True, False):
+            explore(CopiesWorld(OF_COPIES[guard], is_withdrawn=is_withdrawn))
 
 
 @pytest.mark.soak

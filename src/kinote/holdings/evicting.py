@@ -18,12 +18,14 @@ from kinote.catalog.changes import Kind
 from kinote.catalog.journal import RareAct
 from kinote.catalog.schema.tables import instance, instance_pieces
 from kinote.catalog.sql.dialects import is_sqlite
+from kinote.catalog.sql.guards import as_sql, hold
 from kinote.catalog.sql.statements import ChangeAmong, LookUp
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.holdings.damage import tell
 from kinote.holdings.removal import remember
 from kinote.lifecycle.archives.evidence import archives_in_use, archives_keeping
 from kinote.lifecycle.archives.promises import acknowledged
+from kinote.lifecycle.guards import CAN_BE_EVICTED, NOT_ON_HOLD
 from kinote.lifecycle.holds.membership import holds_of, lock_holds
 from kinote.security.actors import KINOTE
 from kinote.storage.read_in_place import FIRST_IN_PLACE
@@ -123,7 +125,7 @@ def _evict_page(
         row = rows.get(key)
         usable = [each for each in keeping.get(key, []) if archive in (None, each.peer)]
         why = _why_not(row, is_kept=bool(usable))
-        if not why and key in holds:
+        if not why and not hold(NOT_ON_HOLD, holds.get(key)):
             why = holds[key][0].sentence()
         if not why and not _removed(transaction, row):
             why = "It has changed meanwhile."
@@ -150,19 +152,22 @@ def _evict_page(
 def _why_not(row: Any, *, is_kept: bool) -> str:
     if row is None:
         return "There is no such instance."
-    if row.standing != "live" or not row.is_current:
-        return f"It is {row.standing}."
-    if row.residence != "local":
-        return f"Its bytes are not here: its residence is {row.residence}."
-    if row.sop_class_uid == KEY_OBJECT_SELECTION:
-        return "Key objects stay."
-    if row.file_key is None:
-        return "It is small, and lies in the index."
-    if row.store > FIRST_IN_PLACE:
-        return "It lies in a folder of another system, which Kinote leaves as it is."
+    for guard in CAN_BE_EVICTED:
+        if not guard.holds(row):
+            return _SENTENCES[guard.name].format(row=row)
     if not is_kept:
         return "No archive that is relied upon has committed to these bytes."
     return ""
+
+
+#: Why an instance stays, by the guard that does not hold.
+_SENTENCES = {
+    "it is live": "It is {row.standing}.",
+    "its bytes are here": "Its bytes are not here: its residence is {row.residence}.",
+    "it is no key object": "Key objects stay.",
+    "it lies in a store": "It is small, and lies in the index.",
+    "it is not another system's file": "It lies in a folder of another system, which Kinote leaves as it is.",
+}
 
 
 def _removed(transaction: Connection, row: Any) -> bool:
@@ -171,8 +176,7 @@ def _removed(transaction: Connection, row: Any) -> bool:
         update(instance)
         .where(
             instance.c.id == row.id,
-            instance.c.standing == "live",
-            instance.c.residence == "local",
+            *as_sql(CAN_BE_EVICTED, instance.c),
             instance.c.store == row.store,
             instance.c.file_key == row.file_key,
             instance.c.digest == row.digest,

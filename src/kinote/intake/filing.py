@@ -19,6 +19,7 @@ from kinote.catalog.instances.entries import InsertedInstance, Placed, insert_en
 from kinote.catalog.instances.remembered import remembering
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql import dialects
+from kinote.catalog.sql.guards import hold
 from kinote.intake import healing
 from kinote.intake.arrival import Arrival
 from kinote.intake.known import Known, as_known, is_about, known_instances, tombstone_of, tombstones
@@ -34,6 +35,7 @@ from kinote.lifecycle.copies.decided import issued_elsewhere
 from kinote.lifecycle.copies.patient_conflicts import record_conflicts
 from kinote.lifecycle.copies.proposed_corrections import propose
 from kinote.lifecycle.differing import record_differences
+from kinote.lifecycle.guards import CAN_GET_BYTES
 from kinote.lifecycle.rejection import later_copies
 from kinote.lifecycle.rejection.arriving import take_effect
 from kinote.lifecycle.rejection.decisions import Fate, Held
@@ -260,7 +262,7 @@ def _without_bytes(
     if not any(other.is_current for other in others):
         return None
     for other in others:
-        if other.id is None or other.standing == "purged" or not other.is_same_data_set(arrival):
+        if other.id is None or not hold(CAN_GET_BYTES, other) or not other.is_same_data_set(arrival):
             continue
         size = other.size or 0
         if other.residence == "local" and (

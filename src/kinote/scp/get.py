@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.sending import Sender, Sent
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CGetRequest, CGetResponse
+from kinote.holdings.live_objects import LiveObject
+from kinote.lifecycle.archives.other_bytes import end_evidence_before
 from kinote.lifecycle.deliveries import Receiver
 from kinote.peers.peer import Peer
 from kinote.scp.identifier_error import IdentifierError
@@ -32,7 +36,16 @@ def perform(session: IndexSession, message: Message) -> None:
 
     def send_next() -> Sent | None:
         wanted = next(waiting, None)
-        return None if wanted is None else sender.send_live(session.rooms.door, wanted, session.actor)
+        if wanted is None:
+            return None
+        return sender.send_live(
+            session.rooms.door, wanted, session.actor, partial(before_other_bytes, wanted)
+        )
+
+    def before_other_bytes(wanted: LiveObject) -> None:
+        """End what the caller has promised, if it is an archive: it may replace what it keeps (law 9)."""
+        if caller is not None:
+            end_evidence_before(session.rooms.catalog, caller.id, wanted.id)
 
     def is_cancelled() -> bool:
         # While the answer to an object is awaited, the sender receives a cancellation.

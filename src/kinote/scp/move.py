@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 
 from kinote.delivery.going_on import GoingOn
 from kinote.delivery.ledger import Record
@@ -15,6 +16,7 @@ from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import MoveOriginator
 from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.live_objects import LiveObject
+from kinote.lifecycle.archives.other_bytes import end_evidence_before
 from kinote.lifecycle.deliveries import Receiver
 from kinote.scp.identifier_error import IdentifierError
 from kinote.scp.recording import note_retrieval
@@ -42,7 +44,9 @@ def perform(session: IndexSession, message: Message) -> None:
         return
     peer, endpoint = destination
     record = session.rooms.record_for(Receiver(peer.id), "C-MOVE")
-    sending = _sendings(session, request, endpoint.entity, objects, record)
+    # The destination may be an archive, and replace what it has promised to keep (law 9).
+    before = partial(end_evidence_before, session.rooms.catalog, peer.id)
+    sending = _sendings(session, request, endpoint.entity, objects, record, before)
     try:
         status = retrieval.run(
             len(objects), lambda: next(sending, None), lambda: session.is_cancelled(request.message_id)
@@ -59,6 +63,7 @@ def _sendings(
     destination: ApplicationEntity,
     objects: Sequence[LiveObject],
     record: Record,
+    before_other_bytes: Callable[[int], object],
 ) -> Generator[Sent, None, None]:
     """Send the objects, on as many associations as they need. Yield the outcome of each.
 
@@ -80,7 +85,9 @@ def _sendings(
                     is_begun = True
                     going_on.begun()
                     for wanted in group[done:]:
-                        sent = sender.send_live(session.rooms.door, wanted, session.actor)
+                        sent = sender.send_live(
+                            session.rooms.door, wanted, session.actor, partial(before_other_bytes, wanted.id)
+                        )
                         going_on.answered()
                         done += 1
                         yield sent

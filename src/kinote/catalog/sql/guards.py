@@ -30,6 +30,11 @@ def is_null(value: Any) -> Any:
     return value.is_(None) if isinstance(value, ColumnElement) else value is None
 
 
+def is_not_null(value: Any) -> Any:
+    """Return whether a column, or the value of one, is not NULL."""
+    return value.is_not(None) if isinstance(value, ColumnElement) else value is not None
+
+
 def is_one_of(value: Any, those: Sequence[str]) -> Any:
     """Return whether a column, or the value of one, is one of these."""
     return value.in_(those) if isinstance(value, ColumnElement) else value in those

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog.instances.received_values import received_values
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import location, series, study
+from kinote.catalog.sql.guards import hold
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.archives.fetching import Fetched, NotFetchedError, Wanted, fetch
 from kinote.dicom.comparing.content import NotComparableError, difference, differing
@@ -36,6 +37,7 @@ from kinote.intake.expected import BareDataSet
 from kinote.intake.upload import Upload
 from kinote.lifecycle.archives.evidence import Archive, Evidence, Proof, archives_in_use
 from kinote.lifecycle.archives.promises import prove
+from kinote.lifecycle.guards import IS_GIVEN_BACK
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint, EndpointKind
 from kinote.security.actors import Actor, ActorKind
@@ -271,7 +273,9 @@ class Recaller:
             each.archive: each.evidence
             for each in connection.execute(
                 select(location.c.archive, location.c.evidence).where(
-                    location.c.instance == key, location.c.digest == row.digest
+                    # Without a digest: what the archive may have changed. It is compared when it comes.
+                    location.c.instance == key,
+                    location.c.digest.in_([row.digest, ""]),
                 )
             )
         }
@@ -309,7 +313,7 @@ def _is_the_same(fetched: Fetched, sought: _Sought) -> bool:
     while chunk := fetched.file.read(_CHUNK):
         digest.update(chunk)
     fetched.file.seek(0)
-    return digest.finish().root == sought.digest
+    return hold(IS_GIVEN_BACK, digest.finish().root, sought)
 
 
 def _what_differs(here: DataSet, fetched: Fetched, wanted: Wanted) -> dict[str, Any]:

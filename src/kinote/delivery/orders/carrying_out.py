@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql.guards import hold
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders import manifest
 from kinote.delivery.orders.account import conclude
@@ -43,9 +44,10 @@ from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, LostLeaseError
 from kinote.jobs.leased import Outcome as JobOutcome
 from kinote.lifecycle.archives.origins import came_from
-from kinote.lifecycle.archives.other_bytes import has_evidence, other_bytes_go_out
+from kinote.lifecycle.archives.other_bytes import changed_by_archive, end_evidence_before
 from kinote.lifecycle.archives.promises import acknowledged_as_stored
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.guards import IS_ACKNOWLEDGED
 from kinote.peers.times import held_because
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock
@@ -290,6 +292,7 @@ class _Group:
         self._given: dict[str, tuple[State, str]] = {}
         #: What was acknowledged unchanged, and what is sent otherwise: corrected or re-encoded.
         self._as_stored: list[int] = []
+        self._changed_there: list[int] = []
         self._otherwise: set[int] = set()
         self._lock = threading.Lock()
         self._written_at = owner._steady()
@@ -368,11 +371,7 @@ class _Group:
         with self._lock:
             if key in self._otherwise:
                 return
-        catalog, peer = self._owner._catalog, self._delivery.to.peer
-        with catalog.read() as connection:
-            may_have_it = has_evidence(connection, peer, key)
-        if may_have_it:
-            catalog.write(partial(other_bytes_go_out, peer_id=peer, key=key))
+        end_evidence_before(self._owner._catalog, self._delivery.to.peer, key)
         with self._lock:
             self._otherwise.add(key)
 
@@ -399,7 +398,10 @@ class _Group:
     def _note(self, row: Any, sent: Sent) -> None:
         with self._lock:
             given = self._given.pop(row.sop_instance_uid, None)
-        if sent.kind == "completed" and sent.is_as_stored and row.instance not in self._otherwise:
+        went_otherwise = row.instance in self._otherwise or not sent.is_as_stored
+        if sent.kind == "warning":
+            self._changed_there.append(row.instance)
+        elif hold(IS_ACKNOWLEDGED, sent, went_otherwise):
             self._as_stored.append(row.instance)
         if sent.kind in ("completed", "warning"):
             self._add(row, ObjectState.ACKNOWLEDGED, sent.reason, given)
@@ -422,25 +424,33 @@ class _Group:
     def _write(self, *, at_once: bool) -> None:
         is_due = len(self._outcomes) >= _GROUP or self._owner._steady() - self._written_at >= _GROUP_SECONDS
         if self._outcomes and (at_once or is_due):
-            outcomes, as_stored = self._outcomes, self._as_stored
+            outcomes, as_stored, changed_there = self._outcomes, self._as_stored, self._changed_there
             is_further = any(each.state not in TRIED_AGAIN for each in outcomes)
             self._job.write(
-                partial(self._write_group, outcomes=outcomes, as_stored=as_stored),
+                partial(
+                    self._write_group, outcomes=outcomes, as_stored=as_stored, changed_there=changed_there
+                ),
                 self._job.progress,
                 is_further=is_further,
             )
-            self._outcomes, self._as_stored = [], []
+            self._outcomes, self._as_stored, self._changed_there = [], [], []
             self._is_stopped = self._owner.is_stopped(self._delivery)
             self._written_at = self._owner._steady()
 
     def _write_group(
-        self, transaction: Connection, *, outcomes: Sequence[Outcome], as_stored: Sequence[int]
+        self,
+        transaction: Connection,
+        *,
+        outcomes: Sequence[Outcome],
+        as_stored: Sequence[int],
+        changed_there: Sequence[int],
     ) -> None:
         now = self._owner._clock()
         peer = self._delivery.to.peer
         write_outcomes(transaction, self._delivery.id, outcomes, to=Receiver(peer), way=self._by.way, now=now)
         # If the destination is an archive, it is asked for storage commitment to what it has acknowledged.
         acknowledged_as_stored(transaction, peer, as_stored, now)
+        changed_by_archive(transaction, peer, changed_there, now)
 
 
 def _position(page: Sequence[Any]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, exists, func, select, text, update
@@ -25,10 +25,12 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
+from kinote.catalog.sql.guards import as_sql
 from kinote.dicom.values.uids import new_uid
 from kinote.dimse import statuses
 from kinote.lifecycle.archives.evidence import Evidence
 from kinote.lifecycle.archives.promises import suspend
+from kinote.lifecycle.guards import BECOMES_PROMISE
 
 log = logging.getLogger(__name__)
 
@@ -352,15 +354,14 @@ _STATE = statements.ForEach(
     .values(state=bindparam("to_state"), reason=bindparam("to_reason"))
 )
 
-#: Evidence only for the bytes that were acknowledged, and asked for. Whatever was heard of them since the request was
-#: made is newer than its result: a late one undoes no failure, and one that comes again makes nothing younger.
+#: Evidence only for the bytes that were acknowledged, and asked for.
 _KEPT = statements.ForEach(
     update(location)
     .where(
         location.c.archive == bindparam("of_archive"),
         location.c.instance == bindparam("of_instance"),
         location.c.digest == bindparam("with_digest"),
-        location.c.at <= bindparam("asked_at"),
+        *as_sql(BECOMES_PROMISE, location.c, SimpleNamespace(made_at=bindparam("asked_at"))),
     )
     .values(evidence=str(Evidence.COMMITTED), at=bindparam("evidence_at"))
 )

@@ -21,7 +21,9 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import archive, instance, location, peer
 from kinote.catalog.schema.timestamps import timestamp
+from kinote.catalog.sql.guards import hold
 from kinote.catalog.sql.statements import LookUp
+from kinote.lifecycle.guards import IS_PROMISED, WORD_COUNTS
 from kinote.peers.archive_policy import ArchivePolicy, policy_of
 
 
@@ -61,15 +63,18 @@ class Archive:
     @property
     def hindrance(self) -> str:
         """Why nothing may be evicted on its word, as a sentence; "" if something may."""
-        if self.suspended_at:
+        broken = next((each.name for each in WORD_COUNTS if not each.holds(self)), "")
+        if broken == "its promises are not suspended":
             return f"Its promises are suspended since {self.suspended_at}: {self.suspended_because}"
-        if self.proof is Proof.REFUSED:
+        if broken == "a recall has proved it" and self.proof is Proof.REFUSED:
             return "Its first recall has shown that it does not give back what it was sent."
-        if self.proof is Proof.NONE:
-            return "No recall has proved yet that it gives back what it was sent."
-        if not self.is_enabled:
-            return "The peer is disabled or removed."
-        return ""
+        return _HINDRANCES[broken] if broken else ""
+
+
+_HINDRANCES = {
+    "a recall has proved it": "No recall has proved yet that it gives back what it was sent.",
+    "it may be asked": "The peer is disabled or removed.",
+}
 
 
 def archives_in_use(connection: Connection) -> list[Archive]:
@@ -102,6 +107,7 @@ _COMMITTED = LookUp(
     select(
         location.c.instance,
         location.c.archive,
+        location.c.evidence,
         location.c.at,
         location.c.digest,
         instance.c.digest.label("present_digest"),
@@ -110,6 +116,13 @@ _COMMITTED = LookUp(
     .where(location.c.evidence == str(Evidence.COMMITTED)),
     location.c.instance,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """What an instance is now."""
+
+    digest: str | None
 
 
 def kept_by_archives(connection: Connection, instances: Sequence[int], now: datetime) -> set[int]:
@@ -127,9 +140,9 @@ def archives_keeping(
     oldest = {key: timestamp(now - each.policy.renewal) for key, each in usable.items()}
     found: dict[int, list[Archive]] = {}
     for row in _COMMITTED(connection, instances):
-        if row.archive not in usable or row.at < oldest[row.archive] or not row.digest:
+        if row.archive not in usable or not row.digest:
             continue
-        if row.digest == row.present_digest:
+        if hold(IS_PROMISED, row, _Present(row.present_digest), oldest[row.archive]):
             found.setdefault(row.instance, []).append(usable[row.archive])
     return found
 

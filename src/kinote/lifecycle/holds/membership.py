@@ -25,7 +25,8 @@ from kinote.catalog.schema.tables import (
     study,
 )
 from kinote.catalog.schema.tables.retention import HOLD_IS_OPEN
-from kinote.catalog.sql import dialects, statements
+from kinote.catalog.sql import dialects, guards, statements
+from kinote.lifecycle.guards import NOT_ON_HOLD
 from kinote.lifecycle.holds.hold import Hold, HoldLevel, OnHoldError
 
 _LOCK = "kinote holds"
@@ -117,6 +118,8 @@ def require_no_hold(transaction: Connection, sop_instance_uids: Collection[str],
             for row in query(transaction, uids[start : start + _TOGETHER])
         }
         for key, those in sorted(holds_of(transaction, named, now).items()):
+            if guards.hold(NOT_ON_HOLD, those):
+                continue
             raise OnHoldError(
                 f"Instance {named[key]} does not expire while it is on hold. {those[0].sentence()} Leave it out, or "
                 "end the hold first."

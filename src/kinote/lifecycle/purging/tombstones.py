@@ -31,8 +31,8 @@ from kinote.catalog.schema.tables import (
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.catalog.sql.guards import as_sql, hold
-from kinote.lifecycle.guards import CAN_BE_PURGED, IN_FORCE
-from kinote.lifecycle.holds.membership import keys_on_hold, lock_holds
+from kinote.lifecycle.guards import CAN_BE_PURGED, IN_FORCE, NOT_ON_HOLD
+from kinote.lifecycle.holds.membership import holds_of, keys_on_hold, lock_holds
 from kinote.lifecycle.purging.delays import InForce, PurgeDelays, due
 from kinote.security.actors import KINOTE
 
@@ -118,8 +118,12 @@ def entomb(
     lock_uids(transaction, named.values())
     # No hold is placed from here on, so that one whose answer was given keeps its bytes.
     lock_holds(transaction, shared=True)
-    kept = keys_on_hold(transaction, keys, now)
-    rows = [row for row in _instances(transaction, keys) if hold(CAN_BE_PURGED, row) and row.id not in kept]
+    holds = holds_of(transaction, keys, now)
+    rows = [
+        row
+        for row in _instances(transaction, keys)
+        if hold(CAN_BE_PURGED, row) and hold(NOT_ON_HOLD, holds.get(row.id))
+    ]
     in_force = _in_force(transaction, [(row.id, row.sop_instance_uid) for row in rows])
     decided = []
     for row in rows:
