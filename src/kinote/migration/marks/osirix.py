@@ -3,7 +3,7 @@
 There are two forms. An image that is marked has the attribute Frame of Interest Description (0028,6022): `0`, or the
 marked frames of a multi-frame image, counted from 0. A study has one report of the series `OsiriX Annotations SR`. Its
 Encapsulated Document (0042,0011) is a property list of the marked images. It knows no frames. Both are written by
-`DicomImage.m`, `DicomStudy.m` and `SRAnnotation.mm` of Horos.
+`SRAnnotation.mm` of Horos, and a port of its image and study classes.
 """
 
 from __future__ import annotations
