@@ -73,7 +73,7 @@ def state(image: Path, view: View) -> bytes:
             "ReferringPhysicianName",
         )
     }
-    header = ImageHeader(header_of(written.getvalue(), EXPLICIT), 1)
+    header = ImageHeader(header_of(written.getvalue(), EXPLICIT), ())
     return state_dataset(identity, study, header, view, sop_instance_uid=dataset.SOPInstanceUID, frames=())
 
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.dicom.presentation import state
+from tests.dicom.presentation import item, state
 from tests.web.objects import INSTANCE, INSTANCES, SERIES, STUDY, as_file, image, multipart
 
 NOTES = f"/api/v1/studies/{STUDY}/notes"
@@ -169,6 +169,40 @@ def test_what_cannot_be_shown_is_refused_by_field(stored: httpx.Client) -> None:
         assert answer.status_code == 422, answer.text
         assert [each["field"] for each in answer.json()["errors"]] == [f"references[0].presentation{field}"]
     assert stored.get("/dicomweb/instances?Modality=PR").json() == before
+
+
+def enhanced(*widths: int) -> pydicom.Dataset:
+    """A multi-frame image each of whose frames has a window of its own in its functional groups."""
+    found = image(6, frames=len(widths), SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1", Modality="CT")
+    found.PerFrameFunctionalGroupsSequence = [
+        item(FrameVOILUTSequence=[item(WindowCenter=50, WindowWidth=width)]) for width in widths
+    ]
+    return found
+
+
+def stored_alone(client: httpx.Client, dataset: pydicom.Dataset) -> str:
+    body, headers = multipart([as_file(dataset)])
+    assert client.post("/dicomweb/studies", content=body, headers=headers).status_code == 200
+    return str(dataset.SOPInstanceUID)
+
+
+def flagged(uid: str, presentation: dict[str, Any], *frames: int) -> dict[str, Any]:
+    asked = note(uid, presentation)
+    asked["references"][0]["frames"] = list(frames)
+    return asked
+
+
+def test_frames_that_are_shown_differently_have_states_of_their_own(stored: httpx.Client) -> None:
+    uid = stored_alone(stored, enhanced(100, 200, 200))
+    turned = {"rotation": 90}
+    for frames in ((), (1, 2)):
+        answer = stored.post(NOTES, json=flagged(uid, turned, *frames))
+        assert answer.status_code == 422 and "references of their own" in answer.text
+    found = stored.post(NOTES, json=flagged(uid, turned, 2, 3)).json()
+    (voi,) = data_set(stored, state_of(found)).SoftcopyVOILUTSequence
+    assert voi.WindowWidth == 200
+    # With a window of its own, that of the frames does not matter.
+    assert stored.post(NOTES, json=flagged(uid, {"window": WINDOW}, 1, 2)).status_code == 201
 
 
 def test_everything_wrong_is_named_at_once_and_nothing_is_half_made(stored: httpx.Client) -> None:

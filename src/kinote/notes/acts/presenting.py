@@ -165,13 +165,15 @@ class _Making:
         header = self._headers.get(reference.sop_instance_uid)
         if place is None or header is None:
             return reference
-        image = ImageHeader(header, reference.frames[0] if reference.frames else 1)
-        wrong = list(problems_of(view, image.form))
-        self.problems += [Problem(f"{field}.{part}" if part else field, message) for part, message in wrong]
-        if wrong:
-            return reference
         identity = self._identity(place)
         try:
+            image = ImageHeader(header, reference.frames)
+            wrong = list(problems_of(view, image.form))
+            self.problems += [
+                Problem(f"{field}.{part}" if part else field, message) for part, message in wrong
+            ]
+            if wrong:
+                return reference
             dataset = state_dataset(
                 identity,
                 self._attributes(place),

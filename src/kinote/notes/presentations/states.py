@@ -7,12 +7,15 @@ view does not change is copied from its header: Modality LUT, window, shutter, o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from PIL import ImageCms
+from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
@@ -65,34 +68,62 @@ class Identity:
     manufacturer: str
 
 
-class ImageHeader:
-    """The header of an image, for one of its frames, counted from 1."""
+#: What pydicom raises for values that break their representation, as those of stored images may.
+_UNFIT = (ValueError, TypeError, AttributeError, KeyError, OverflowError, struct.error)
 
-    def __init__(self, header: bytes, frame: int) -> None:
-        """Take the header as the index has it: DICOM JSON, without bulk values."""
+
+@contextmanager
+def _fit() -> Iterator[None]:
+    """Refuse values of the image that cannot be read, or not be written into a state."""
+    try:
+        yield
+    except CannotBePresentedError:
+        raise
+    except _UNFIT as error:
+        raise CannotBePresentedError(
+            f"A presentation state cannot copy what the image says of its display: {error}."
+        ) from error
+
+
+class ImageHeader:
+    """The header of an image, for some of its frames, counted from 1; for all of them if none are given."""
+
+    def __init__(self, header: bytes, frames: tuple[int, ...]) -> None:
+        """Take the header as the index has it: DICOM JSON, without bulk values. Raises `CannotBePresentedError`."""
         attributes: Mapping[str, Any] = json.loads(header)
-        self.header = Dataset.from_json(dict(attributes), lambda *_: None)
-        self._frame = frame
+        with _fit():
+            self.header = Dataset.from_json(dict(attributes), lambda *_: None)
+            self._frames = frames or tuple(range(1, int(self.header.get("NumberOfFrames") or 1) + 1))
 
     @property
     def form(self) -> ImageForm:
-        return ImageForm(
-            rows=int(self.header.get("Rows") or 0),
-            columns=int(self.header.get("Columns") or 0),
-            is_grey=str(self.header.get("PhotometricInterpretation", "")).startswith("MONOCHROME"),
-        )
+        """What decides whether a view fits. Raises `CannotBePresentedError`."""
+        with _fit():
+            return ImageForm(
+                rows=int(self.header.get("Rows") or 0),
+                columns=int(self.header.get("Columns") or 0),
+                is_grey=str(self.header.get("PhotometricInterpretation", "")).startswith("MONOCHROME"),
+            )
 
     def value(self, keyword: str) -> Any:
         return self.header.get(keyword)
 
     def group(self, keyword: str) -> Dataset:
-        """Return where the attributes of a functional group macro stand (C.7.6.16): its item, or the header itself."""
-        frames = self.header.get("PerFrameFunctionalGroupsSequence") or []
-        shared = self.header.get("SharedFunctionalGroupsSequence") or []
-        for item in [*frames[self._frame - 1 : self._frame], *shared[:1]]:
-            found: Sequence | None = item.get(keyword)
+        """Return where the attributes of a functional group macro stand (C.7.6.16): its item, or the header itself.
+
+        Raises `CannotBePresentedError` if the frames differ: a state has one value for all of them.
+        """
+        groups = self.header.get("PerFrameFunctionalGroupsSequence") or []
+        shared = (self.header.get("SharedFunctionalGroupsSequence") or [])[:1]
+        of_frames = [groups[frame - 1].get(keyword) for frame in self._frames if frame <= len(groups)]
+        if any(found != of_frames[0] for found in of_frames):
+            raise CannotBePresentedError(
+                f"The frames differ in {dictionary_description(keyword)}: flag them in references of their own."
+            )
+        for found in [*of_frames[:1], *(item.get(keyword) for item in shared)]:
             if found:
-                return found[0]
+                item: Dataset = found[0]
+                return item
         return self.header
 
     @property
@@ -113,6 +144,18 @@ def state_dataset(
 
     `study` has the attributes of patient and study by keyword. Raises `CannotBePresentedError`.
     """
+    with _fit():
+        return _bytes(_state(identity, study, image, view, sop_instance_uid, frames))
+
+
+def _state(
+    identity: Identity,
+    study: Mapping[str, str],
+    image: ImageHeader,
+    view: View,
+    sop_instance_uid: str,
+    frames: tuple[int, ...],
+) -> Dataset:
     state = Dataset()
     state.SpecificCharacterSet = "ISO_IR 192"
     state.SOPClassUID = GRAYSCALE if image.form.is_grey else COLOR
@@ -123,16 +166,16 @@ def state_dataset(
     state.ReferencedSeriesSequence = [_series(image, reference)]
     state.DisplayedAreaSelectionSequence = [_displayed_area(image, view)]
     _turn(state, view)
-    _keep(state, image.group("PixelValueTransformationSequence"), _MODALITY)
     _keep(state, image.header, _SHUTTER)
     if image.form.is_grey:
+        _keep(state, image.group("PixelValueTransformationSequence"), _MODALITY)
         _grey(state, image, view)
     else:
         state.ICCProfile = _srgb()
         state.ColorSpace = "SRGB"
     if view.overlays and image.overlay_groups:
         _show_overlays(state, image.overlay_groups)
-    return _bytes(state)
+    return state
 
 
 def _identify(state: Dataset, identity: Identity) -> None:
