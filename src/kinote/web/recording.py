@@ -29,6 +29,7 @@ _LONGEST_QUERY = 500
 
 #: Parameters in paths, and what they are numbers of.
 _NUMBERS = {
+    "request_id": "withdrawal request",
     "withdrawal_id": "withdrawal",
     "held_id": "held copy",
     "hold_id": "hold",
