@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -207,3 +208,13 @@ def test_of_many_threads_all_get_their_turn_and_nothing_is_lost() -> None:
         thread.join()
     assert most <= _SIZE
     assert (ledger.held, ledger.refused, ledger.waiting) == (0, 0, 0)
+
+
+def test_what_nobody_can_release_any_more_comes_back() -> None:
+    ledger = _ledger()
+    charge = ledger.open()
+    charge.reach(_MB)
+    assert ledger.held == _MB
+    del charge
+    gc.collect()
+    assert ledger.held == 0

@@ -9,7 +9,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.memory.shared import MEMORY
-from tests.full_memory import full_memory
+from tests.full_memory import comes_back, full_memory
 from tests.scp.face import face
 from tests.scp.requests import encoded, request
 from tests.scp.test_services import stored
@@ -21,6 +21,7 @@ def _nothing_comes(*_: object) -> Any:
 
 
 def test_law_5_without_memory_each_service_refuses_for_now(tmp_path: Path) -> None:
+    before = MEMORY.held
     asked = encoded(request("STUDY", StudyInstanceUID=STUDY), EXPLICIT_VR_LITTLE_ENDIAN)
     with (
         face(tmp_path / "data") as opened,
@@ -39,4 +40,4 @@ def test_law_5_without_memory_each_service_refuses_for_now(tmp_path: Path) -> No
         assert stored(association, image(1)).status == statuses.SUCCESS
         first, *_ = invoking.find(association, STUDY_ROOT.find, asked)
         assert first[0].status == statuses.PENDING
-    assert MEMORY.held == 0
+    assert comes_back(before)

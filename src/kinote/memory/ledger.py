@@ -239,6 +239,10 @@ class Charge:
         if size:
             self._ledger._give_back(size)
 
+    def __del__(self) -> None:
+        """Give back what nobody can release any more, such as a thread that ended in the middle of a request."""
+        self.release()
+
     def __enter__(self) -> Charge:
         return self
 
