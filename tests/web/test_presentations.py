@@ -171,6 +171,21 @@ def test_what_cannot_be_shown_is_refused_by_field(stored: httpx.Client) -> None:
     assert stored.get("/dicomweb/instances?Modality=PR").json() == before
 
 
+def test_more_presentations_than_a_note_may_have_are_refused_before_anything_is_made(
+    stored: httpx.Client,
+) -> None:
+    asked = note()
+    asked["references"] = [
+        {"sop_instance_uid": f"1.2.3.99.{number}", "presentation": {"inverted": True}}
+        for number in range(101)
+    ]
+    answer = stored.post(NOTES, json=asked)
+    assert answer.status_code == 422
+    first = answer.json()["errors"][0]
+    assert (first["field"], "At most 100" in first["message"]) == ("references", True)
+    assert len(stored.get("/dicomweb/instances?Modality=PR").json()) == 1
+
+
 def enhanced(*widths: int) -> pydicom.Dataset:
     """A multi-frame image each of whose frames has a window of its own in its functional groups."""
     found = image(6, frames=len(widths), SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1", Modality="CT")

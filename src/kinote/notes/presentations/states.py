@@ -47,6 +47,11 @@ _SHUTTER = (
 )
 
 
+#: The attributes of an image that are read, by the beginnings of their tags: class and series, spacing of projections,
+#: shutter, image description, functional groups, overlay planes. To read all of a header would take far longer.
+_NEEDED = ("00080016", "0020000E", "00181164", "001816", "0028", "5200", "60")
+
+
 class CannotBePresentedError(ValueError):
     """A state that shows this image as asked cannot be made; the message says why."""
 
@@ -91,8 +96,9 @@ class ImageHeader:
     def __init__(self, header: bytes, frames: tuple[int, ...]) -> None:
         """Take the header as the index has it: DICOM JSON, without bulk values. Raises `CannotBePresentedError`."""
         attributes: Mapping[str, Any] = json.loads(header)
+        needed = {tag: value for tag, value in attributes.items() if tag.startswith(_NEEDED)}
         with _fit():
-            self.header = Dataset.from_json(dict(attributes), lambda *_: None)
+            self.header = Dataset.from_json(needed, lambda *_: None)
             self._frames = frames or tuple(range(1, int(self.header.get("NumberOfFrames") or 1) + 1))
 
     @property
