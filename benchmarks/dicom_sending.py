@@ -39,7 +39,7 @@ from benchmarks.page_cache import forget, warm
 from benchmarks.processes import processor_seconds
 from benchmarks.quiet import Quiet, add_busy
 from benchmarks.table import Table, ratio
-from kinote.app import House, open_house
+from kinote.app import Application, open_application
 from kinote.delivery.sending import Sender, proposals
 from kinote.dicom.files.part10 import read_file_meta
 from kinote.dimse.entity import ApplicationEntity
@@ -77,8 +77,8 @@ Start = Callable[[Path, Sequence[bytes]], AbstractContextManager[Send]]
 @contextmanager
 def kinote(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
     """Four associations, each in its thread, from a store that has the objects."""
-    with open_house(Settings.model_validate({"data": folder})) as house:
-        found = _filled(house, files)
+    with open_application(Settings.model_validate({"data": folder})) as application:
+        found = _filled(application, files)
         (contexts,) = proposals(found)
 
         def send_own(port: int, own: Sequence[LiveObject]) -> None:
@@ -86,7 +86,7 @@ def kinote(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
             with association(peer, "KINOTE", Proposal(contexts)) as opened:
                 sender = Sender(opened)
                 for each in own:
-                    sent = sender.send_live(house.door, each, PROGRAM)
+                    sent = sender.send_live(application.door, each, PROGRAM)
                     if sent.kind != "completed":
                         raise RuntimeError(f"Kinote: {sent}")
 
@@ -96,10 +96,10 @@ def kinote(folder: Path, files: Sequence[bytes]) -> Iterator[Send]:
         yield Send(send, time.process_time)
 
 
-def _filled(house: House, files: Sequence[bytes]) -> list[LiveObject]:
+def _filled(application: Application, files: Sequence[bytes]) -> list[LiveObject]:
     done = []
     for file in files:
-        upload = house.receiver.open(ORIGIN)
+        upload = application.receiver.open(ORIGIN)
         upload.write(file)
         done.append(upload.finish())
     for each in done:
@@ -110,7 +110,7 @@ def _filled(house: House, files: Sequence[bytes]) -> list[LiveObject]:
     return [
         each
         for at in range(0, len(uids), 500)
-        for each in house.door.select(Selection(instances=tuple(uids[at : at + 500])))
+        for each in application.door.select(Selection(instances=tuple(uids[at : at + 500])))
     ]
 
 

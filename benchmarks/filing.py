@@ -30,7 +30,7 @@ from benchmarks.page_cache import forget, recall, warm
 from benchmarks.quiet import Quiet, add_busy
 from benchmarks.table import Table, ratio
 from benchmarks.uids import SCATTERED
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.settings.model import Settings
 
 FILLED = Extent(100_000, 1_000_000, 10, SCATTERED)
@@ -84,16 +84,16 @@ def _file(data: Path, files: Sequence[bytes], senders: int, quiet: Quiet) -> lis
     """A third of the files cold, another to come warm, the last warm."""
     index, third = data / "kinote.sqlite", len(files) // 3
     if not index.exists():
-        with open_house(Settings.model_validate({"data": data})):
+        with open_application(Settings.model_validate({"data": data})):
             pass
     forget(index)
-    with open_house(Settings.model_validate({"data": data})) as house:
+    with open_application(Settings.model_validate({"data": data})) as application:
         quiet.wait()
-        cold = measure(house.receiver, files[:third], senders)
+        cold = measure(application.receiver, files[:third], senders)
         recall(index)
-        measure(house.receiver, files[third : 2 * third], senders)
+        measure(application.receiver, files[third : 2 * third], senders)
         quiet.wait()
-        return [cold, measure(house.receiver, files[2 * third :], senders)]
+        return [cold, measure(application.receiver, files[2 * third :], senders)]
 
 
 def show(found: dict[Key, list[Measured]]) -> None:

@@ -165,7 +165,7 @@ def _add_study(
                     line(tags.STUDY_DATE, "DA", day),
                     line(tags.STUDY_TIME, "TM", "101530"),
                     line(tags.ACCESSION_NUMBER, "SH", described["accession_number"]),
-                    line(tags.REFERRING_PHYSICIAN_NAME, "PN", {"Alphabetic": "House^Gregory"}),
+                    line(tags.REFERRING_PHYSICIAN_NAME, "PN", {"Alphabetic": "Application^Gregory"}),
                     line(tags.STUDY_DESCRIPTION, "LO", described["study_description"]),
                     line(tags.PATIENT_NAME, "PN", {"Alphabetic": name}),
                     line(tags.PATIENT_ID, "LO", described["patient_id"]),

@@ -30,7 +30,7 @@ from benchmarks.page_cache import forget, recall, warm
 from benchmarks.quiet import Quiet, add_busy
 from benchmarks.table import Table, ratio
 from benchmarks.uids import IN_ORDER, Naming
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.intake.receiver import Receiver
 from kinote.settings.model import Settings
 
@@ -114,8 +114,8 @@ def measure_all(folder: Path, plan: Plan, quiet: Quiet) -> dict[tuple[str, int],
     """Of each kind and number of senders, what each round gave; a first round only warms up."""
     warm(folder, 2 * len(plan.senders) * sum(kind.objects * len(kind.make(0)) for kind in plan.kinds))
     found: dict[tuple[str, int], list[Measured]] = {}
-    with open_house(Settings.model_validate({"data": folder / "data"})) as house:
-        filled(house.catalog, plan.extent)
+    with open_application(Settings.model_validate({"data": folder / "data"})) as application:
+        filled(application.catalog, plan.extent)
         numbers = {kind.name: 0 for kind in plan.kinds}
         for number in range(plan.rounds + 1):
             for kind in plan.kinds:
@@ -128,7 +128,7 @@ def measure_all(folder: Path, plan: Plan, quiet: Quiet) -> dict[tuple[str, int],
                     floor = _floor(own, plan.digest, kind, first, many)
                     forget(own)
                     quiet.wait()
-                    measured = replace(measure(house.receiver, files, many), floor=floor)
+                    measured = replace(measure(application.receiver, files, many), floor=floor)
                     if number:
                         found.setdefault((kind.name, many), []).append(measured)
             forget(folder / "data")

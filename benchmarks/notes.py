@@ -30,7 +30,7 @@ from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.objects import key_object
 from benchmarks.table import Table, ratio
 from benchmarks.uids import image_uid
-from kinote.app import House, open_house
+from kinote.app import Application, open_application
 from kinote.intake.outcome import Outcome
 from kinote.keyobject.titles import OF_INTEREST
 from kinote.notes.acts.make import make
@@ -59,9 +59,9 @@ def note_request(number: int, extent: Extent) -> NoteRequest:
 
 @dataclass(slots=True)
 class Measurements:
-    """An open house with filled studies, and what is done in it."""
+    """An open application with filled studies, and what is done in it."""
 
-    house: House
+    application: Application
     folder: Path
     one_by_one: int
     in_groups: int
@@ -131,10 +131,10 @@ class Measurements:
         def work(transaction: Connection) -> list[int]:
             return make(transaction, requests, study_instance_uid=None, by=PROGRAM, now=now)
 
-        return self.house.catalog.write(work)
+        return self.application.catalog.write(work)
 
     def _take(self, file: bytes) -> Future[Outcome]:
-        upload = self.house.receiver.open(ORIGIN)
+        upload = self.application.receiver.open(ORIGIN)
         upload.write(file)
         return upload.finish()
 
@@ -186,9 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             end="",
         )
         print(f"{options.rounds} rounds of {options.one_by_one} one by one, {options.in_groups} in groups")
-        with open_house(Settings.model_validate({"data": folder / "data"})) as house:
-            filled(house.catalog, EXTENT)
-            measurements = Measurements(house, folder, options.one_by_one, options.in_groups)
+        with open_application(Settings.model_validate({"data": folder / "data"})) as application:
+            filled(application.catalog, EXTENT)
+            measurements = Measurements(application, folder, options.one_by_one, options.in_groups)
             found = measure(measurements, options.rounds)
     bare = found["bare SQLite, one commit each"]
     table = Table(("work", "a second", "to bare SQLite"))

@@ -38,7 +38,7 @@ from benchmarks.notes import note_request
 from benchmarks.sending import connect, get
 from benchmarks.table import Table, percentile
 from benchmarks.uids import study_uid
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.command.serve import serve
 from kinote.notes.acts.make import make
@@ -143,8 +143,11 @@ def paced(read: Callable[[str], Read], extent: Extent, load: Load) -> list[Read]
 
 
 def in_process(data: Path, extent: Extent, load: Load) -> tuple[list[Read], float]:
-    with open_house(_settings(data)) as house, Writer(house.catalog, extent, load) as writer:
-        found = paced(partial(read_in_process, house.catalog), extent, load)
+    with (
+        open_application(_settings(data)) as application,
+        Writer(application.catalog, extent, load) as writer,
+    ):
+        found = paced(partial(read_in_process, application.catalog), extent, load)
     return found, writer.rate
 
 
@@ -179,11 +182,11 @@ def host(data: Path, load: Load) -> None:
     set_up_logs(as_json=False)
     settings = _settings(data)
     with (
-        open_house(settings) as house,
-        Writer(house.catalog, extent_in(house.catalog), load) as writer,
+        open_application(settings) as application,
+        Writer(application.catalog, extent_in(application.catalog), load) as writer,
         suppress(KeyboardInterrupt),
     ):
-        serve(house, settings, lambda reached: print(reached.url, flush=True))
+        serve(application, settings, lambda reached: print(reached.url, flush=True))
     print(writer.rate)
 
 
@@ -192,8 +195,8 @@ def _settings(data: Path) -> Settings:
 
 
 def measure(data: Path, load: Load) -> Table:
-    with open_house(_settings(data)) as house:
-        extent = extent_in(house.catalog)
+    with open_application(_settings(data)) as application:
+        extent = extent_in(application.catalog)
     print(f"filled    {extent.studies} studies of {extent.images} images, {extent.notes} notes")
     print(f"settings  {load.reads} reads, {load.pace} a second; notes written {load.group} in a transaction")
     table = Table(("reading", "p50", "p95", "p99", "worst", "notes", "KB", "written/s"))

@@ -29,7 +29,7 @@ from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.objects import key_object
 from benchmarks.quiet import Quiet, add_busy
 from benchmarks.table import Table, ratio
-from kinote.app import House, open_house
+from kinote.app import Application, open_application
 from kinote.catalog.nodes import Node
 from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.reconciling.reconciler import Reconciler
@@ -56,20 +56,20 @@ class Measured:
     intake: float
 
 
-def fill_with_objects(house: House, number: int) -> list[str]:
+def fill_with_objects(application: Application, number: int) -> list[str]:
     """Take in as many objects, half of them images; gives their UIDs."""
     uids = []
     for first in range(0, number, _UNDER_WAY):
         futures = []
         for one in range(first, min(first + _UNDER_WAY, number)):
-            upload = house.receiver.open(ORIGIN)
+            upload = application.receiver.open(ORIGIN)
             upload.write(small_image(one // 2) if one % 2 else key_object(one // 2))
             futures.append(upload.finish())
         uids += [future.result().sop_instance_uid for future in futures]
     return uids
 
 
-def withdraw_all(house: House, uids: Sequence[str]) -> None:
+def withdraw_all(application: Application, uids: Sequence[str]) -> None:
     now = datetime.now(UTC)
     for start in range(0, len(uids), _TOGETHER):
         part = uids[start : start + _TOGETHER]
@@ -77,7 +77,7 @@ def withdraw_all(house: House, uids: Sequence[str]) -> None:
         def work(transaction: Connection, part: Sequence[str] = part) -> None:
             withdraw(transaction, part, act=QUALITY, text="a benchmark", by=PROGRAM, now=now)
 
-        house.catalog.write(work)
+        application.catalog.write(work)
 
 
 def give_bytes(transaction: Connection) -> None:
@@ -98,8 +98,8 @@ def give_bytes(transaction: Connection) -> None:
 class Intake:
     """Sends small images, one when the last is durable, for as long as a block lasts."""
 
-    def __init__(self, house: House, files: Iterator[bytes]) -> None:
-        self._house = house
+    def __init__(self, application: Application, files: Iterator[bytes]) -> None:
+        self._application = application
         self._files = files
         self._ending = threading.Event()
         self._sent = 0
@@ -121,15 +121,17 @@ class Intake:
 
     def _run(self) -> None:
         while not self._ending.is_set():
-            send(self._house.receiver, next(self._files))
+            send(self._application.receiver, next(self._files))
             self._sent += 1
 
 
-def worked_through(house: House, files: Iterator[bytes], step: Callable[[], float], number: int) -> Measured:
+def worked_through(
+    application: Application, files: Iterator[bytes], step: Callable[[], float], number: int
+) -> Measured:
     """Take steps with their pauses until one says that it is through, by a pause of a minute."""
     busy = 0.0
     begun = time.perf_counter()
-    with Intake(house, files) as intake:
+    with Intake(application, files) as intake:
         while True:
             at = time.perf_counter()
             pause = step()
@@ -147,47 +149,47 @@ def measure_all(
     # Other ones than those that are reaped.
     files = map(small_image, count(objects))
     found = {}
-    with open_house(Settings.model_validate({"data": folder / "data"})) as house:
-        filled(house.catalog, extent)
-        uids = fill_with_objects(house, objects)
-        house.catalog.write(give_bytes)
+    with open_application(Settings.model_validate({"data": folder / "data"})) as application:
+        filled(application.catalog, extent)
+        uids = fill_with_objects(application, objects)
+        application.catalog.write(give_bytes)
         quiet.wait()
-        with Intake(house, files) as alone:
+        with Intake(application, files) as alone:
             time.sleep(seconds)
         found["intake alone"] = Measured(0, seconds, 0, alone.rate)
-        node = Node(house.catalog, "benchmark", system_clock)
+        node = Node(application.catalog, "benchmark", system_clock)
         with closing(node):
             quiet.wait()
             rows = extent.studies * extent.images + objects
-            with closing(_reconciler(house, node)) as reconciler:
-                found["reconciler, rows"] = worked_through(house, files, reconciler.step, rows)
-            withdraw_all(house, uids)
+            with closing(_reconciler(application, node)) as reconciler:
+                found["reconciler, rows"] = worked_through(application, files, reconciler.step, rows)
+            withdraw_all(application, uids)
             quiet.wait()
-            with closing(_reaper(house, node)) as reaper:
-                found["reaper, objects"] = worked_through(house, files, reaper.step, objects)
+            with closing(_reaper(application, node)) as reaper:
+                found["reaper, objects"] = worked_through(application, files, reaper.step, objects)
     return found
 
 
-def _reconciler(house: House, node: Node) -> Reconciler:
+def _reconciler(application: Application, node: Node) -> Reconciler:
     return Reconciler(
-        house.catalog,
-        house.stores,
+        application.catalog,
+        application.stores,
         system_clock,
         node=node.id,
         every=timedelta(seconds=1),
-        store_is_there=house.store_is_there,
-        living=lambda: {house.presence.mark} if house.presence is not None else set(),
+        store_is_there=application.store_is_there,
+        living=lambda: {application.presence.mark} if application.presence is not None else set(),
     )
 
 
-def _reaper(house: House, node: Node) -> Reaper:
+def _reaper(application: Application, node: Node) -> Reaper:
     return Reaper(
-        house.catalog,
-        house.stores,
+        application.catalog,
+        application.stores,
         system_clock,
         node=node.id,
         delays=PurgeDelays(timedelta()),
-        store_is_there=house.store_is_there,
+        store_is_there=application.store_is_there,
     )
 
 

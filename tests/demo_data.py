@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.demo.loading import load_demo
 from kinote.settings.model import Settings
 
@@ -26,8 +26,8 @@ def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not whole.exists():
             shutil.rmtree(data, ignore_errors=True)
             settings = Settings.model_validate({"data": data, "intake_processes": 0})
-            with open_house(settings) as house:
-                load_demo(house.catalog, house.receiver, house.clock)
+            with open_application(settings) as application:
+                load_demo(application.catalog, application.receiver, application.clock)
             whole.touch()
     return data
 

@@ -17,7 +17,7 @@ class Scale:
     kills: int
     #: Restarts of the database under load.
     restarts: int
-    #: At which of the commits of a life a house is killed: at every one, or at each of so many.
+    #: At which of the commits of a life a product is killed: at every one, or at each of so many.
     each_commit: int
     #: Random steps of the tests that hold the laws against arbitrary sequences of acts.
     law_steps: int

@@ -11,18 +11,18 @@ import pytest
 from tests.backup.day import Day, journaling
 from tests.databases import PostgresServer
 from tests.laws.arrivals import FIRST, LARGE, Image, image_uid
-from tests.laws.conftest import OpenHouse, open_house, open_postgresql_house, open_sqlite_house  # noqa: F401
+from tests.laws.conftest import OpenProduct, open_postgresql_product, open_product, open_sqlite_product  # noqa: F401
 from tests.laws.day import a_day
-from tests.laws.house import House
+from tests.laws.product import Product
 
 
 @pytest.fixture
-def day(open_house: OpenHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:  # noqa: F811
-    monkeypatch.setattr(House, "_open", journaling(House._open))
-    with open_house() as acts:
+def day(open_product: OpenProduct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:  # noqa: F811
+    monkeypatch.setattr(Product, "_open", journaling(Product._open))
+    with open_product() as acts:
         a_day(acts)
         yield Day(acts, tmp_path / "backups")
-        acts.house.catalog._journal.close()  # type: ignore[attr-defined]
+        acts.product.catalog._journal.close()  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def empty_postgresql(postgresql_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture
 def sqlite_day(
-    open_sqlite_house: OpenHouse,  # noqa: F811
+    open_sqlite_product: OpenProduct,  # noqa: F811
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Day]:
-    monkeypatch.setattr(House, "_open", journaling(House._open))
-    with open_sqlite_house() as acts:
+    monkeypatch.setattr(Product, "_open", journaling(Product._open))
+    with open_sqlite_product() as acts:
         acts.receive(Image(FIRST, 1), Image(FIRST, LARGE))
         acts.withdraw(image_uid(FIRST, 1))
         yield Day(acts, tmp_path / "backups")

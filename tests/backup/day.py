@@ -1,4 +1,4 @@
-"""A day in a house with a journal, its backups, and what is compared after a restore."""
+"""A day in a product with a journal, its backups, and what is compared after a restore."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import store_roots
 from tests.clock import clock
 from tests.laws.acts import Acts
-from tests.laws.house import House
+from tests.laws.product import Product
 
 INSTALLATION = "0123456789abcdef"
 
@@ -32,43 +32,43 @@ def silent(_what: str, _done: int, _total: int) -> None:
 
 @dataclass
 class Day:
-    """A house after a day, with its journal, and its backups."""
+    """A product after a day, with its journal, and its backups."""
 
     acts: Acts
     location: Path
 
     @property
-    def house(self) -> House:
-        return self.acts.house
+    def product(self) -> Product:
+        return self.acts.product
 
     def backup(self, *, has_images: bool = True) -> Made:
-        return make_backup(source_of(self.house), self.location, clock, silent, has_images=has_images)
+        return make_backup(source_of(self.product), self.location, clock, silent, has_images=has_images)
 
 
-def source_of(house: House) -> Source:
-    roots = store_roots(house.data)
+def source_of(product: Product) -> Source:
+    roots = store_roots(product.data)
     return Source(
-        house.catalog,
-        house._options.url,
+        product.catalog,
+        product._options.url,
         INSTALLATION,
         roots["files"],
         roots["packs"],
-        journal_folder(house.data),
+        journal_folder(product.data),
     )
 
 
-def journaling(opened: Callable[[House], None]) -> Callable[[House], None]:
-    """Open a house with a journal, as the product does."""
+def journaling(opened: Callable[[Product], None]) -> Callable[[Product], None]:
+    """Open a product with a journal, as the product does."""
 
-    def open_with_journal(house: House) -> None:
-        opened(house)
-        house.catalog._journal = Journal(journal_folder(house.data), clock, lambda: INSTALLATION)
+    def open_with_journal(product: Product) -> None:
+        opened(product)
+        product.catalog._journal = Journal(journal_folder(product.data), clock, lambda: INSTALLATION)
 
     return open_with_journal
 
 
-def rows(house: House) -> dict[str, list[str]]:
-    with house.catalog.read() as connection:
+def rows(product: Product) -> dict[str, list[str]]:
+    with product.catalog.read() as connection:
         return {
             table.name: sorted(repr(tuple(row)) for row in connection.execute(select(table)))
             for table in metadata.sorted_tables
@@ -76,22 +76,22 @@ def rows(house: House) -> dict[str, list[str]]:
         }
 
 
-def fed(house: House) -> list[tuple[str, str, str, int | None]]:
-    return [each.what for each in house.changes()]
+def fed(product: Product) -> list[tuple[str, str, str, int | None]]:
+    return [each.what for each in product.changes()]
 
 
-def restored(day: Day, data: Path, database: str = "") -> tuple[Restored, House]:
+def restored(day: Day, data: Path, database: str = "") -> tuple[Restored, Product]:
     found = restore(chosen_backup(day.location), data, database, clock, silent)
-    return found, House(database or f"sqlite:///{data / 'kinote.sqlite'}", data)
+    return found, Product(database or f"sqlite:///{data / 'kinote.sqlite'}", data)
 
 
-def explained(house: House, uid: str) -> Any:
-    return house.get(f"/api/v1/instances/{uid}/explain")["items"][0]
+def explained(product: Product, uid: str) -> Any:
+    return product.get(f"/api/v1/instances/{uid}/explain")["items"][0]
 
 
-def live(house: House) -> set[str]:
+def live(product: Product) -> set[str]:
     """All that any interface shows."""
-    return {each["00080018"]["Value"][0] for each in house.get("/dicomweb/instances", limit=1000)}
+    return {each["00080018"]["Value"][0] for each in product.get("/dicomweb/instances", limit=1000)}
 
 
 def shorten(file: Path) -> None:

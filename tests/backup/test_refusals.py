@@ -28,7 +28,7 @@ from tests.backup.day import (
 )
 from tests.clock import clock
 from tests.laws.arrivals import SECOND, Image
-from tests.laws.house import House
+from tests.laws.product import Product
 
 
 def _change_byte(file: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_restore_that_fails_at_the_end_leaves_journal_and_marks(
     sqlite_day.backup()
     sqlite_day.acts.receive(Image(SECOND, 7))
     data = tmp_path / "restored"
-    shutil.copytree(sqlite_day.house.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
+    shutil.copytree(sqlite_day.product.data, data, ignore=shutil.ignore_patterns("kinote.sqlite*"))
     before = read_all(journal_folder(data)).entries
     mark_directory(data, DirectoryMark(INSTALLATION, "where it was", ("yesterday",)))
 
@@ -82,8 +82,8 @@ def test_a_restore_that_fails_at_the_end_leaves_journal_and_marks(
     mark = directory_mark(data)
     assert mark is not None
     assert "yesterday" in mark.openings
-    found, house = restored(sqlite_day, data, empty_postgresql)
-    house.close()
+    found, product = restored(sqlite_day, data, empty_postgresql)
+    product.close()
     assert [each["instances"] for each in found.adopted["withdrawals"]] == [1]
     mark = directory_mark(data)
     assert mark is not None
@@ -112,20 +112,20 @@ def test_a_backup_that_is_not_whole_is_refused(sqlite_day: Day, tmp_path: Path) 
 
 def test_an_index_that_is_there_is_not_overwritten(sqlite_day: Day) -> None:
     sqlite_day.backup()
-    before = rows(sqlite_day.house)
+    before = rows(sqlite_day.product)
     with pytest.raises(BackupError, match="Nothing is overwritten"):
-        restored(sqlite_day, sqlite_day.house.data)
-    assert rows(sqlite_day.house) == before
+        restored(sqlite_day, sqlite_day.product.data)
+    assert rows(sqlite_day.product) == before
 
 
 def test_a_backup_of_another_installation_is_refused(sqlite_day: Day, tmp_path: Path) -> None:
     sqlite_day.backup()
     data = tmp_path / "restored"
-    _, house = restored(sqlite_day, data)
-    house.close()
+    _, product = restored(sqlite_day, data)
+    product.close()
     (data / "kinote.sqlite").unlink()
     other = tmp_path / "other"
-    source = source_of(sqlite_day.house)
+    source = source_of(sqlite_day.product)
     made = make_backup(
         Source(source.catalog, source.url, "another", source.images, source.packs, source.journal),
         other,
@@ -149,7 +149,7 @@ def test_a_backup_that_is_cut_off_leaves_nothing_and_goes_on(sqlite_day: Day) ->
             raise OSError(28, "No space left on device")
 
     with pytest.raises(BackupError, match="No space left"):
-        make_backup(source_of(sqlite_day.house), sqlite_day.location, clock, cut, has_images=True)
+        make_backup(source_of(sqlite_day.product), sqlite_day.location, clock, cut, has_images=True)
     assert [
         each.name for each in sqlite_day.location.iterdir() if each.name not in ("objects", "installation")
     ] == []
@@ -164,7 +164,7 @@ def test_a_restore_that_is_cut_off_leaves_nothing_in_place_and_goes_on(
     sqlite_day: Day, tmp_path: Path
 ) -> None:
     sqlite_day.backup()
-    before = rows(sqlite_day.house)
+    before = rows(sqlite_day.product)
     data = tmp_path / "restored"
     for step in ("reading the backup", "copying packs", "looking for the bytes"):
 
@@ -175,27 +175,27 @@ def test_a_restore_that_is_cut_off_leaves_nothing_in_place_and_goes_on(
         with pytest.raises(KeyboardInterrupt):
             restore(chosen_backup(sqlite_day.location), data, "", clock, cut)
         assert not (data / "kinote.sqlite").exists()
-    found, house = restored(sqlite_day, data)
+    found, product = restored(sqlite_day, data)
     try:
-        assert rows(house) == before
+        assert rows(product) == before
         assert found.hidden == {}
-        assert compare(house.catalog, journal_folder(data)) == []
+        assert compare(product.catalog, journal_folder(data)) == []
     finally:
-        house.close()
+        product.close()
 
 
 def test_the_copied_index_is_one_state_while_it_is_written(sqlite_day: Day, tmp_path: Path) -> None:
-    house = sqlite_day.house
+    product = sqlite_day.product
     number = 20
 
     def write(_done: int, _total: int) -> None:
         nonlocal number
         if number < 24:
             number += 1
-            house.receive([Image(SECOND, number).file])
+            product.receive([Image(SECOND, number).file])
 
-    copied = copy_index(house.catalog, house._options.url, tmp_path / "copy.sqlite", write)
-    copy = House(f"sqlite:///{tmp_path / 'copy.sqlite'}", tmp_path / "elsewhere")
+    copied = copy_index(product.catalog, product._options.url, tmp_path / "copy.sqlite", write)
+    copy = Product(f"sqlite:///{tmp_path / 'copy.sqlite'}", tmp_path / "elsewhere")
     try:
         assert copied.log_bytes > 0
         assert copy.rows("SELECT count(*) FROM instance") == [(2,)]
@@ -207,11 +207,15 @@ def test_the_copied_index_is_one_state_while_it_is_written(sqlite_day: Day, tmp_
 def test_a_log_that_grows_too_large_ends_the_backup_and_not_the_server(
     sqlite_day: Day, tmp_path: Path
 ) -> None:
-    house = sqlite_day.house
+    product = sqlite_day.product
     with pytest.raises(BackupError, match="write-ahead log"):
         copy_index(
-            house.catalog, house._options.url, tmp_path / "copy.sqlite", lambda done, total: None, log_limit=1
+            product.catalog,
+            product._options.url,
+            tmp_path / "copy.sqlite",
+            lambda done, total: None,
+            log_limit=1,
         )
-    house.receive([Image(SECOND, 21).file])
-    assert end_left(journal_folder(house.data), house.catalog, INSTALLATION) == 0
-    assert house.rows(str(text("SELECT count(*) FROM instance"))) == [(3,)]
+    product.receive([Image(SECOND, 21).file])
+    assert end_left(journal_folder(product.data), product.catalog, INSTALLATION) == 0
+    assert product.rows(str(text("SELECT count(*) FROM instance"))) == [(3,)]

@@ -21,8 +21,8 @@ from kinote.notes.copies.issuing_again import issue_again
 from tests.actors import ROE
 from tests.clock import clock
 from tests.lifecycle.rejected import image, live, receive, standings
+from tests.notes.sample_studies import IMAGE, IMAGE_2, IMAGE_3, NOW, fill, later
 from tests.notes.test_held_copies import choose, held_keys, hold, hold_laws
-from tests.notes.ward import IMAGE, IMAGE_2, IMAGE_3, NOW, fill, later
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from kinote.catalog.schema.tables import withdrawal, withdrawal_target
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.holds.lists import page_of_holds
 from tests.clock import clock
-from tests.notes.ward import IMAGE, fill, made, request
+from tests.notes.sample_studies import IMAGE, fill, made, request
 
 AT = "2026-11-30T12:00:00.000000+00:00"
 

@@ -30,7 +30,7 @@ from tests.intake.objects import image
 from tests.jobs.shop import Shop
 from tests.jobs.test_workers import until
 from tests.lifecycle import rejected
-from tests.notes.ward import IMAGE, IMAGE_2
+from tests.notes.sample_studies import IMAGE, IMAGE_2
 from tests.running_server import RunningServer
 
 SIZES = [(1440, 900), (390, 844)]

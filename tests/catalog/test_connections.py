@@ -15,7 +15,7 @@ from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from kinote.app import HouseError, open_house, web_application
+from kinote.app import ApplicationError, open_application, web_application
 from kinote.catalog.sql import dialects
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions, NoConnectionError
 from kinote.settings.model import Settings
@@ -83,7 +83,7 @@ def test_a_server_that_is_not_let_in_says_what_to_do(
     url, user = limited
     let_in(postgresql_server, user, times)
     settings = Settings.model_validate({"data": tmp_path / "data", "database": url})
-    with pytest.raises(HouseError) as refused, open_house(settings, "serve"):
+    with pytest.raises(ApplicationError) as refused, open_application(settings, "serve"):
         pass
     assert re.search(
         "too many connections.*Lower the setting database_connections.*max_connections", str(refused.value)
@@ -109,14 +109,17 @@ def test_a_server_that_is_not_let_in_any_more_answers(
     settings = Settings.model_validate(
         {"data": tmp_path / "data", "database": url, "database_connections": 6}
     )
-    with open_house(settings, "serve") as house, running(web_application(house, settings)) as address:
+    with (
+        open_application(settings, "serve") as application,
+        running(web_application(application, settings)) as address,
+    ):
         let_in(postgresql_server, user, 0)
         with ExitStack() as stack:
             # What the server does by itself may give one back in between.
             while (answer := asked(address)).status_code == 200:
                 with pytest.raises(NoConnectionError):
                     while True:
-                        stack.enter_context(house.catalog.read()).execute(text("SELECT 1"))
+                        stack.enter_context(application.catalog.read()).execute(text("SELECT 1"))
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:kinote:problem:index-busy")
         assert answer.headers["Retry-After"] == "5"
         # What the server does by itself may have the last one at this moment.

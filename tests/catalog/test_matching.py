@@ -46,7 +46,7 @@ def archive(catalog: Catalog) -> Catalog:
         "StudyTime": "101530",
         "AccessionNumber": "A1",
         "StudyDescription": "CT Thorax [low] 100%",
-        "ReferringPhysicianName": "House^Gregory",
+        "ReferringPhysicianName": "Product^Gregory",
     }
     requested = [{"RequestedProcedureID": "RP1", "ScheduledProcedureStepID": "S1"}]
     second = {
@@ -233,7 +233,7 @@ STUDIES: list[tuple[dict[str, str], list[str]]] = [
     ({"PatientName": "=山田^太郎"}, ["1.3"]),
     ({"PatientName": "yamada*=山田*=*"}, ["1.3"]),
     ({"PatientName": "=やまだ*"}, []),
-    ({"ReferringPhysicianName": "house*"}, ["1.1"]),
+    ({"ReferringPhysicianName": "product*"}, ["1.1"]),
     ({"ModalitiesInStudy": "KO"}, ["1.1"]),
     ({"ModalitiesInStudy": "MR\\KO"}, ["1.1", "1.3"]),
     ({"ModalitiesInStudy": "C*"}, ["1.2", "1.1"]),

@@ -128,7 +128,7 @@ def test_names_of_files_are_printed_as_they_are(tmp_path: Path) -> None:
     assert "[red] [b].txt: " in imported.stdout, imported.stderr
 
 
-def test_a_server_that_is_terminated_closes_its_house(tmp_path: Path) -> None:
+def test_a_server_that_is_terminated_closes_its_product(tmp_path: Path) -> None:
     server = RunningServer(tmp_path / "data")
     server.stop()
     assert server.process.returncode == 0

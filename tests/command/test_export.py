@@ -17,7 +17,7 @@ from pydicom.fileset import FileSet
 from sqlalchemy import func, select
 from typer.testing import CliRunner
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.catalog.schema.tables import delivery, study
 from kinote.command.main import app
 from kinote.command.media import export as exporting
@@ -47,7 +47,10 @@ def run(data: Path, *arguments: str | Path) -> Any:
 
 
 def studies(data: Path) -> list[str]:
-    with open_house(Settings.model_validate({"data": data})) as house, house.catalog.read() as connection:
+    with (
+        open_application(Settings.model_validate({"data": data})) as application,
+        application.catalog.read() as connection,
+    ):
         query = select(study.c.study_instance_uid).where(study.c.instance_count > 0)
         return [option for uid in connection.scalars(query) for option in ("--study", uid)]
 
@@ -135,8 +138,8 @@ def test_a_place_that_is_taken_is_refused_before_anything_is_given_away(small: T
         assert said in " ".join(small("export", "--study", STUDY, *arguments, status=2).split())
     assert (tmp_path / "full/mine.txt").read_text() == "mine"
     with (
-        open_house(Settings.model_validate({"data": tmp_path / "data"})) as house,
-        house.catalog.read() as connection,
+        open_application(Settings.model_validate({"data": tmp_path / "data"})) as application,
+        application.catalog.read() as connection,
     ):
         given = connection.execute(select(func.count()).select_from(delivery)).scalar_one()
     assert given == 0

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.dimse.association import Association, Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.dimse.entity import ApplicationEntity
@@ -69,7 +69,7 @@ def test_files_are_sent_and_found(peer: Face, tmp_path: Path) -> None:
 def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store with two studies, a note on an image of the first, and an image that is withdrawn."""
     folder = tmp_path_factory.mktemp("store") / "data"
-    with open_house(Settings.model_validate({"data": folder})) as house:
+    with open_application(Settings.model_validate({"data": folder})) as application:
         files = [as_file(image(number)) for number in range(1, 5)]
         files.append(
             as_file(
@@ -77,10 +77,10 @@ def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             )
         )
         for file in files:
-            upload = house.receiver.open(ORIGIN)
+            upload = application.receiver.open(ORIGIN)
             upload.write(file)
             assert upload.finish().result().succeeded
-        house.catalog.write(lambda transaction: withdraw(transaction, "1.2.3.4.4"))
+        application.catalog.write(lambda transaction: withdraw(transaction, "1.2.3.4.4"))
     if request.param == "no server is running":
         with serving(folder) as server:
             flag(server)

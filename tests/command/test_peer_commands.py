@@ -12,7 +12,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.command.main import app
 from kinote.settings.model import Settings
 from tests.running_server import RunningServer
@@ -58,7 +58,7 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typed]:
 @pytest.fixture
 def store(typed: Typed) -> Typed:
     """The same on a new store that no server has open."""
-    with open_house(Settings.model_validate({"data": typed.folder / "data"})):
+    with open_application(Settings.model_validate({"data": typed.folder / "data"})):
         pass
     return typed
 

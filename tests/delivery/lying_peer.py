@@ -15,7 +15,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # t
 
 from kinote.peers.peer import Endpoint
 from tests.catalog.archive import CT, KOS, MR
-from tests.notes.ward import STATE, ULTRASOUND
+from tests.notes.sample_studies import STATE, ULTRASOUND
 from tests.peers.wanted import dimse
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]

@@ -33,7 +33,7 @@ from kinote.security.origins import Interface, Origin
 from tests.actors import ROE
 from tests.catalog.archive import store
 from tests.clock import clock
-from tests.notes import ward
+from tests.notes import sample_studies
 from tests.peers.wanted import added, archive, dimse, sending_to
 
 SURGERY = Title("113004")
@@ -69,18 +69,18 @@ class Routed:
     def objects_came(self, *described: Any) -> None:
         """Objects come, with what the change feed says of that."""
         for each in described:
-            ward.receive(self.catalog, ward.dataset(each))
+            sample_studies.receive(self.catalog, sample_studies.dataset(each))
 
     def came_from(self, title: str, *datasets: bytes) -> None:
         """Objects come from a peer."""
         origin = Origin(Interface.C_STORE, Actor(ActorKind.PEER, title, "10.0.0.9"))
         for dataset in datasets:
-            arrival = ward.arrival(dataset, ward.NOW)
+            arrival = sample_studies.arrival(dataset, sample_studies.NOW)
             arrival.entry.instance_row.update(origin.columns())
             self._file(arrival)
 
     def _file(self, arrival: Arrival) -> None:
-        self.catalog.write(lambda transaction: file_arrivals(transaction, [arrival], ward.NOW))
+        self.catalog.write(lambda transaction: file_arrivals(transaction, [arrival], sample_studies.NOW))
 
     def step(self) -> None:
         self.follower.step()
@@ -153,7 +153,7 @@ class Routed:
 
 def filled(catalog: Catalog) -> Routed:
     """Three studies in the index, of before any route."""
-    ward.fill(catalog)
+    sample_studies.fill(catalog)
     return Routed(catalog)
 
 

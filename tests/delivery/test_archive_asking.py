@@ -47,7 +47,7 @@ from tests.dimse.both_ends import COMMITMENT_INSTANCE, Provider
 from tests.dimse.ends import CALM
 from tests.jobs.shop import Shop
 from tests.lifecycle.rejected import image, receive
-from tests.notes.ward import IMAGE, IMAGE_2, NOW
+from tests.notes.sample_studies import IMAGE, IMAGE_2, NOW
 from tests.peers.wanted import added, archive, dimse
 from tests.scp.face import face
 

@@ -21,7 +21,7 @@ from tests.actors import ROE
 from tests.clock import clock
 from tests.delivery.lying_peer import Peer, listening
 from tests.delivery.outbox import Outbox, outbox
-from tests.notes.ward import made, read, request
+from tests.notes.sample_studies import made, read, request
 
 UNDERSTANDS = Policy(rejection_notes=True)
 

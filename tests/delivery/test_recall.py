@@ -96,7 +96,7 @@ class Holder:
 
 
 class Keeper:
-    """A house of ours with two images, which an archive has committed to."""
+    """A product of ours with two images, which an archive has committed to."""
 
     def __init__(
         self, folder: Path, endpoint: Endpoint, *, journal_writer: Journal | None = None, **policy: Any

@@ -20,8 +20,8 @@ from kinote.peers.destination import Content
 from tests.actors import ROE
 from tests.clock import clock
 from tests.delivery.routed import SURGERY, Routed, filled
-from tests.notes import ward
-from tests.notes.ward import FIRST, IMAGE, IMAGE_2, OTHER_IMAGE, SECOND
+from tests.notes import sample_studies
+from tests.notes.sample_studies import FIRST, IMAGE, IMAGE_2, OTHER_IMAGE, SECOND
 
 FOR_SURGERY = next(title for title in TITLES if title.value == "113004")
 
@@ -41,8 +41,8 @@ def test_a_note_for_surgery_goes_to_its_station_and_to_no_other(routed: Routed) 
     route = routed.route(surgery, titles=(SURGERY,), content=Content.KEY_IMAGES, name="For surgery")
     routed.route(teaching, titles=(Title("113002"),), content=Content.KEY_IMAGES, name="For teaching")
 
-    note = ward.made(routed.catalog, ward.request(IMAGE, title=FOR_SURGERY))
-    ward.made(routed.catalog, ward.request(IMAGE_2, title=OF_INTEREST))
+    note = sample_studies.made(routed.catalog, sample_studies.request(IMAGE, title=FOR_SURGERY))
+    sample_studies.made(routed.catalog, sample_studies.request(IMAGE_2, title=OF_INTEREST))
     said = routed.dry_run(route)
     routed.step()
     routed.step()
@@ -58,7 +58,7 @@ def test_a_note_for_surgery_goes_to_its_station_and_to_no_other(routed: Routed) 
 def test_an_occasion_is_acted_on_once_by_however_many_servers(routed: Routed) -> None:
     routed.route(routed.destination("SURGERY"), content=Content.NOTES)
     others = [RouteFollower(routed.catalog, clock) for _ in range(2)]
-    note = ward.made(routed.catalog, ward.request(IMAGE))
+    note = sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
 
     for each in (*others, routed.follower, *others):
         each.step()
@@ -70,7 +70,7 @@ def test_breach_of_exactly_once_where_the_position_is_not_written_with_the_order
     routed: Routed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     routed.route(routed.destination("SURGERY"), content=Content.NOTES)
-    ward.made(routed.catalog, ward.request(IMAGE))
+    sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
 
     def kill(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -94,7 +94,7 @@ def test_breach_of_exactly_once_where_the_position_is_not_written_with_the_order
         pytest.param({"titles": (Title(OF_INTEREST.value, "99X"),)}, False, id="another scheme"),
         pytest.param({"modalities": ("US", "XA")}, True, id="one of its modalities"),
         pytest.param({"modalities": ("MR",)}, False, id="another modality"),
-        pytest.param({"sop_classes": (ward.ULTRASOUND,)}, True, id="one of its classes"),
+        pytest.param({"sop_classes": (sample_studies.ULTRASOUND,)}, True, id="one of its classes"),
         pytest.param({"sop_classes": ("1.2.3",)}, False, id="another class"),
         pytest.param({"note_origins": ("authored",)}, True, id="its origin"),
         pytest.param({"note_origins": ("received",)}, False, id="another origin"),
@@ -111,7 +111,7 @@ def test_breach_of_exactly_once_where_the_position_is_not_written_with_the_order
 )
 def test_all_conditions_must_hold(routed: Routed, options: dict[str, Any], acts_on: bool) -> None:
     routed.route(routed.destination("STATION"), content=Content.NOTES, **options)
-    ward.made(routed.catalog, ward.request(IMAGE))
+    sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     routed.step()
 
     assert bool(routed.ordered()) is acts_on
@@ -120,8 +120,8 @@ def test_all_conditions_must_hold(routed: Routed, options: dict[str, Any], acts_
 def test_a_received_note_is_told_by_who_sent_it(routed: Routed) -> None:
     station = routed.destination("STATION")
     routed.route(station, Trigger.NOTE_RECEIVED, sources=("ELSEWHERE",), content=Content.NOTES)
-    routed.came_from("ELSEWHERE", ward.key_object("1.2.1.9.1", IMAGE))
-    routed.came_from("SOMEBODY", ward.key_object("1.2.1.9.2", IMAGE_2))
+    routed.came_from("ELSEWHERE", sample_studies.key_object("1.2.1.9.1", IMAGE))
+    routed.came_from("SOMEBODY", sample_studies.key_object("1.2.1.9.2", IMAGE_2))
     routed.step()
 
     assert routed.ordered() == [("STATION", frozenset({"1.2.1.9.1"}))]
@@ -130,8 +130,8 @@ def test_a_received_note_is_told_by_who_sent_it(routed: Routed) -> None:
 def test_nothing_goes_back_to_where_it_came_from(routed: Routed) -> None:
     """Two Kinotes that route to each other: what one sent, the other does not send back."""
     routed.route(routed.destination("OTHER-KINOTE"), Trigger.NOTE_RECEIVED, content=Content.KEY_IMAGES)
-    image = ward.dataset(ward.object_of("1.3.1.1.9"))
-    routed.came_from("OTHER-KINOTE", image, ward.key_object("1.3.1.9.1", "1.3.1.1.9", patient="P2"))
+    image = sample_studies.dataset(sample_studies.object_of("1.3.1.1.9"))
+    routed.came_from("OTHER-KINOTE", image, sample_studies.key_object("1.3.1.9.1", "1.3.1.1.9", patient="P2"))
     routed.step()
 
     assert routed.ordered() == []
@@ -140,9 +140,9 @@ def test_nothing_goes_back_to_where_it_came_from(routed: Routed) -> None:
 def test_nothing_goes_where_the_ledger_or_another_delivery_has_it(routed: Routed) -> None:
     station = routed.destination("STATION")
     routed.route(station, content=Content.KEY_IMAGES)
-    first = ward.made(routed.catalog, ward.request(IMAGE))
+    first = sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     routed.step()
-    second = ward.made(routed.catalog, ward.request(IMAGE, IMAGE_2))
+    second = sample_studies.made(routed.catalog, sample_studies.request(IMAGE, IMAGE_2))
     routed.step()
 
     # The image that both flag is on its way: new objects go with the next delivery.
@@ -156,10 +156,10 @@ def test_what_was_not_live_when_its_turn_came_is_ordered_again(routed: Routed) -
     """It was skipped. Once the delivery has ended, nothing of it is on its way any more."""
     station = routed.destination("STATION")
     routed.route(station, content=Content.KEY_IMAGES)
-    ward.made(routed.catalog, ward.request(IMAGE))
+    sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     routed.step()
     routed.listed(skipped=IMAGE)
-    second = ward.made(routed.catalog, ward.request(IMAGE))
+    second = sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     routed.step()
     assert routed.ordered()[1:] == [("STATION", documents(second) | {IMAGE})]
 
@@ -171,8 +171,10 @@ def test_what_was_not_live_when_its_turn_came_is_ordered_again(routed: Routed) -
 def test_a_study_of_which_it_is_in_doubt_whose_it_is_is_left_out_with_the_reason(routed: Routed) -> None:
     routed.route(routed.destination("STATION"), content=Content.NOTES)
     # A copy of one of its images names another patient, and is held.
-    ward.receive(routed.catalog, ward.dataset(ward.object_of(IMAGE, PatientID="P9")))
-    ward.made(routed.catalog, ward.request(IMAGE))
+    sample_studies.receive(
+        routed.catalog, sample_studies.dataset(sample_studies.object_of(IMAGE, PatientID="P9"))
+    )
+    sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     routed.step()
 
     assert routed.ordered() == []
@@ -181,7 +183,7 @@ def test_a_study_of_which_it_is_in_doubt_whose_it_is_is_left_out_with_the_reason
 
 def test_a_revision_goes_with_its_new_document(routed: Routed) -> None:
     routed.route(routed.destination("STATION"), Trigger.NOTE_REVISED, content=Content.NOTES)
-    note = ward.made(routed.catalog, ward.request(IMAGE))
+    note = sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     number = note.id
     assert number is not None
     routed.step()
@@ -190,23 +192,23 @@ def test_a_revision_goes_with_its_new_document(routed: Routed) -> None:
         lambda transaction: revise(
             transaction,
             number,
-            ward.request(IMAGE, description="Two"),
+            sample_studies.request(IMAGE, description="Two"),
             expected_version=1,
             by=ROE,
-            now=ward.NOW,
+            now=sample_studies.NOW,
         )
     )
     routed.step()
 
-    assert routed.ordered() == [("STATION", documents(ward.read(routed.catalog, number)))]
+    assert routed.ordered() == [("STATION", documents(sample_studies.read(routed.catalog, number)))]
 
 
 def test_a_study_goes_once_it_has_been_quiet(routed: Routed) -> None:
     routed.route(routed.destination("TEACHING"), Trigger.STUDY_QUIET, has_notes=True)
-    routed.objects_came(ward.object_of("1.2.1.1.7"), ward.object_of("1.2.2.1.7"))
+    routed.objects_came(sample_studies.object_of("1.2.1.1.7"), sample_studies.object_of("1.2.2.1.7"))
     routed.step()
     assert routed.ordered() == []
-    note = ward.made(routed.catalog, ward.request(IMAGE))
+    note = sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     routed.pass_time()
     routed.step()
 
@@ -225,7 +227,7 @@ def test_each_object_prolongs_the_wait_but_not_for_ever(routed: Routed) -> None:
     routed.route(routed.destination("TEACHING"), Trigger.STUDY_QUIET, quiet_seconds=60)
     seen = []
     for number in range(3):
-        routed.objects_came(ward.object_of(f"1.2.1.1.{number + 10}"))
+        routed.objects_came(sample_studies.object_of(f"1.2.1.1.{number + 10}"))
         routed.step()
         with routed.catalog.read() as connection:
             seen.append(rows.next_due(connection))
@@ -234,7 +236,7 @@ def test_each_object_prolongs_the_wait_but_not_for_ever(routed: Routed) -> None:
 
 def test_a_route_in_training_only_records(routed: Routed) -> None:
     route = routed.route(routed.destination("STATION"), is_training=True, content=Content.KEY_IMAGES)
-    ward.made(routed.catalog, ward.request(IMAGE))
+    sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     routed.step()
     assert (routed.ordered(), routed.results()) == ([], [("note made", "would order", 2)])
 
@@ -245,13 +247,13 @@ def test_a_route_in_training_only_records(routed: Routed) -> None:
         acts.change_route(transaction, route.id, wanted, clock(), expected_version=1, by=ROE)
 
     routed.catalog.write(switch_on)
-    note = ward.made(routed.catalog, ward.request(IMAGE))
+    note = sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     routed.step()
     assert routed.ordered() == [("STATION", documents(note) | {IMAGE})]
 
 
 def test_a_route_does_not_act_on_what_was_before_it(routed: Routed) -> None:
-    ward.made(routed.catalog, ward.request(IMAGE))
+    sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
     routed.step()
     routed.route(routed.destination("STATION"))
     routed.step()
@@ -273,14 +275,14 @@ def test_law_5_a_route_that_fails_harms_nobody_and_says_so(
 
     with monkeypatch.context() as breaking:
         breaking.setattr(acting, "order", order)
-        note = ward.made(routed.catalog, ward.request(IMAGE))
+        note = sample_studies.made(routed.catalog, sample_studies.request(IMAGE))
         routed.step()
     assert routed.ordered() == [("STATION", documents(note))]
     assert routed.read(broken).failure == "it is broken"
     assert ("note made", "failed", 0) in routed.results()
 
     # It acts again on the next note, and the failure is over.
-    ward.made(routed.catalog, ward.request(IMAGE_2))
+    sample_studies.made(routed.catalog, sample_studies.request(IMAGE_2))
     routed.step()
     assert routed.read(broken).failure == ""
 
@@ -294,7 +296,7 @@ def test_law_5_intake_does_not_notice_a_route_that_fails(
         raise ZeroDivisionError
 
     monkeypatch.setattr(acting, "holds", fail)
-    (outcome,) = ward.receive(routed.catalog, ward.key_object("1.2.1.9.1", IMAGE))
+    (outcome,) = sample_studies.receive(routed.catalog, sample_studies.key_object("1.2.1.9.1", IMAGE))
     routed.step()
     assert outcome.kind == "stored"
     assert [each[1] for each in routed.results()] == ["failed"]
@@ -303,7 +305,7 @@ def test_law_5_intake_does_not_notice_a_route_that_fails(
 def test_a_route_whose_destination_has_ended_fails_by_name(routed: Routed) -> None:
     route = routed.route(routed.destination("GONE"))
     routed.end_peer("GONE")
-    ward.made(routed.catalog, ward.request(OTHER_IMAGE))
+    sample_studies.made(routed.catalog, sample_studies.request(OTHER_IMAGE))
     routed.step()
     assert "has been removed" in routed.read(route).failure
 

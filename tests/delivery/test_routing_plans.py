@@ -12,8 +12,8 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.delivery.routing.route import Conditions, Title, Trigger, WantedRoute
 from kinote.delivery.routing.selecting import Occasion, Receiver, chosen, holds
 from kinote.peers.destination import Content
-from tests.notes import ward
-from tests.notes.ward import FIRST, IMAGE
+from tests.notes import sample_studies
+from tests.notes.sample_studies import FIRST, IMAGE
 
 ALL = Conditions(
     titles=(Title("113000"),),
@@ -30,8 +30,8 @@ ALL = Conditions(
 def test_no_occasion_has_everything_read(sqlite_url: str, trigger: Trigger, content: Content) -> None:
     catalog = Catalog(CatalogOptions(sqlite_url))
     try:
-        ward.fill(catalog)
-        note = ward.made(catalog, ward.request(IMAGE)).id
+        sample_studies.fill(catalog)
+        note = sample_studies.made(catalog, sample_studies.request(IMAGE)).id
         wanted = WantedRoute("Route", 1, (trigger,), ALL, content)
         occasion = Occasion(trigger, FIRST, note if trigger is Trigger.NOTE_MADE else None)
         asked: list[tuple[str, Any]] = []

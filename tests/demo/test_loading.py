@@ -1,10 +1,10 @@
-"""Loading the demo into an open house."""
+"""Loading the demo into an open application."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.demo import identity
 from kinote.demo.loading import load_demo
 from kinote.demo.notes import DEMO_NOTES
@@ -13,10 +13,10 @@ from kinote.settings.model import Settings
 
 
 def test_loaded_twice_it_is_there_once(tmp_path: Path) -> None:
-    with open_house(Settings.model_validate({"data": tmp_path / "data"})) as house:
+    with open_application(Settings.model_validate({"data": tmp_path / "data"})) as application:
         for _ in range(2):
-            load_demo(house.catalog, house.receiver, house.clock)
-        with house.catalog.read() as connection:
+            load_demo(application.catalog, application.receiver, application.clock)
+        with application.catalog.read() as connection:
             for study in (identity.CHEST_CT, identity.RADIOGRAPH, identity.HEAD_MR, identity.LIVER_US):
                 notes = notes_of_study(connection, study.uid)
                 wanted = {note.description for note in DEMO_NOTES if note.study_instance_uid == study.uid}

@@ -1,4 +1,4 @@
-"""A house with stored objects of each kind, and what can happen to their bytes."""
+"""A product with stored objects of each kind, and what can happen to their bytes."""
 
 from __future__ import annotations
 

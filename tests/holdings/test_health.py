@@ -7,7 +7,7 @@ import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.holdings.health import HoldingsHealth
 from kinote.holdings.scrubbing.progress import ScrubProgress
 from kinote.settings.model import Settings
@@ -19,9 +19,9 @@ from tests.running_server import RunningServer
 
 
 def _left_by_a_crash(data: Path, number: int) -> None:
-    with open_house(Settings.model_validate({"data": data})) as house:
+    with open_application(Settings.model_validate({"data": data})) as application:
         for content in range(number):
-            left_behind(house.stores, image(content))
+            left_behind(application.stores, image(content))
 
 
 def _said(server: RunningServer, path: str) -> str:
@@ -50,8 +50,8 @@ def test_what_a_crash_left_is_set_aside_counted_and_can_be_imported(tmp_path: Pa
 
 def test_an_administrator_decides_about_files_that_the_index_does_not_know(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with open_house(Settings.model_validate({"data": data})) as house:
-        upload = house.receiver.open(ORIGIN)
+    with open_application(Settings.model_validate({"data": data})) as application:
+        upload = application.receiver.open(ORIGIN)
         upload.write(image())
         assert upload.finish().result(60).kind == "stored"
     (data / "kinote.sqlite").unlink()

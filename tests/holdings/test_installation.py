@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kinote.app import House, HouseError, Purpose, adopt, open_house, opening
+from kinote.app import Application, ApplicationError, Purpose, adopt, open_application, opening
 from kinote.catalog.sql import dialects
 from kinote.holdings import installation
 from kinote.holdings.recovery import recover
@@ -42,15 +42,15 @@ class Place:
         return Settings.model_validate(given)
 
     @contextmanager
-    def open(self, purpose: Purpose = "serve") -> Iterator[House]:
-        with open_house(self.settings, purpose) as house:
-            yield house
+    def open(self, purpose: Purpose = "serve") -> Iterator[Application]:
+        with open_application(self.settings, purpose) as application:
+            yield application
 
     def store(self, *numbers: int) -> None:
         """Open, take in these images, and close."""
-        with self.open() as house:
+        with self.open() as application:
             for number in numbers:
-                upload = house.receiver.open(ORIGIN)
+                upload = application.receiver.open(ORIGIN)
                 upload.write(image(number))
                 assert upload.finish().result(60).kind == "stored"
 
@@ -106,7 +106,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 def refusal(place: Place, purpose: Purpose = "serve") -> str:
     """What is said at the open; nothing may have changed."""
     before = place.objects()
-    with pytest.raises(HouseError) as refused, place.open(purpose):
+    with pytest.raises(ApplicationError) as refused, place.open(purpose):
         pass
     assert place.objects() == before
     assert not (place.data / "quarantine").exists()
@@ -212,8 +212,8 @@ def test_no_message_has_a_password(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     with (
-        pytest.raises(HouseError) as refused,
-        open_house(
+        pytest.raises(ApplicationError) as refused,
+        open_application(
             Settings.model_validate({"data": data, "database": "postgresql://me:secret@127.0.0.1:1/none"})
         ),
     ):
@@ -336,8 +336,8 @@ def test_an_administrator_may_go_on_with_an_older_index(place: Place) -> None:
     place.bring_back_index("older")
     refusal(place)
     adopt(place.settings)
-    with place.open() as house:
-        assert house.recovered.set_aside == 2
+    with place.open() as application:
+        assert application.recovered.set_aside == 2
     assert len(place.objects()) == 1
     assert len(list((place.data / "quarantine").glob("*.dcm"))) == 2
     for file in (place.data / "quarantine").glob("*.dcm"):
@@ -369,5 +369,5 @@ def test_an_index_is_not_adopted_beside_the_journal_of_another_installation(plac
     writer = JournalFiles(place.data / "journal", clock, lambda: "another")
     writer.append([{"id": "1", "kind": "purged", "uids": ["1.2"]}])
     writer.close()
-    with pytest.raises(HouseError, match="another installation"):
+    with pytest.raises(ApplicationError, match="another installation"):
         adopt(place.settings)

@@ -25,11 +25,11 @@ from kinote.storage.journal_files import journal_files
 from tests.actors import ROE
 from tests.clock import clock
 from tests.laws.acts import Acts
-from tests.laws.conftest import open_house, open_postgresql_house, open_sqlite_house  # noqa: F401
+from tests.laws.conftest import open_postgresql_product, open_product, open_sqlite_product  # noqa: F401
 from tests.laws.day import a_day
-from tests.laws.house import House
+from tests.laws.product import Product
+from tests.notes.sample_studies import IMAGE, IMAGE_2, IMAGE_3, fill
 from tests.notes.test_held_copies import choose, hold
-from tests.notes.ward import IMAGE, IMAGE_2, IMAGE_3, fill
 
 #: The tables whose rows an act of the journal makes, and all others, of which the journal says nothing and why. A
 #: new table stands in one of them.
@@ -420,32 +420,32 @@ def test_acts_of_before_the_journal_are_written_into_it(database_url: str, folde
 
 
 @pytest.fixture
-def day(open_house: object, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Acts]:  # noqa: F811
-    """A house in which something of every kind has been done, with a journal."""
+def day(open_product: object, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Acts]:  # noqa: F811
+    """A product in which something of every kind has been done, with a journal."""
     writer = Journal(folder, clock, lambda: "here")
-    opened = House._open
+    opened = Product._open
 
-    def journaling(self: House) -> None:
+    def journaling(self: Product) -> None:
         opened(self)
         self.catalog._journal = writer
 
-    monkeypatch.setattr(House, "_open", journaling)
-    with open_house() as acts:  # type: ignore[operator]
+    monkeypatch.setattr(Product, "_open", journaling)
+    with open_product() as acts:  # type: ignore[operator]
         a_day(acts)
         yield acts
     writer.close()
 
 
 def test_a_day_is_in_the_journal(day: Acts, folder: Path) -> None:
-    assert compare(day.house.catalog, folder) == []
+    assert compare(day.product.catalog, folder) == []
     assert len(read_all(folder).entries) > 5
 
 
 def test_breach_of_the_journal_an_act_that_does_not_join_is_noticed(day: Acts, folder: Path) -> None:
-    day.house.catalog.write(
+    day.product.catalog.write(
         lambda transaction: transaction.execute(
             text("UPDATE withdrawal SET undone_at = '2026-11-30' WHERE id = (SELECT min(id) FROM withdrawal)")
         )
     )
-    (difference,) = compare(day.house.catalog, folder)
+    (difference,) = compare(day.product.catalog, folder)
     assert difference.subject.startswith("withdrawal")

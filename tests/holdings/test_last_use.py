@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, select, text
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.catalog.last_use import Use, write_uses
 from kinote.catalog.schema.tables import last_use, study
 from kinote.catalog.sql import statements
@@ -258,17 +258,17 @@ def test_two_servers_that_write_the_same_do_not_wait_for_each_other(shelf: Shelf
 
 
 @pytest.mark.parametrize(("purpose", "rows"), [("serve", 1), ("work", 1), ("look", 0)])
-def test_a_house_writes_it_down_when_it_is_closed(tmp_path: Path, purpose: Any, rows: int) -> None:
+def test_an_application_writes_it_down_when_it_is_closed(tmp_path: Path, purpose: Any, rows: int) -> None:
     settings = Settings.model_validate({"data": tmp_path / "data"})
-    with open_house(settings) as house:
-        upload = house.receiver.open(ORIGIN)
+    with open_application(settings) as application:
+        upload = application.receiver.open(ORIGIN)
         upload.write(image(1))
         uid = upload.finish().result(60).sop_instance_uid
-    with open_house(settings, purpose) as house:
-        with house.catalog.read() as connection:
-            found = house.door.find_instance(connection, uid)
+    with open_application(settings, purpose) as application:
+        with application.catalog.read() as connection:
+            found = application.door.find_instance(connection, uid)
         assert found is not None
-        with house.door.open(found, SYSTEM).file:
+        with application.door.open(found, SYSTEM).file:
             pass
-    with open_house(settings, "look") as house, house.catalog.read() as connection:
+    with open_application(settings, "look") as application, application.catalog.read() as connection:
         assert len(connection.execute(select(last_use)).all()) == rows

@@ -189,7 +189,7 @@ def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setattr(opening, "recover", recovering)
     for purpose in ("work", "look", "serve"):
         looked.append(purpose)
-        with opening.open_house(settings, purpose):
+        with opening.open_application(settings, purpose):
             pass
     assert looked == ["work", "look", "serve", "recovered"]
 
@@ -269,7 +269,7 @@ def test_breach_of_law_8_a_recovery_that_knows_no_others_takes_what_is_theirs(
 
 def test_law_8_a_server_recovers_while_another_is_up(postgresql_url: str, tmp_path: Path) -> None:
     settings = Settings.model_validate({"data": tmp_path / "data", "database": postgresql_url})
-    with opening.open_house(settings, "serve") as first:
+    with opening.open_application(settings, "serve") as first:
         upload = first.receiver.open(ORIGIN)
         content = image(1, rows=4000)
         half = len(content) // 2
@@ -277,7 +277,7 @@ def test_law_8_a_server_recovers_while_another_is_up(postgresql_url: str, tmp_pa
         of_dead = local_stores(settings.data, "deadbeef")
         left = left_behind(of_dead, b"dead")
         of_dead.close()
-        with opening.open_house(settings, "serve") as second:
+        with opening.open_application(settings, "serve") as second:
             assert second.recovered == Recovered(set_aside=1)
             assert left not in kept_places(second.stores)
             upload.write(content[half:])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.catalog.changes import Kind
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.scrubbing import scrub as scrub_module
@@ -115,9 +115,9 @@ def test_breach_of_law_7_a_scrub_that_compares_nothing_is_noticed(
 
 def test_the_doctor_scrubs(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with open_house(Settings.model_validate({"data": data})) as house:
+    with open_application(Settings.model_validate({"data": data})) as application:
         for number, rows in ((1, 16), (2, 4000)):
-            upload = house.receiver.open(ORIGIN)
+            upload = application.receiver.open(ORIGIN)
             upload.write(image(number, rows=rows))
             assert upload.finish().result(60).kind == "stored"
     first = kinote("doctor", "--scrub", "--data", data, "--json", cwd=tmp_path)
@@ -133,9 +133,9 @@ def test_the_doctor_scrubs(tmp_path: Path) -> None:
 def test_the_doctor_scrubs_through_a_running_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = tmp_path / "data"
     monkeypatch.setenv("KINOTE_SCRUB_DAYS", "0")
-    with open_house(Settings.model_validate({"data": data})) as house:
+    with open_application(Settings.model_validate({"data": data})) as application:
         for number in range(120):
-            upload = house.receiver.open(ORIGIN)
+            upload = application.receiver.open(ORIGIN)
             upload.write(image(number, rows=4000 if number == 7 else 16))
             assert upload.finish().result(60).kind == "stored"
     (file,) = (data / "objects").rglob("*.dcm")

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import update
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.catalog.nodes import LIVING, Node
 from kinote.catalog.schema.tables import instance, node, scrub_pass
 from kinote.catalog.schema.timestamps import timestamp
@@ -484,9 +484,9 @@ def test_metrics_count_what_is_read(shelf: Shelf, server: Server) -> None:
 def test_only_a_server_scrubs(tmp_path: Path, purpose: Any, days: int, threads: set[str]) -> None:
     settings = Settings.model_validate({"data": tmp_path / "data", "scrub_days": days})
     names = {"scrub", "last-use"}
-    with open_house(settings):
+    with open_application(settings):
         pass
-    with open_house(settings, purpose):
+    with open_application(settings, purpose):
         assert {thread.name for thread in threading.enumerate()} & names == threads
     assert {thread.name for thread in threading.enumerate()} & names == set()
 

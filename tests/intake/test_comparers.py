@@ -12,7 +12,7 @@ from kinote.intake import comparers
 from kinote.intake.arrival import Arrival
 from kinote.intake.comparers import Comparers
 from kinote.security.actors import Actor, ActorKind
-from tests.notes.ward import IMAGE, NOW, arrival, dataset, object_of
+from tests.notes.sample_studies import IMAGE, NOW, arrival, dataset, object_of
 
 MANY = Actor(ActorKind.PEER, "MANY", "10.1.1.1")
 RENAMED = Actor(ActorKind.PEER, "MANY 2", "10.1.1.1")

@@ -15,7 +15,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake import filing
 from kinote.intake.filing import file_arrivals
 from kinote.lifecycle import counts
-from tests.notes import ward
+from tests.notes import sample_studies
 from tests.notes.statements import each_statement
 
 #: The study of these objects, and their series.
@@ -23,13 +23,16 @@ STUDY, SERIES = "1.2.9", "1.2.9.1"
 
 
 def images(first: int, many: int) -> list[bytes]:
-    return [ward.dataset(ward.object_of(f"{SERIES}.{number}")) for number in range(first, first + many)]
+    return [
+        sample_studies.dataset(sample_studies.object_of(f"{SERIES}.{number}"))
+        for number in range(first, first + many)
+    ]
 
 
 def key_objects(first: int, many: int) -> list[bytes]:
     """Key objects in series of their own."""
     return [
-        ward.key_object(f"{STUDY}.{number}.1", f"{SERIES}.1", description=f"Number {number}")
+        sample_studies.key_object(f"{STUDY}.{number}.1", f"{SERIES}.1", description=f"Number {number}")
         for number in range(first, first + many)
     ]
 
@@ -43,15 +46,17 @@ STATEMENTS = {"images": (10, 10), "key objects": (26, 28)}
 @pytest.mark.parametrize("kind", STATEMENTS)
 def test_a_group_takes_as_many_statements_whatever_its_size(catalog: Catalog, kind: str) -> None:
     made = {"images": images, "key objects": key_objects}[kind]
-    ward.receive(catalog, *images(1, 2))
-    ward.receive(catalog, *images(3, 2))
+    sample_studies.receive(catalog, *images(1, 2))
+    sample_studies.receive(catalog, *images(3, 2))
     counted = {}
     first = 100
     for many in (1, 4, 50):
-        ward.receive(catalog, *made(first, 2))
+        sample_studies.receive(catalog, *made(first, 2))
         seen: list[str] = []
         with each_statement(catalog, seen.append):
-            assert {each.kind for each in ward.receive(catalog, *made(first + 2, many))} == {"stored"}
+            assert {each.kind for each in sample_studies.receive(catalog, *made(first + 2, many))} == {
+                "stored"
+            }
         counted[many] = len([each for each in seen if "commit_mark" not in each])
         first += 100
     alone, together = counted[1], counted[4]
@@ -63,7 +68,7 @@ def test_a_group_takes_as_many_statements_whatever_its_size(catalog: Catalog, ki
 
 
 def test_a_group_records_its_changes_in_their_order(catalog: Catalog) -> None:
-    ward.receive(catalog, *images(1, 1), *key_objects(7, 1))
+    sample_studies.receive(catalog, *images(1, 1), *key_objects(7, 1))
     with catalog.read() as connection:
         found = changes.since(connection, changes.BEGINNING, 10)
     assert [(str(each.change.kind), each.change.sop_instance_uid) for each in found] == [
@@ -106,15 +111,15 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 def test_rows_are_remembered_from_group_to_group(catalog: Catalog, compared: list[int]) -> None:
     for number in range(1, 5):
-        ward.receive(catalog, *images(number, 1))
+        sample_studies.receive(catalog, *images(number, 1))
     assert compared == ([0, 0, 1, 1] if catalog.is_sqlite else [0] * 4)
 
 
 def test_whatever_else_is_written_ends_it(catalog: Catalog, compared: list[int]) -> None:
     for number in range(1, 4):
-        ward.receive(catalog, *images(number, 1))
+        sample_studies.receive(catalog, *images(number, 1))
     catalog.write(lambda transaction: transaction.execute(update(study).values(study_id="changed")))
-    ward.receive(catalog, *images(4, 1))
+    sample_studies.receive(catalog, *images(4, 1))
     assert compared[-1] == 0
 
 
@@ -122,8 +127,16 @@ def test_what_is_rolled_back_is_not_remembered(catalog: Catalog, compared: list[
     """A group is filed and its transaction fails, by itself and beside others that do not."""
 
     def failing(transaction: Connection) -> None:
-        file_arrivals(transaction, [ward.arrival(each, ward.NOW) for each in images(90, 2)], ward.NOW)
-        file_arrivals(transaction, [ward.arrival(each, ward.NOW) for each in images(92, 2)], ward.NOW)
+        file_arrivals(
+            transaction,
+            [sample_studies.arrival(each, sample_studies.NOW) for each in images(90, 2)],
+            sample_studies.NOW,
+        )
+        file_arrivals(
+            transaction,
+            [sample_studies.arrival(each, sample_studies.NOW) for each in images(92, 2)],
+            sample_studies.NOW,
+        )
         raise RuntimeError("after it was filed")
 
     def other(transaction: Connection) -> None:
@@ -133,8 +146,8 @@ def test_what_is_rolled_back_is_not_remembered(catalog: Catalog, compared: list[
         catalog.write(failing)
     waiting = [catalog.submit(each) for each in (other, failing, other)]
     assert [type(each.exception()).__name__ for each in waiting] == ["NoneType", "RuntimeError", "NoneType"]
-    ward.receive(catalog, *images(90, 2))
-    ward.receive(catalog, *images(92, 2))
+    sample_studies.receive(catalog, *images(90, 2))
+    sample_studies.receive(catalog, *images(92, 2))
     with catalog.read() as connection:
         assert counts.differences(connection) == []
         assert len(connection.execute(select(instance.c.id)).all()) == 4
@@ -142,17 +155,19 @@ def test_what_is_rolled_back_is_not_remembered(catalog: Catalog, compared: list[
 
 def test_a_difference_is_found_beside_a_remembered_row(catalog: Catalog, compared: list[int]) -> None:
     for number in range(1, 4):
-        ward.receive(catalog, *images(number, 1))
-    ward.receive(catalog, ward.dataset(ward.object_of(f"{SERIES}.4", PatientSex="F")))
+        sample_studies.receive(catalog, *images(number, 1))
+    sample_studies.receive(
+        catalog, sample_studies.dataset(sample_studies.object_of(f"{SERIES}.4", PatientSex="F"))
+    )
     with catalog.read() as connection:
         assert connection.execute(select(finding.c.place)).scalars().all() == ["PatientSex"]
 
 
 def test_keys_that_are_remembered_are_beyond_all_others(catalog: Catalog) -> None:
     for number in range(1, 4):
-        ward.receive(catalog, *images(number, 1))
+        sample_studies.receive(catalog, *images(number, 1))
     (reserved,) = catalog.write(lambda transaction: reserve_ids(transaction, instance, 1))
-    ward.receive(catalog, *images(4, 1))
+    sample_studies.receive(catalog, *images(4, 1))
     with catalog.read() as connection:
         keys = connection.execute(select(instance.c.id).order_by(instance.c.id)).scalars().all()
     assert len(set(keys)) == 4

@@ -1,6 +1,6 @@
-"""Every odd document of the field comes to a running house by every face, on every database.
+"""Every odd document of the field comes to a running product by every face, on every database.
 
-What becomes of it stands in the table of variants. All rows go into one house: each under UIDs of its own and of a
+What becomes of it stands in the table of variants. All rows go into one product: each under UIDs of its own and of a
 patient of its own, so that none has to do with another.
 """
 
@@ -27,7 +27,7 @@ from tests.databases import PostgresServer, new_sqlite_index
 from tests.keyobject.documents import KEY_OBJECT
 from tests.keyobject.variants.table import VARIANTS
 from tests.keyobject.variants.variant import FACES, SOP, Face, Fate, Variant, placed, placed_uid
-from tests.laws.house import House, Json
+from tests.laws.product import Json, Product
 from tests.scp.face import OPTIONS
 from tests.scp.face import Face as DicomFace
 from tests.web.objects import multipart
@@ -37,18 +37,18 @@ SUCCESS, NOT_AS_SENT, NOT_UNDERSTOOD = 0, 0xB000, 0xB007
 
 
 class Running:
-    """A house with its faces open, and what is sent to it."""
+    """A product with its faces open, and what is sent to it."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.folder = folder
-        self.house = House(url, folder / "data")
-        rooms = scp_rooms.Rooms(self.house.catalog, self.house.receiver, self.house.door, OPTIONS, OPEN)
+        self.product = Product(url, folder / "data")
+        rooms = scp_rooms.Rooms(self.product.catalog, self.product.receiver, self.product.door, OPTIONS, OPEN)
         self._server = DicomServer(rooms)
         self._dicom = DicomFace(rooms, self._server)
 
     def close(self) -> None:
         self._server.close()
-        self.house.close()
+        self.product.close()
 
     def prepare(self, row: Variant, number: int) -> None:
         """What must be there before the row comes."""
@@ -56,12 +56,12 @@ class Running:
         if row.withdrawn:
             uids = [placed_uid(uid, number) for uid in row.withdrawn]
             now = datetime.now(UTC)
-            self.house.catalog.write(
+            self.product.catalog.write(
                 lambda transaction: withdraw(transaction, uids, act=QUALITY, text="", by=ROE, now=now)
             )
 
     def let_in(self, files: tuple[bytes, ...], number: int) -> None:
-        for outcome in self.house.receive([placed(file, number) for file in files]):
+        for outcome in self.product.receive([placed(file, number) for file in files]):
             assert outcome.kind == "stored"
 
     def send(self, face: Face, row: Variant, number: int) -> Answer:
@@ -76,7 +76,7 @@ class Running:
 
     def _stow(self, row: Variant, number: int) -> Answer:
         body, headers = multipart([row.file(number)])
-        answer = self.house.client.post("/dicomweb/studies", content=body, headers=headers)
+        answer = self.product.client.post("/dicomweb/studies", content=body, headers=headers)
         told = answer.json()
         for sequence, element in (
             ("00081199", "00081196"),
@@ -91,7 +91,7 @@ class Running:
         folder = self.folder / f"import-{number}"
         folder.mkdir()
         (folder / "IM000001").write_bytes(row.file(number))
-        (imported,) = import_sources(sources([folder]), local_sink(self.house.receiver, ORIGIN))
+        (imported,) = import_sources(sources([folder]), local_sink(self.product.receiver, ORIGIN))
         outcome = imported.outcome
         return Answer(outcome.status or outcome.warning or SUCCESS, kind=outcome.kind)
 
@@ -133,13 +133,13 @@ def test_what_becomes_of_an_odd_document(running: Running, row: Variant, face: F
     running.prepare(row, number)
     answer = running.send(face, row, number)
     assert answer == expected_answer(row, fate, face, number)
-    hold_stored(running.house, row, fate, number)
+    hold_stored(running.product, row, fate, number)
     if fate.kind == "stored":
-        hold_note(running.house, row, fate, number, row.statuses, settled=not row.after)
+        hold_note(running.product, row, fate, number, row.statuses, settled=not row.after)
         if row.after:
             running.let_in(row.after, number)
-            hold_note(running.house, row, fate, number, row.statuses_after, settled=True)
-        hold_again(running.house, row, fate, number)
+            hold_note(running.product, row, fate, number, row.statuses_after, settled=True)
+        hold_again(running.product, row, fate, number)
 
 
 def expected_answer(row: Variant, fate: Fate, face: Face, number: int) -> Answer:
@@ -163,9 +163,9 @@ def registration(row: Variant, fate: Fate) -> str | None:
     return "registered with findings" if "warning" in severities else "registered"
 
 
-def hold_stored(house: House, row: Variant, fate: Fate, number: int) -> None:
+def hold_stored(product: Product, row: Variant, fate: Fate, number: int) -> None:
     """Standing, registration and findings, as the administrator is told."""
-    told = house.get(f"/api/v1/instances/{placed_uid(SOP, number)}/explain")
+    told = product.get(f"/api/v1/instances/{placed_uid(SOP, number)}/explain")
     copies = told["items"] if told else []
     assert len(copies) == {"refused": 0, "stored": 1, "known": 1, "held": 2}[fate.kind]
     if fate.kind == "held":
@@ -180,22 +180,28 @@ def hold_stored(house: House, row: Variant, fate: Fate, number: int) -> None:
     assert all(copy["standing"] == "live" for copy in copies[:1])
 
 
-def hold_again(house: House, row: Variant, fate: Fate, number: int) -> None:
+def hold_again(product: Product, row: Variant, fate: Fate, number: int) -> None:
     """Read again by the same reader, it is what it was when it came."""
-    answer = house.client.post(f"/api/v1/instances/{placed_uid(SOP, number)}/register")
+    answer = product.client.post(f"/api/v1/instances/{placed_uid(SOP, number)}/register")
     if row.sop_class != KEY_OBJECT:
         assert answer.status_code == 409
         return
     became = answer.json()
     assert (became["registration"], became["changed"]) == (registration(row, fate), False)
-    hold_stored(house, row, fate, number)
+    hold_stored(product, row, fate, number)
 
 
 def hold_note(
-    house: House, row: Variant, fate: Fate, number: int, statuses: tuple[str, ...] | None, *, settled: bool
+    product: Product,
+    row: Variant,
+    fate: Fate,
+    number: int,
+    statuses: tuple[str, ...] | None,
+    *,
+    settled: bool,
 ) -> None:
     """What the study shows: the note with what it flags, or a placeholder that says why there is none."""
-    shown = [each for each in _everything(house, number) if _carries(each, number)]
+    shown = [each for each in _everything(product, number) if _carries(each, number)]
     made = registration(row, fate)
     if made is None:
         assert shown == []
@@ -220,9 +226,9 @@ def hold_note(
         assert tuple(tuple(each["frames"]) for each in item["references"]) == row.frames
 
 
-def _everything(house: House, number: int) -> list[Json]:
-    (copy,) = house.items(f"instances/{placed_uid(SOP, number)}/explain")
-    return house.items(f"studies/{copy['study_instance_uid']}/notes", all="true")
+def _everything(product: Product, number: int) -> list[Json]:
+    (copy,) = product.items(f"instances/{placed_uid(SOP, number)}/explain")
+    return product.items(f"studies/{copy['study_instance_uid']}/notes", all="true")
 
 
 def _carries(note: Json, number: int) -> bool:

@@ -42,7 +42,7 @@ with_and_without_tls = pytest.mark.parametrize("secure", [False, True], ids=["pl
 
 
 @dataclass(frozen=True, slots=True)
-class Ward:
+class Department:
     """Kinote with two images, of which one is compressed, and a note; and the receivers it knows."""
 
     kinote: Kinote
@@ -72,9 +72,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture(scope="module")
-def ward(
+def department(
     network: None, certificates: Certificates, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Ward]:
+) -> Iterator[Department]:
     folder = tmp_path_factory.mktemp("dcmtk")
     own = certificates.theirs
     with (
@@ -97,10 +97,10 @@ def ward(
                 (compressed(image(2), RLELossless), RLELossless),
             )
         }
-        ward = Ward(running, certificates, files, {PLAIN.title: plain, SECURE.title: secure})
-        assert ward.us(secure=False).store(list(files.values())) == [0, 0]
+        department = Department(running, certificates, files, {PLAIN.title: plain, SECURE.title: secure})
+        assert department.us(secure=False).store(list(files.values())) == [0, 0]
         files[note(running)] = b""
-        yield ward
+        yield department
 
 
 def note(running: Kinote) -> str:
@@ -145,22 +145,24 @@ def came(folder: Path) -> dict[str, bytes]:
 
 
 @with_and_without_tls
-def test_echoscu(ward: Ward, secure: bool) -> None:
+def test_echoscu(department: Department, secure: bool) -> None:
     # 128 presentation contexts with all its transfer syntaxes.
     many = ("--propose-pc", "128", "--propose-ts", "38")
-    said = succeeds("echoscu", "-v", *many, *ward.tls(secure), *CALLED, "127.0.0.1", ward.port(secure))
+    said = succeeds(
+        "echoscu", "-v", *many, *department.tls(secure), *CALLED, "127.0.0.1", department.port(secure)
+    )
     assert "Received Echo Response (Success)" in said
 
 
-def test_echoscu_abort_and_a_wrong_title(ward: Ward) -> None:
-    assert "Aborting" in succeeds("echoscu", "-v", "--abort", *CALLED, "127.0.0.1", ward.port(False))
-    code, said = run("echoscu", "-aec", "NOBODY", "127.0.0.1", ward.port(False))
+def test_echoscu_abort_and_a_wrong_title(department: Department) -> None:
+    assert "Aborting" in succeeds("echoscu", "-v", "--abort", *CALLED, "127.0.0.1", department.port(False))
+    code, said = run("echoscu", "-aec", "NOBODY", "127.0.0.1", department.port(False))
     assert code != 0
     assert "Called AE Title Not Recognized" in said
 
 
 @with_and_without_tls
-def test_storescu(ward: Ward, tmp_path: Path, secure: bool) -> None:
+def test_storescu(department: Department, tmp_path: Path, secure: bool) -> None:
     study = f"1.2.5.{int(secure)}"
     images = [
         image(
@@ -172,37 +174,37 @@ def test_storescu(ward: Ward, tmp_path: Path, secure: bool) -> None:
         for number in range(1, 4)
     ]
     files = written(tmp_path, *images)
-    succeeds("storescu", *ward.tls(secure), *CALLED, "127.0.0.1", ward.port(secure), *files)
+    succeeds("storescu", *department.tls(secure), *CALLED, "127.0.0.1", department.port(secure), *files)
     for file in files:
         uid, data_set = received(file.read_bytes())
-        assert retrieved(ward.kinote.client, uid) == (uid, data_set)
+        assert retrieved(department.kinote.client, uid) == (uid, data_set)
 
 
 @with_and_without_tls
-def test_dcmsend(ward: Ward, tmp_path: Path, secure: bool) -> None:
+def test_dcmsend(department: Department, tmp_path: Path, secure: bool) -> None:
     study = f"1.2.6.{int(secure)}"
     own: dict[str, Any] = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1"}
     files = written(tmp_path, *(image(n, SOPInstanceUID=f"{study}.1.{n}", **own) for n in range(1, 4)))
-    with by_tunnel(ward, secure) as port:
+    with by_tunnel(department, secure) as port:
         said = succeeds("dcmsend", "-v", *CALLED, "127.0.0.1", str(port), *files)
     assert "with status SUCCESS  : 3" in said
     for file in files:
         uid, data_set = received(file.read_bytes())
-        assert retrieved(ward.kinote.client, uid) == (uid, data_set)
+        assert retrieved(department.kinote.client, uid) == (uid, data_set)
 
 
-def by_tunnel(ward: Ward, secure: bool) -> AbstractContextManager[int]:
+def by_tunnel(department: Department, secure: bool) -> AbstractContextManager[int]:
     """The port of Kinote for a program that speaks no TLS."""
-    context = ward.certificates.as_user().client_context() if secure else None
-    return tunnel(ward.kinote.secure if secure else ward.kinote.plain, way_out=context)
+    context = department.certificates.as_user().client_context() if secure else None
+    return tunnel(department.kinote.secure if secure else department.kinote.plain, way_out=context)
 
 
 @with_and_without_tls
-def test_findscu(ward: Ward, tmp_path: Path, secure: bool) -> None:
+def test_findscu(department: Department, tmp_path: Path, secure: bool) -> None:
     def found(*keys: str) -> Sequence[Dataset]:
         options = [option for key in keys for option in ("-k", key)]
-        where = ("-od", tmp_path, "127.0.0.1", ward.port(secure))
-        succeeds("findscu", "-S", "-X", *ward.tls(secure), *CALLED, *options, *where)
+        where = ("-od", tmp_path, "127.0.0.1", department.port(secure))
+        succeeds("findscu", "-S", "-X", *department.tls(secure), *CALLED, *options, *where)
         answers = [pydicom.dcmread(path) for path in sorted(tmp_path.glob("rsp*.dcm"))]
         for path in tmp_path.glob("rsp*.dcm"):
             path.unlink()
@@ -225,35 +227,37 @@ def test_findscu(ward: Ward, tmp_path: Path, secure: bool) -> None:
         "SOPInstanceUID",
         "ConceptNameCodeSequence[0].CodeValue=113003",
     )
-    assert document.SOPInstanceUID in ward.files
+    assert document.SOPInstanceUID in department.files
 
 
 @with_and_without_tls
-def test_movescu_to_storescp(ward: Ward, secure: bool) -> None:
+def test_movescu_to_storescp(department: Department, secure: bool) -> None:
     """With TLS both to Kinote and from there to the receiver."""
     receiver = SECURE if secure else PLAIN
-    with by_tunnel(ward, secure) as port:
+    with by_tunnel(department, secure) as port:
         said = succeeds(
             "movescu", "-v", *CALLED, "-aem", receiver.title, *ALL_OF_STUDY, "127.0.0.1", str(port)
         )
     assert "Received Final Move Response (Success)" in said
-    arrived = came(ward.received[receiver.title])
-    assert arrived.keys() == ward.files.keys()
-    assert arrived == {uid: retrieved(ward.kinote.client, uid)[1] for uid in ward.files}
+    arrived = came(department.received[receiver.title])
+    assert arrived.keys() == department.files.keys()
+    assert arrived == {uid: retrieved(department.kinote.client, uid)[1] for uid in department.files}
 
 
-def test_movescu_to_nobody(ward: Ward) -> None:
-    code, said = run("movescu", "-v", *CALLED, "-aem", "NOBODY", *ALL_OF_STUDY, "127.0.0.1", ward.port(False))
+def test_movescu_to_nobody(department: Department) -> None:
+    code, said = run(
+        "movescu", "-v", *CALLED, "-aem", "NOBODY", *ALL_OF_STUDY, "127.0.0.1", department.port(False)
+    )
     assert code != 0 or "Failed" in said
     assert "MoveDestinationUnknown" in said
 
 
 @with_and_without_tls
-def test_getscu(ward: Ward, tmp_path: Path, secure: bool) -> None:
-    with by_tunnel(ward, secure) as port:
+def test_getscu(department: Department, tmp_path: Path, secure: bool) -> None:
+    with by_tunnel(department, secure) as port:
         succeeds("getscu", "+B", *CALLED, *ALL_OF_STUDY, "-od", tmp_path, "127.0.0.1", str(port))
     found = {str(each.SOPInstanceUID): each for each in map(pydicom.dcmread, tmp_path.iterdir())}
-    assert found.keys() == ward.files.keys()
+    assert found.keys() == department.files.keys()
     first, second = (found[f"{SERIES}.{number}"] for number in (1, 2))
     # It takes no compressed pixels unless asked to: the second was decompressed on its way.
     assert second.file_meta.TransferSyntaxUID.is_compressed is False
@@ -261,9 +265,9 @@ def test_getscu(ward: Ward, tmp_path: Path, secure: bool) -> None:
         assert dataset.PixelData == image(number).PixelData
 
 
-def test_termscu_does_not_end_it(ward: Ward) -> None:
-    run("termscu", *CALLED, "127.0.0.1", ward.port(False))
-    assert ward.us(secure=False).echo() == 0
+def test_termscu_does_not_end_it(department: Department) -> None:
+    run("termscu", *CALLED, "127.0.0.1", department.port(False))
+    assert department.us(secure=False).echo() == 0
 
 
 def test_client_certificates_can_be_required(
@@ -287,29 +291,29 @@ def test_client_certificates_can_be_required(
 
 
 @pytest.fixture(scope="module")
-def archive(ward: Ward, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApplicationEntity]:
-    caller = ApplicationEntity(TITLE, "127.0.0.1", ward.kinote.plain)
+def archive(department: Department, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApplicationEntity]:
+    caller = ApplicationEntity(TITLE, "127.0.0.1", department.kinote.plain)
     with dcmqrscp(tmp_path_factory.mktemp("archive"), ARCHIVE, [PLAIN, caller]) as running:
         yield running
 
 
 @contextmanager
-def reached(ward: Ward, archive: ApplicationEntity, secure: bool) -> Iterator[Peer]:
+def reached(department: Department, archive: ApplicationEntity, secure: bool) -> Iterator[Peer]:
     """The archive as we call it, by a tunnel where that is to be by TLS."""
-    entrance = options(ward.certificates.theirs).server_context() if secure else None
+    entrance = options(department.certificates.theirs).server_context() if secure else None
     with tunnel(archive.port or 0, entrance=entrance) as port:
         entity = ApplicationEntity(archive.title, "127.0.0.1", port, tls=secure)
-        yield Peer(entity, ward.certificates.as_user(ward.certificates.ours))
+        yield Peer(entity, department.certificates.as_user(department.certificates.ours))
 
 
 @with_and_without_tls
-def test_dcmqrscp(ward: Ward, archive: ApplicationEntity, secure: bool) -> None:
+def test_dcmqrscp(department: Department, archive: ApplicationEntity, secure: bool) -> None:
     study = f"1.2.8.{int(secure)}"
     own: dict[str, Any] = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1"}
     first, second = (image(number, SOPInstanceUID=f"{study}.1.{number}", **own) for number in (1, 2))
     files = [as_file(first), as_file(compressed(second, RLELossless), RLELossless)]
     sent = dict(map(received, files))
-    with reached(ward, archive, secure) as peer:
+    with reached(department, archive, secure) as peer:
         assert peer.echo() == 0
         assert peer.store(files) == [0, 0]
         (found,) = peer.find("STUDY", StudyInstanceUID=study, PatientName="Doe*", StudyDescription="")
@@ -331,10 +335,10 @@ def test_dcmqrscp(ward: Ward, archive: ApplicationEntity, secure: bool) -> None:
         unknown = peer.move("NOBODY", "STUDY", StudyInstanceUID=study)
         assert unknown.status == statuses.MOVE_DESTINATION_UNKNOWN
     uid = f"{study}.1.1"
-    assert retrieved(ward.kinote.client, uid) == (uid, sent[uid])
+    assert retrieved(department.kinote.client, uid) == (uid, sent[uid])
 
 
-def test_dcmqrscp_is_asked_to_cancel(ward: Ward, archive: ApplicationEntity) -> None:
+def test_dcmqrscp_is_asked_to_cancel(department: Department, archive: ApplicationEntity) -> None:
     study = "1.2.8.9"
     own: dict[str, Any] = {"StudyInstanceUID": study, "SeriesInstanceUID": f"{study}.1"}
     peer = Peer(archive)

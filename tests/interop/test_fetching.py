@@ -13,8 +13,8 @@ import pydicom
 import pytest
 from sqlalchemy import select
 
-from kinote.app import open_house
-from kinote.app.house import House
+from kinote.app import open_application
+from kinote.app.application import Application
 from kinote.catalog.schema.tables import instance, note_reference
 from kinote.delivery import transmit
 from kinote.dimse.entity import ApplicationEntity
@@ -102,25 +102,25 @@ def is_readable(path: Path) -> bool:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(Settings.model_validate({"data": tmp_path / "data"}), "work") as opened:
+def application(tmp_path: Path) -> Iterator[Application]:
+    with open_application(Settings.model_validate({"data": tmp_path / "data"}), "work") as opened:
         yield opened
 
 
-def begun(house: House, name: str, wants: Wants) -> Iterator[FetchTold]:
-    found = NamedSources(house.catalog, house.peers, US.title, NO_CERTIFICATES).find(name)
-    work = Fetches(house.catalog, house.receiver, house.clock, wait=lambda seconds: None)
+def begun(application: Application, name: str, wants: Wants) -> Iterator[FetchTold]:
+    found = NamedSources(application.catalog, application.peers, US.title, NO_CERTIFICATES).find(name)
+    work = Fetches(application.catalog, application.receiver, application.clock, wait=lambda seconds: None)
     return work.fetch(found.name, found.source, wants, found.origin)
 
 
-def fetched(house: House, name: str, wants: Wants) -> FetchTold:
-    *_, last = begun(house, name, wants)
+def fetched(application: Application, name: str, wants: Wants) -> FetchTold:
+    *_, last = begun(application, name, wants)
     assert last.has_ended, last
     return last
 
 
-def here(house: House) -> dict[str, str]:
-    with house.catalog.read() as connection:
+def here(application: Application) -> dict[str, str]:
+    with application.catalog.read() as connection:
         rows = connection.execute(
             select(instance.c.sop_instance_uid, instance.c.sop_class_uid).where(instance.c.is_current)
         )
@@ -132,54 +132,54 @@ EACH = pytest.mark.parametrize("name", ["orthanc, DICOM", "orthanc, DICOMweb", "
 
 @EACH
 def test_every_key_object_and_flagged_image_is_fetched(
-    house: House, systems: dict[str, Filled], name: str
+    application: Application, systems: dict[str, Filled], name: str
 ) -> None:
     system = systems[name]
     assert len(system.key_objects) > 10
-    told = fetched(house, system.name, "images")
-    assert set(here(house)) >= system.key_objects
-    with house.catalog.read() as connection:
+    told = fetched(application, system.name, "images")
+    assert set(here(application)) >= system.key_objects
+    with application.catalog.read() as connection:
         flagged = set(connection.execute(select(note_reference.c.sop_instance_uid)).scalars())
         (kept,) = fetches(connection)
         missing = missing_series(connection, kept["id"], after=("", "", ""), limit=1000)
-    assert set(here(house)) & flagged == set(system.has) & flagged
+    assert set(here(application)) & flagged == set(system.has) & flagged
     assert kept["account"] == told.account
     # What is missing is what the system does not have: others made these documents, about images of theirs.
     assert {uid for each in missing for uid in each["missing"]} <= flagged - set(system.has)
     assert all(each["reason"] for each in missing)
     # Nothing but key objects, flagged images and their presentation states.
-    others = set(here(house)) - system.key_objects - flagged
-    assert all(here(house)[uid].startswith("1.2.840.10008.5.1.4.1.1.11.") for uid in others)
+    others = set(here(application)) - system.key_objects - flagged
+    assert all(here(application)[uid].startswith("1.2.840.10008.5.1.4.1.1.11.") for uid in others)
     if name == "dcmqrscp":
         # Once more: nothing is fetched, and the account is the same. What asks is the same for all systems.
-        before = here(house)
-        assert fetched(house, system.name, "images").account == told.account
-        assert here(house) == before
+        before = here(application)
+        assert fetched(application, system.name, "images").account == told.account
+        assert here(application) == before
 
 
 @pytest.mark.parametrize("name", ["orthanc, DICOMweb"])
 def test_a_fetch_that_was_interrupted_goes_on(
-    house: House, systems: dict[str, Filled], name: str, monkeypatch: pytest.MonkeyPatch
+    application: Application, systems: dict[str, Filled], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = systems[name]
     monkeypatch.setattr(fetching, "_TELL_EVERY", 0.0)
     for after in (3, 1, 5):
-        work = begun(house, system.name, "notes")
+        work = begun(application, system.name, "notes")
         assert not [each for each in islice(work, after) if each.has_ended]
         work.close()  # type: ignore[attr-defined]
-    told = fetched(house, system.name, "notes")
+    told = fetched(application, system.name, "notes")
     assert told.studies == told.of
-    assert set(here(house)) == system.key_objects
+    assert set(here(application)) == system.key_objects
     assert told.account["listed"] == told.account["here"] == len(system.key_objects)
 
 
-def test_law_5_a_system_that_does_not_answer_ends_a_fetch_with_the_reason(house: House) -> None:
-    *_, last = begun(house, "NOBODY@127.0.0.1:1", "notes")
+def test_law_5_a_system_that_does_not_answer_ends_a_fetch_with_the_reason(application: Application) -> None:
+    *_, last = begun(application, "NOBODY@127.0.0.1:1", "notes")
     assert not last.has_ended
     assert last.problem
 
 
 @pytest.mark.parametrize("name", ["unknown", "http://"])
-def test_what_names_no_system_is_said(house: House, name: str) -> None:
+def test_what_names_no_system_is_said(application: Application, name: str) -> None:
     with pytest.raises(PeerError):
-        NamedSources(house.catalog, house.peers, US.title, NO_CERTIFICATES).find(name)
+        NamedSources(application.catalog, application.peers, US.title, NO_CERTIFICATES).find(name)

@@ -121,7 +121,7 @@ class Ward:
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+def sample_studies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     folder = tmp_path_factory.mktemp("pynetdicom")
     with own_network():
         certificates = Certificates(folder / "certificates")
@@ -171,27 +171,27 @@ def user(*uids: str) -> AE:
 
 
 @with_and_without_tls
-def test_echo_and_store(ward: Ward, secure: bool) -> None:
+def test_echo_and_store(sample_studies: Ward, secure: bool) -> None:
     uid = f"1.2.7.{int(secure)}"
     made = image(1, StudyInstanceUID=uid, SeriesInstanceUID=f"{uid}.1", SOPInstanceUID=f"{uid}.1.1")
     file = as_file(made)
-    with ward.called(user(VERIFICATION, CT), secure=secure) as opened:
+    with sample_studies.called(user(VERIFICATION, CT), secure=secure) as opened:
         assert opened.send_c_echo().Status == 0x0000
         assert opened.send_c_store(dcmread(io.BytesIO(file))).Status == 0x0000
-    assert retrieved(ward.kinote.client, f"{uid}.1.1") == received(file)
+    assert retrieved(sample_studies.kinote.client, f"{uid}.1.1") == received(file)
 
 
 @with_and_without_tls
-def test_find(ward: Ward, secure: bool) -> None:
+def test_find(sample_studies: Ward, secure: bool) -> None:
     model = UID(STUDY_ROOT.find)
     asked = keys("IMAGE", StudyInstanceUID=STUDY, SeriesInstanceUID=SERIES, SOPInstanceUID="")
-    with ward.called(user(model), secure=secure) as opened:
+    with sample_studies.called(user(model), secure=secure) as opened:
         *matches, (last, nothing) = opened.send_c_find(asked, model)
     assert (last.Status, nothing) == (0x0000, None)
-    assert {match.SOPInstanceUID for _, match in matches} == ward.files.keys()
+    assert {match.SOPInstanceUID for _, match in matches} == sample_studies.files.keys()
 
 
-def test_relational_queries_are_negotiated(ward: Ward) -> None:
+def test_relational_queries_are_negotiated(sample_studies: Ward) -> None:
     """Without negotiation, the keys above are needed; with it, they are not."""
     model = UID(PATIENT_ROOT.find)
     relational = SOPClassExtendedNegotiation()
@@ -199,7 +199,7 @@ def test_relational_queries_are_negotiated(ward: Ward) -> None:
     relational.service_class_application_information = b"\x01\x01\x01"
     found = {}
     for wanted in (False, True):
-        with ward.called(user(model), ext_neg=[relational] if wanted else []) as opened:
+        with sample_studies.called(user(model), ext_neg=[relational] if wanted else []) as opened:
             granted = opened.acceptor.sop_class_extended
             assert granted == ({model: b"\x01\x01\x01"} if wanted else {})
             *matches, (last, _) = opened.send_c_find(
@@ -211,23 +211,23 @@ def test_relational_queries_are_negotiated(ward: Ward) -> None:
     assert SERIES in found[True][1]
 
 
-def test_window_and_identity_are_taken_note_of(ward: Ward) -> None:
+def test_window_and_identity_are_taken_note_of(sample_studies: Ward) -> None:
     window = AsynchronousOperationsWindowNegotiation()
     window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 5
     identity = UserIdentityNegotiation()
     identity.user_identity_type = 2
     identity.primary_field, identity.secondary_field = b"jdoe", b"a passcode"
     identity.positive_response_requested = False
-    with ward.called(user(VERIFICATION), ext_neg=[window, identity]) as opened:
+    with sample_studies.called(user(VERIFICATION), ext_neg=[window, identity]) as opened:
         assert opened.acceptor.asynchronous_operations == (1, 1)
         assert opened.send_c_echo().Status == 0x0000
-    assert "a passcode" not in ward.kinote.server.log()
+    assert "a passcode" not in sample_studies.kinote.server.log()
 
 
-def test_find_is_cancelled(ward: Ward) -> None:
+def test_find_is_cancelled(sample_studies: Ward) -> None:
     model = UID(STUDY_ROOT.find)
     asked = keys("IMAGE", StudyInstanceUID=STUDY, SeriesInstanceUID=SERIES, SOPInstanceUID="")
-    with ward.called(user(model, VERIFICATION)) as opened:
+    with sample_studies.called(user(model, VERIFICATION)) as opened:
         answers = opened.send_c_find(asked, model, msg_id=77)
         assert next(answers)[0].Status == 0xFF00
         opened.send_c_cancel(77, query_model=model)
@@ -238,48 +238,50 @@ def test_find_is_cancelled(ward: Ward) -> None:
 
 
 @with_and_without_tls
-def test_move(ward: Ward, secure: bool) -> None:
-    ward.provider.came.clear()
+def test_move(sample_studies: Ward, secure: bool) -> None:
+    sample_studies.provider.came.clear()
     model = UID(STUDY_ROOT.move)
     destination = (SECURE if secure else PROVIDER).title
-    with ward.called(user(model), secure=secure) as opened:
+    with sample_studies.called(user(model), secure=secure) as opened:
         *_, (last, _) = opened.send_c_move(keys("STUDY", StudyInstanceUID=STUDY), destination, model)
         unknown = [
             each.Status for each, _ in opened.send_c_move(keys("STUDY", StudyInstanceUID=STUDY), "X", model)
         ]
     assert (last.Status, last.NumberOfCompletedSuboperations) == (0x0000, IMAGES)
     assert unknown == [statuses.MOVE_DESTINATION_UNKNOWN]
-    assert ward.provider.came == {uid: (data_set, OURS) for uid, data_set in ward.files.items()}
+    assert sample_studies.provider.came == {
+        uid: (data_set, OURS) for uid, data_set in sample_studies.files.items()
+    }
 
 
 @with_and_without_tls
-def test_get(ward: Ward, secure: bool) -> None:
+def test_get(sample_studies: Ward, secure: bool) -> None:
     model = UID(STUDY_ROOT.get)
     storing = Provider()
     more = {"ext_neg": [build_role(CT, scp_role=True)], "evt_handlers": storing.handlers()[1:2]}
-    with ward.called(user(model, CT), secure=secure, **more) as opened:
+    with sample_studies.called(user(model, CT), secure=secure, **more) as opened:
         *_, (last, _) = opened.send_c_get(keys("STUDY", StudyInstanceUID=STUDY), model)
     assert (last.Status, last.NumberOfCompletedSuboperations) == (0x0000, IMAGES)
-    assert {uid: data_set for uid, (data_set, _) in storing.came.items()} == ward.files
+    assert {uid: data_set for uid, (data_set, _) in storing.came.items()} == sample_studies.files
 
 
-def test_get_without_the_role_of_a_provider_fails_and_says_so(ward: Ward) -> None:
+def test_get_without_the_role_of_a_provider_fails_and_says_so(sample_studies: Ward) -> None:
     model = UID(STUDY_ROOT.get)
-    with ward.called(user(model, CT)) as opened:
+    with sample_studies.called(user(model, CT)) as opened:
         *_, (last, failed) = opened.send_c_get(keys("STUDY", StudyInstanceUID=STUDY), model)
     assert last.Status == statuses.OUT_OF_RESOURCES_SUB_OPERATIONS
-    assert set(failed.FailedSOPInstanceUIDList) == ward.files.keys()
+    assert set(failed.FailedSOPInstanceUIDList) == sample_studies.files.keys()
 
 
-def test_move_is_cancelled(ward: Ward) -> None:
-    ward.provider.came.clear()
+def test_move_is_cancelled(sample_studies: Ward) -> None:
+    sample_studies.provider.came.clear()
     model = UID(STUDY_ROOT.move)
-    with ward.called(user(model, VERIFICATION)) as opened:
+    with sample_studies.called(user(model, VERIFICATION)) as opened:
         answers = opened.send_c_move(keys("STUDY", StudyInstanceUID=STUDY), PROVIDER.title, model, msg_id=9)
         opened.send_c_cancel(9, query_model=model)
         *_, (last, _) = answers
         assert last.Status == 0xFE00
-        assert 0 < last.NumberOfRemainingSuboperations == IMAGES - len(ward.provider.came)
+        assert 0 < last.NumberOfRemainingSuboperations == IMAGES - len(sample_studies.provider.came)
         assert opened.send_c_echo().Status == 0x0000
 
 
@@ -287,9 +289,11 @@ def test_move_is_cancelled(ward: Ward) -> None:
 
 
 @with_and_without_tls
-def test_kinote_as_user(ward: Ward, secure: bool) -> None:
-    peer = Peer(SECURE if secure else PROVIDER, ward.certificates.as_user(ward.certificates.ours))
-    provider = ward.provider
+def test_kinote_as_user(sample_studies: Ward, secure: bool) -> None:
+    peer = Peer(
+        SECURE if secure else PROVIDER, sample_studies.certificates.as_user(sample_studies.certificates.ours)
+    )
+    provider = sample_studies.provider
     uid = f"1.2.9.{int(secure)}"
     own: dict[str, Any] = {"StudyInstanceUID": uid, "SeriesInstanceUID": f"{uid}.1"}
     files = [as_file(image(number, SOPInstanceUID=f"{uid}.1.{number}", **own)) for number in range(1, 31)]
@@ -307,12 +311,16 @@ def test_kinote_as_user(ward: Ward, secure: bool) -> None:
     moved = peer.move(TITLE, "STUDY", StudyInstanceUID=uid)
     assert (moved.status, moved.completed) == (0, 30)
     assert peer.move("NOBODY", "STUDY", StudyInstanceUID=uid).status == statuses.MOVE_DESTINATION_UNKNOWN
-    assert all(retrieved(ward.kinote.client, each) == (each, data_set) for each, data_set in sent.items())
+    assert all(
+        retrieved(sample_studies.kinote.client, each) == (each, data_set) for each, data_set in sent.items()
+    )
 
 
-def test_kinote_cancels(ward: Ward) -> None:
+def test_kinote_cancels(sample_studies: Ward) -> None:
     explicit = (EXPLICIT_VR_LITTLE_ENDIAN,)
-    ward.provider.objects = [dcmread(io.BytesIO(as_file(image(number)))) for number in range(1, 200)]
+    sample_studies.provider.objects = [
+        dcmread(io.BytesIO(as_file(image(number)))) for number in range(1, 200)
+    ]
     contexts = [(uid, explicit) for uid in (VERIFICATION, STUDY_ROOT.find, STUDY_ROOT.move)]
     wanted = identifier("IMAGE", StudyInstanceUID=STUDY, SOPInstanceUID="")
     with association(PROVIDER, OURS, Proposal(contexts)) as opened:

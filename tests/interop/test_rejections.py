@@ -20,7 +20,7 @@ from tests.catalog.archive import CT
 from tests.command_line import kinote
 from tests.interop.peers import run
 from tests.lifecycle.rejected import EXPIRED, QUALITY, SAFETY, image, rejection
-from tests.notes.ward import FIRST, KEY_OBJECT, dataset, object_of
+from tests.notes.sample_studies import FIRST, KEY_OBJECT, dataset, object_of
 from tests.running_server import RunningServer
 from tests.web.objects import as_file
 

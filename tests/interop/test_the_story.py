@@ -28,7 +28,7 @@ from kinote.scp.options import ScpOptions
 from tests.interop.dcmtk import storescp
 from tests.interop.own_network import own_network
 from tests.laws.arrivals import FIRST, Image, KeyObject, image_uid
-from tests.laws.living_house import LivingHouse
+from tests.laws.living_product import LivingProduct
 from tests.scp.face import Face, face
 from tests.scp.requests import encoded, request
 
@@ -41,7 +41,7 @@ DAY = timedelta(days=1)
 class Scene:
     """A Kinote, a second one, and the folder in which a receiver of DCMTK keeps what comes."""
 
-    house: LivingHouse
+    product: LivingProduct
     second: Face
     received: Path
 
@@ -52,47 +52,47 @@ class Scene:
             "author": {"name": "Doe^Jane"},
             "references": [{"sop_instance_uid": image_uid(FIRST, number)} for number in numbers],
         }
-        answer = self.house.client.post(f"/api/v1/studies/{FIRST}/notes", json=body)
+        answer = self.product.client.post(f"/api/v1/studies/{FIRST}/notes", json=body)
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made
 
     def marked_for_deletion(self, note: dict[str, Any]) -> str:
         """Withdraw a note; gives the UID of its key object."""
-        answer = self.house.client.request("DELETE", f"/api/v1/notes/{note['id']}?reason=mistaken")
+        answer = self.product.client.request("DELETE", f"/api/v1/notes/{note['id']}?reason=mistaken")
         assert answer.status_code == 200, answer.text
         return str(note["key_objects"][0]["sop_instance_uid"])
 
     def job_dies(self, kind: str) -> None:
         """Each of its workers is killed, until there are no attempts left."""
         for _ in range(100):
-            (row,) = [row for row in self.house.shop.rows() if row.kind == kind]
+            (row,) = [row for row in self.product.shop.rows() if row.kind == kind]
             if row.state == "dead":
                 return
-            self.house.shop.claim("killed")
-            self.house.pass_time(timedelta(hours=2))
-            self.house.sweep()
+            self.product.shop.claim("killed")
+            self.product.pass_time(timedelta(hours=2))
+            self.product.sweep()
         raise AssertionError("The job does not die")
 
     def reaper_runs(self) -> None:
         for _ in range(3):
-            self.house.pass_time(DAY)
-            self.house.windows.step()
-            self.house.reaper.step()
+            self.product.pass_time(DAY)
+            self.product.windows.step()
+            self.product.reaper.step()
 
     def move(self, destination: str) -> CMoveResponse:
-        with self.house.face.called((STUDY_ROOT.move, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
+        with self.product.face.called((STUDY_ROOT.move, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
             asked = encoded(request("STUDY", StudyInstanceUID=FIRST), IMPLICIT_VR_LITTLE_ENDIAN)
             return list(invoking.move(association, STUDY_ROOT.move, destination, asked))[-1]
 
     def live(self) -> set[str]:
-        account = self.house.get(f"/api/v1/studies/{FIRST}/account")
+        account = self.product.get(f"/api/v1/studies/{FIRST}/account")
         found = set(account["by_standing"]["live"]["sop_instance_uids"])
         assert len(found) == account["stored_instance_count"] == self._counted_by_query()
         return found
 
     def _counted_by_query(self) -> int:
-        (study,) = self.house.get("/dicomweb/studies", StudyInstanceUID=FIRST)
+        (study,) = self.product.get("/dicomweb/studies", StudyInstanceUID=FIRST)
         return int(study["00201208"]["Value"][0])
 
     def at_the_second(self) -> set[str]:
@@ -105,7 +105,7 @@ class Scene:
         return {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in files}
 
     def is_gone(self, uid: str) -> bool:
-        (row,) = self.house.rows(
+        (row,) = self.product.rows(
             "SELECT i.standing, i.residence, i.file_key, b.instance AS has_bytes FROM instance i "
             "LEFT JOIN instance_bytes b ON b.instance = i.id WHERE i.sop_instance_uid = :uid",
             uid=uid,
@@ -114,7 +114,7 @@ class Scene:
 
     def dead_jobs(self) -> list[Any]:
         """What people see of them."""
-        return [row for row in self.house.shop.rows() if row.state == "dead"]
+        return [row for row in self.product.shop.rows() if row.state == "dead"]
 
 
 @pytest.fixture
@@ -131,11 +131,11 @@ def _opened(folder: Path) -> Iterator[Scene]:
     ):
         data = folder / "first"
         data.mkdir()
-        house = LivingHouse(f"sqlite:///{data / 'kinote.sqlite'}", data, [second.entity("SECOND"), DCMTK])
+        product = LivingProduct(f"sqlite:///{data / 'kinote.sqlite'}", data, [second.entity("SECOND"), DCMTK])
         try:
-            yield Scene(house, second, received)
+            yield Scene(product, second, received)
         finally:
-            house.close()
+            product.close()
 
 
 def _sent_everywhere(scene: Scene) -> None:
@@ -149,12 +149,12 @@ def _sent_everywhere(scene: Scene) -> None:
 
 
 def test_a_job_that_dies_registering_hides_nothing_and_keeps_nothing(scene: Scene) -> None:
-    house = scene.house
+    product = scene.product
     from_elsewhere = KeyObject(FIRST, 1, (), broken=True)
-    outcomes = house.receive([Image(FIRST, 1).file, Image(FIRST, 2).file, from_elsewhere.file])
+    outcomes = product.receive([Image(FIRST, 1).file, Image(FIRST, 2).file, from_elsewhere.file])
     assert [outcome.kind for outcome in outcomes] == ["stored"] * 3
-    house.catalog.write(
-        lambda transaction: register_found(transaction, "error", "", actor="somebody", clock=house.clock)
+    product.catalog.write(
+        lambda transaction: register_found(transaction, "error", "", actor="somebody", clock=product.clock)
     )
     scene.job_dies(REGISTER_AGAIN.name)
     kept, marked = scene.note(1), scene.note(1, 2)
@@ -165,13 +165,13 @@ def test_a_job_that_dies_registering_hides_nothing_and_keeps_nothing(scene: Scen
     assert {from_elsewhere.uid, kept["key_objects"][0]["sop_instance_uid"]} <= scene.live()
     _sent_everywhere(scene)
     # It is plainly visible on the page of its study, with the reason; and so is the dead job.
-    shown = house.items(f"studies/{FIRST}/notes")
+    shown = product.items(f"studies/{FIRST}/notes")
     (placeholder,) = [each for each in shown if each["title"] is None]
     assert placeholder["key_objects"][0]["sop_instance_uid"] == from_elsewhere.uid
     assert any(each["severity"] == "error" and each["text"] for each in placeholder["findings"])
     (dead,) = scene.dead_jobs()
     assert "stopped responding" in dead.reason
-    assert house.items("jobs", state="dead")[0]["reason"] == dead.reason
+    assert product.items("jobs", state="dead")[0]["reason"] == dead.reason
 
 
 def _derivable(scene: Scene, uid: str, **values: str) -> None:
@@ -192,16 +192,16 @@ def _derivable(scene: Scene, uid: str, **values: str) -> None:
                 {"id": key, "value": value},
             )
 
-    scene.house.catalog.write(work)
+    scene.product.catalog.write(work)
 
 
 def _with_a_job_that_dies_creating(scene: Scene, **values: str) -> str:
     """A note of which the bytes are still to be made, the job for it, and one that is marked for deletion."""
-    house = scene.house
-    house.receive([Image(FIRST, 1).file, Image(FIRST, 2).file])
+    product = scene.product
+    product.receive([Image(FIRST, 1).file, Image(FIRST, 2).file])
     migrated = scene.note(1)["key_objects"][0]["sop_instance_uid"]
     _derivable(scene, migrated, **values)
-    make_in_background(house.catalog, house.clock)
+    make_in_background(product.catalog, product.clock)
     scene.job_dies(MAKE_KEY_OBJECTS.name)
     scene.note(2)
     gone = scene.marked_for_deletion(scene.note(1, 2))
@@ -232,12 +232,12 @@ def test_what_cannot_be_created_is_told_and_not_only_left_out(scene: Scene) -> N
         assert arrived() == live - {migrated}, destination
     (note,) = [
         each
-        for each in scene.house.items(f"studies/{FIRST}/notes")
+        for each in scene.product.items(f"studies/{FIRST}/notes")
         if each["key_objects"][0]["sop_instance_uid"] == migrated
     ]
     assert note["standing"] == "live"
     (finding,) = note["findings"]
     assert (finding["code"], finding["severity"]) == ("NOT_MADE", "error")
     assert "version 1 of the writer" in finding["text"]
-    (explained,) = scene.house.items(f"instances/{migrated}/explain")
+    (explained,) = scene.product.items(f"instances/{migrated}/explain")
     assert finding in explained["findings"]

@@ -1,7 +1,7 @@
-"""The acts that people and machines do to the house, done to it and told to the model.
+"""The acts that people and machines do to the product, done to it and told to the model.
 
 Each act looks at its answer, and at what the change feed says of it, as the model foresees both. What only
-the house can know (new UIDs, numbers of notes) is taken from the feed and held to from then on.
+the product can know (new UIDs, numbers of notes) is taken from the feed and held to from then on.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from kinote.lifecycle.withdrawal import undo, withdraw
 from tests.actors import ROE
 from tests.kept_bytes import left_behind
 from tests.laws.arrivals import KEY_OBJECT, PATIENTS, STUDIES, Arriving, Flag, KeyObject
-from tests.laws.house import LIMIT, House, Json, Seen
 from tests.laws.model import Kept, Model, Note, Version, Withdrawal
+from tests.laws.product import LIMIT, Json, Product, Seen
 
 What = tuple[str, str, str, int | None]
 
@@ -52,10 +52,10 @@ class Asked:
 
 
 class Acts:
-    """A house and its model, and what can be done to both."""
+    """A product and its model, and what can be done to both."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, product: Product) -> None:
+        self.product = product
         self.model = Model()
         #: All that the change feed has said so far.
         self.feed: list[Seen] = []
@@ -69,7 +69,7 @@ class Acts:
     def receive(self, *arriving: Arriving) -> list[str]:
         """Let objects with different UIDs in, all at once; gives what became of each."""
         fates = [self.model.fate(each) for each in arriving]
-        outcomes = self.house.receive([each.file for each in arriving])
+        outcomes = self.product.receive([each.file for each in arriving])
         assert [outcome.kind for outcome in outcomes] == fates
         stored = [each for each, fate in zip(arriving, fates, strict=True) if fate == "stored"]
         documents = [each for each in stored if isinstance(each, KeyObject)]
@@ -102,21 +102,21 @@ class Acts:
         self.model.register(document, number)
 
     def send_back(self, uid: str) -> None:
-        """What can be had of the house is known to it when it comes in again."""
+        """What can be had of the product is known to it when it comes in again."""
         known = self.model.objects[uid]
-        answer = self.house.client.get(
+        answer = self.product.client.get(
             f"/dicomweb/studies/{known.study}/series/{known.series}/instances/{uid}",
             headers={"Accept": "application/dicom; transfer-syntax=*"},
         )
         assert answer.status_code == 200
-        (outcome,) = self.house.receive([answer.content])
+        (outcome,) = self.product.receive([answer.content])
         assert outcome.kind == "known"
         self._agree(self._changes(0), [])
 
     def read_again(self, uid: str) -> None:
         """A key object is read again by the reader that read it before: nothing is another than it was."""
         known = self.model.objects.get(uid)
-        answer = self.house.client.post(f"/api/v1/instances/{uid}/register")
+        answer = self.product.client.post(f"/api/v1/instances/{uid}/register")
         if known is None:
             assert answer.status_code == 404, answer.text
         elif known.sop_class != KEY_OBJECT or self.model.is_withdrawn(uid):
@@ -130,16 +130,16 @@ class Acts:
 
     def discard(self, which: int) -> int:
         """Decide against a held copy, and find that it cannot be decided twice; gives its number."""
-        item = self.house.items("held")[which]
+        item = self.product.items("held")[which]
         path = f"/api/v1/held/{item['id']}"
         gone = next(
             each
             for each in self.model.held
             if (each.uid, each.study) == (item["sop_instance_uid"], item["study_instance_uid"])
-            and self.house.client.get(f"{path}/file").content.endswith(each.dataset)
+            and self.product.client.get(f"{path}/file").content.endswith(each.dataset)
         )
         assert (
-            self.house.client.post(path, json={"decision": "keep first", "text": "Sent twice"}).status_code
+            self.product.client.post(path, json={"decision": "keep first", "text": "Sent twice"}).status_code
             == 200
         )
         self.model.held.remove(gone)
@@ -149,7 +149,7 @@ class Acts:
 
     def decide_again(self, number: int) -> None:
         """The number of a held copy that was decided about never means another one."""
-        answer = self.house.client.post(
+        answer = self.product.client.post(
             f"/api/v1/held/{number}", json={"decision": "keep first", "text": "Sent twice"}
         )
         assert answer.status_code == 404, "a copy was discarded that nobody has decided about"
@@ -161,7 +161,7 @@ class Acts:
         """Make a note in the study of its first image; None where it is rightly refused."""
         first = self.model.objects.get(asked.uids[0])
         study = first.study if first else "1.2.1"
-        answer = self.house.client.post(f"/api/v1/studies/{study}/notes", json=asked.body)
+        answer = self.product.client.post(f"/api/v1/studies/{study}/notes", json=asked.body)
         if not self._may_be_flagged(asked, kept_flags=()):
             assert answer.status_code == 422, answer.text
             self._agree(self._changes(0), [])
@@ -180,7 +180,7 @@ class Acts:
         note = self.model.notes[number]
         current = len(note.versions)
         seen_version = current if seen_version is None else seen_version
-        answer = self.house.client.request(
+        answer = self.product.client.request(
             "PUT", f"/api/v1/notes/{number}", json=asked.body, headers={"If-Match": f'"{seen_version}"'}
         )
         refusal = self._refusal(note, seen_version)
@@ -207,7 +207,7 @@ class Acts:
         """Withdraw a note; whether it was done, and not rightly refused."""
         note = self.model.notes[number]
         headers = {} if seen_version is None else {"If-Match": f'"{seen_version}"'}
-        answer = self.house.client.request(
+        answer = self.product.client.request(
             "DELETE",
             f"/api/v1/notes/{number}",
             params={"reason": "blurred"},
@@ -258,9 +258,9 @@ class Acts:
         return [("instance stored", places[uid], uid, None) for uid in version.documents]
 
     def _adopt(self, uid: str, study: str, flagged: Sequence[str]) -> None:
-        """Take a document made by the house, once another reader finds in it what it ought to say."""
+        """Take a document made by the product, once another reader finds in it what it ought to say."""
         assert uid not in self.model.objects
-        (row,) = self.house.rows(
+        (row,) = self.product.rows(
             "SELECT b.dataset FROM instance_bytes b JOIN live_instance i ON i.id = b.instance "
             "WHERE i.sop_instance_uid = :uid",
             uid=uid,
@@ -312,7 +312,7 @@ class Acts:
     def withdraw(self, *uids: str) -> None:
         """Withdraw instances, come or not."""
         changing = self.model.changing(uids, "withdrawn")
-        key = self.house.catalog.write(
+        key = self.product.catalog.write(
             lambda transaction: withdraw(
                 transaction, uids, act=QUALITY, text="blurred", by=ROE, now=datetime.now(UTC)
             )
@@ -329,27 +329,27 @@ class Acts:
         withdrawal.undone = True
         before = {uid for uid in withdrawal.uids if uid in self.model.objects}
         restored = sorted(uid for uid in before if not self.model.is_withdrawn(uid))
-        self.house.catalog.write(lambda transaction: undo(transaction, key, by=ROE, now=datetime.now(UTC)))
+        self.product.catalog.write(lambda transaction: undo(transaction, key, by=ROE, now=datetime.now(UTC)))
         foreseen: list[What] = [self._settled("instance restored", uid) for uid in restored]
         self._agree(self._changes(len(foreseen)), foreseen)
 
-    # --- the house itself ---
+    # --- the product itself ---
 
     def restart(self, left_behind_bytes: bytes = b"") -> None:
         """Close and open; a kill may have left a file half received and another without its row."""
         if left_behind_bytes:
-            left_behind(self.house.stores, left_behind_bytes)
-            left_behind(self.house.stores, left_behind_bytes, whole=False)
-            left_behind(self.house.stores, left_behind_bytes, small=True)
-        self.house.restart()
-        assert self.house.recovered.set_aside == (3 if left_behind_bytes else 0)
+            left_behind(self.product.stores, left_behind_bytes)
+            left_behind(self.product.stores, left_behind_bytes, whole=False)
+            left_behind(self.product.stores, left_behind_bytes, small=True)
+        self.product.restart()
+        assert self.product.recovered.set_aside == (3 if left_behind_bytes else 0)
         self._agree(self._changes(0), [])
 
     def lose_and_restore(self) -> None:
         """Lose everything, and restore it from a backup of just before: only the positions in the feed are others."""
-        self.house.lose_and_restore()
+        self.product.lose_and_restore()
         self.touched = set(STUDIES)
-        again = self.house.changes()
+        again = self.product.changes()
         assert [each.what for each in again] == [each.what for each in self.feed]
         self.feed = again
 
@@ -364,7 +364,7 @@ class Acts:
         position = self.feed[-1].position if self.feed else ""
         deadline = time.monotonic() + LIMIT
         while True:
-            seen = self.house.changes(position)
+            seen = self.product.changes(position)
             if len(seen) >= foreseen or time.monotonic() > deadline:
                 return seen
             time.sleep(0.005)

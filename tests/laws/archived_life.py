@@ -38,7 +38,7 @@ from kinote.peers.archive_policy import ArchivePolicy
 from tests.actors import ROE
 from tests.laws.life import Life
 from tests.laws.life_audit import digest_in, read
-from tests.laws.living_house import LivingHouse, Sink
+from tests.laws.living_product import LivingProduct, Sink
 from tests.peers.wanted import archive as archive_peer
 from tests.peers.wanted import dimse, sending_to
 
@@ -46,30 +46,32 @@ _ARCHIVE = 1
 
 
 class ArchivedLife(Life):
-    def __init__(self, house: LivingHouse, sink: Sink) -> None:
-        house.gives = self._given_back
-        self._begin_archive(house)
+    def __init__(self, product: LivingProduct, sink: Sink) -> None:
+        product.gives = self._given_back
+        self._begin_archive(product)
         self.asked: list[Request] = []
         self.holds: dict[str, int] = {}
         self.is_away = False
-        super().__init__(house, sink)
+        super().__init__(product, sink)
         sink.kept.clear()
 
-    def _begin_archive(self, house: LivingHouse) -> None:
-        (listening,) = house.peers
+    def _begin_archive(self, product: LivingProduct) -> None:
+        (listening,) = product.peers
         (reached,) = listening.endpoints
 
         def begin(transaction: Connection) -> None:
             at = dimse("SINK", str(reached.host), int(reached.port or 0))
             made = peer_acts.add_peer(
-                transaction, archive_peer("SINK", at), house.clock(), hosts_needed=False, by=ROE
+                transaction, archive_peer("SINK", at), product.clock(), hosts_needed=False, by=ROE
             )
             assert made.id == _ARCHIVE
             wanted = sending_to(made.endpoints[0], "SINK")
-            self.destination = destination_acts.add_destination(transaction, wanted, house.clock(), by=ROE).id
-            set_archive(transaction, made.id, ArchivePolicy(), house.clock(), expected_version=None, by=ROE)
+            self.destination = destination_acts.add_destination(
+                transaction, wanted, product.clock(), by=ROE
+            ).id
+            set_archive(transaction, made.id, ArchivePolicy(), product.clock(), expected_version=None, by=ROE)
 
-        house.catalog.write(begin)
+        product.catalog.write(begin)
 
     # --- after each step ---
 
@@ -91,15 +93,19 @@ class ArchivedLife(Life):
     def _hold_law_10(self) -> None:
         """Nothing counts as acknowledged that the archive has not answered for."""
         query = select(delivery_object.c.sop_instance_uid).where(delivery_object.c.state == "acknowledged")
-        with self.house.catalog.read() as connection:
+        with self.product.catalog.read() as connection:
             assert set(connection.execute(query).scalars()) <= self.sink.answered
 
     # --- deliveries ---
 
     def order(self, study: str) -> None:
-        self.house.catalog.write(
+        self.product.catalog.write(
             lambda transaction: order(
-                transaction, self.destination, Selected(studies=(study,)), by=ROE, clock=self.house.shop.clock
+                transaction,
+                self.destination,
+                Selected(studies=(study,)),
+                by=ROE,
+                clock=self.product.shop.clock,
             )
         )
 
@@ -123,7 +129,7 @@ class ArchivedLife(Life):
 
     def ask(self, *, is_lost: bool) -> None:
         def work(transaction: Connection) -> Request | None:
-            now = self.house.clock()
+            now = self.product.clock()
             made = make_request(
                 transaction,
                 _ARCHIVE,
@@ -135,12 +141,12 @@ class ArchivedLife(Life):
                 happen(transaction, made.id, Event.LOST if is_lost else Event.ACCEPTED)
             return made
 
-        made = self.house.catalog.write(work)
+        made = self.product.catalog.write(work)
         if made is not None:
             self.asked.append(made)
 
     def time_up(self) -> None:
-        self.house.catalog.write(lambda transaction: time_up(transaction, self.house.clock()))
+        self.product.catalog.write(lambda transaction: time_up(transaction, self.product.clock()))
 
     def answer(self, choose: Callable[[Sequence[Request]], Request], how: str) -> None:
         """The archive's result: as it is, with a half left out, with all failed; it may come again later."""
@@ -152,9 +158,9 @@ class ArchivedLife(Life):
         if how == "half":
             has = has[: len(has) // 2]
         transaction_uid = made.transaction_uid + ("9" if how == "unknown" else "")
-        taken = self.house.catalog.write(
+        taken = self.product.catalog.write(
             lambda transaction: take_result(
-                transaction, _ARCHIVE, transaction_uid, has, failed, self.house.clock()
+                transaction, _ARCHIVE, transaction_uid, has, failed, self.product.clock()
             )
         )
         assert (taken.what is Taking.UNKNOWN) is (how == "unknown")
@@ -163,29 +169,29 @@ class ArchivedLife(Life):
 
     def prove(self) -> None:
         """A person lets the archive's word count, and has a recall prove it."""
-        now = self.house.clock()
-        with self.house.catalog.read() as connection:
+        now = self.product.clock()
+        with self.product.catalog.read() as connection:
             is_suspended = bool(archive_of(connection, _ARCHIVE).suspended_at)
-            found = self.house.recaller.provable(connection, _ARCHIVE)
+            found = self.product.recaller.provable(connection, _ARCHIVE)
         if is_suspended:
-            self.house.catalog.write(lambda transaction: resume(transaction, _ARCHIVE, now, by=ROE))
+            self.product.catalog.write(lambda transaction: resume(transaction, _ARCHIVE, now, by=ROE))
         if found is None:
             return
         key, uid = found
         try:
-            report = self.house.recaller.prove(_ARCHIVE, key, lambda: self.house.door.open_copy(key, uid))
+            report = self.product.recaller.prove(_ARCHIVE, key, lambda: self.product.door.open_copy(key, uid))
         except NotFetchedError:
             return
-        row = read(self.house).instances[key]
+        row = read(self.product).instances[key]
         assert report["identical"] is self._is_kept(row)
 
     def evict(self) -> None:
-        before = read(self.house)
-        now = self.house.clock()
-        evicted = self.house.catalog.write(
+        before = read(self.product)
+        now = self.product.clock()
+        evicted = self.product.catalog.write(
             lambda transaction: evict(transaction, list(before.instances), now)
         )
-        with self.house.catalog.read() as connection:
+        with self.product.catalog.read() as connection:
             archive = archive_of(connection, _ARCHIVE)
             said = {row.instance: row.evidence for row in connection.execute(select(location)).all()}
         for key in evicted.instances:
@@ -198,22 +204,22 @@ class ArchivedLife(Life):
         self.touched |= {before.instances[key].study for key in evicted.instances}
 
     def remove_evicted(self) -> None:
-        remove_remembered(self.house.catalog, self.house.stores)
+        remove_remembered(self.product.catalog, self.product.stores)
 
     def read_again(self, choose: Callable[[Sequence[Any]], Any], *, is_away: bool) -> None:
         """A reader of an evicted image gets it, or is told that it is elsewhere."""
         remote = [
             row
-            for row in read(self.house).instances.values()
+            for row in read(self.product).instances.values()
             if row.residence == "remote" and row.standing == "live"
         ]
         if not remote:
             return
         row = choose(remote)
-        (found,) = self.house.door.select(Selection(instances=(row.uid,)))
+        (found,) = self.product.door.select(Selection(instances=(row.uid,)))
         self.is_away = is_away
         try:
-            with self.house.door.open(found, ROE).file as file:
+            with self.product.door.open(found, ROE).file as file:
                 assert digest_in(file.read(), row.digest_algorithm) == row.digest
             assert not is_away
         except (BytesElsewhereError, BytesUnavailableError):
@@ -234,8 +240,8 @@ class ArchivedLife(Life):
         if study in self.holds:
             return
         wanted = WantedHold(HoldKind.LEGAL, HeldThing(HoldLevel.STUDY, study), "A case")
-        now = self.house.clock()
-        placed = self.house.catalog.write(lambda transaction: place(transaction, wanted, by=ROE, now=now))
+        now = self.product.clock()
+        placed = self.product.catalog.write(lambda transaction: place(transaction, wanted, by=ROE, now=now))
         self.holds[study] = placed.id
         self.promises.on_hold.add(study)
 
@@ -244,8 +250,8 @@ class ArchivedLife(Life):
         if key is None:
             return
         self.promises.on_hold.discard(study)
-        now = self.house.clock()
-        self.house.catalog.write(lambda transaction: end(transaction, key, "settled", by=ROE, now=now))
+        now = self.product.clock()
+        self.product.catalog.write(lambda transaction: end(transaction, key, "settled", by=ROE, now=now))
 
     def end(self) -> None:
         for study in list(self.holds):

@@ -1,4 +1,4 @@
-"""What can come into the house that the laws are held against: images and key objects, as files.
+"""What can come into the product that the laws are held against: images and key objects, as files.
 
 Everything about an arrival follows from its description, so that the model knows what it says without
 reading it. All are made with pydicom alone, as others make them.

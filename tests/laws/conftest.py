@@ -1,4 +1,4 @@
-"""Empty houses for the tests of the laws, one after the other, on each kind of database."""
+"""Empty products for the tests of the laws, one after the other, on each kind of database."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from tests.databases import PostgresServer, new_sqlite_index
 pytest.register_assert_rewrite("tests.laws.acts", "tests.laws.audit")
 
 from tests.laws.acts import Acts  # noqa: E402
-from tests.laws.house import House  # noqa: E402
+from tests.laws.product import Product  # noqa: E402
 
-#: Opens an empty house, for as long as the block lasts.
-OpenHouse = Callable[[], AbstractContextManager[Acts]]
+#: Opens an empty product, for as long as the block lasts.
+OpenProduct = Callable[[], AbstractContextManager[Acts]]
 
 
 @contextmanager
 def _opened(url: str, data: Path) -> Iterator[Acts]:
-    house = House(url, data)
+    product = Product(url, data)
     try:
-        yield Acts(house)
+        yield Acts(product)
     finally:
-        house.close()
+        product.close()
         shutil.rmtree(data)
 
 
 @pytest.fixture
-def open_sqlite_house(tmp_path: Path) -> OpenHouse:
+def open_sqlite_product(tmp_path: Path) -> OpenProduct:
     @contextmanager
     def opened() -> Iterator[Acts]:
         data = tmp_path / uuid.uuid4().hex
@@ -45,9 +45,9 @@ def open_sqlite_house(tmp_path: Path) -> OpenHouse:
 
 
 @pytest.fixture
-def open_postgresql_house(
+def open_postgresql_product(
     postgresql_server: PostgresServer, postgresql_template: str, tmp_path: Path
-) -> OpenHouse:
+) -> OpenProduct:
     @contextmanager
     def opened() -> Iterator[Acts]:
         name = f"kinote_{uuid.uuid4().hex}"
@@ -62,21 +62,21 @@ def open_postgresql_house(
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def open_house(request: pytest.FixtureRequest) -> OpenHouse:
-    """The test runs once on each kind of database, and opens as many houses as it likes."""
-    opened: OpenHouse = request.getfixturevalue(f"open_{request.param}_house")
+def open_product(request: pytest.FixtureRequest) -> OpenProduct:
+    """The test runs once on each kind of database, and opens as many products as it likes."""
+    opened: OpenProduct = request.getfixturevalue(f"open_{request.param}_product")
     return opened
 
 
 @pytest.fixture
-def acts(open_house: OpenHouse) -> Iterator[Acts]:
-    """A house and its model, on each kind of database."""
-    with open_house() as opened:
+def acts(open_product: OpenProduct) -> Iterator[Acts]:
+    """A product and its model, on each kind of database."""
+    with open_product() as opened:
         yield opened
 
 
 @pytest.fixture
-def sqlite_acts(open_sqlite_house: OpenHouse) -> Iterator[Acts]:
+def sqlite_acts(open_sqlite_product: OpenProduct) -> Iterator[Acts]:
     """The same on SQLite only, for what does not depend on the database."""
-    with open_sqlite_house() as opened:
+    with open_sqlite_product() as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""A day in the house that leaves something of every kind behind: what breaches of the laws are tried on."""
+"""A day in the product that leaves something of every kind behind: what breaches of the laws are tried on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kills a house right before and right after each of its commits, and looks each time at what is left.
+"""Kills a product right before and right after each of its commits, and looks each time at what is left.
 
     python -m tests.laws.killed_at_commits FOLDER EVERY
 
@@ -25,7 +25,7 @@ from kinote.catalog.transactions.commits import Commits
 from tests.actors import ORIGIN
 from tests.laws.arrivals import FIRST, FRAMES, LARGE, SECOND, Image, KeyObject, flag, image_uid
 from tests.laws.life import Life
-from tests.laws.living_house import FROM_ARCHIVE, UNDO_WINDOW, LivingHouse, open_sink
+from tests.laws.living_product import FROM_ARCHIVE, UNDO_WINDOW, LivingProduct, open_sink
 
 #: The moments of a commit at which a process is killed.
 MOMENTS = ("before", "after")
@@ -58,16 +58,16 @@ def _killed_at(number: int, moment: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _life(data: Path) -> Iterator[Life]:
     with open_sink() as (sink, entity):
-        house = LivingHouse(f"sqlite:///{data / 'kinote.sqlite'}", data, [entity])
+        product = LivingProduct(f"sqlite:///{data / 'kinote.sqlite'}", data, [entity])
         try:
-            yield Life(house, sink)
+            yield Life(product, sink)
         finally:
-            house.close()
+            product.close()
 
 
 def _acts(life: Life) -> Iterator[Callable[[], Any]]:
     """A life with something of everything: sent, made, withdrawn, rejected, purged, and jobs."""
-    house = life.house
+    product = life.product
     yield lambda: life.receive(Image(FIRST, 1), Image(FIRST, LARGE), Image(FIRST, FRAMES), origin=ORIGIN)
     yield lambda: life.receive(
         KeyObject(FIRST, 1, (flag(image_uid(FIRST, 1)),)), KeyObject(FIRST, 2, (), broken=True), origin=ORIGIN
@@ -86,13 +86,13 @@ def _acts(life: Life) -> Iterator[Callable[[], Any]]:
     yield life.ask_for_jobs
     for _ in range(2):
         yield lambda: _work(life)
-    yield lambda: house.pass_time(UNDO_WINDOW * 2)
+    yield lambda: product.pass_time(UNDO_WINDOW * 2)
     yield life.close_windows
-    yield lambda: house.pass_time(timedelta(days=2))
+    yield lambda: product.pass_time(timedelta(days=2))
     yield life.reap
     yield lambda: life.receive(Image(FIRST, LARGE), Image(FIRST, FRAMES), origin=ORIGIN)
     yield lambda: life.withdraw("retention expired", key="third", repeats=False, studies=[FIRST])
-    yield lambda: house.pass_time(timedelta(days=1))
+    yield lambda: product.pass_time(timedelta(days=1))
     yield life.close_windows
     yield life.reap
 
@@ -104,7 +104,7 @@ def _work(life: Life) -> None:
 
 
 def _begins(data: Path) -> None:
-    """Make an empty house."""
+    """Make an empty product."""
     with _life(data):
         pass
 
@@ -125,7 +125,7 @@ def _looks(data: Path) -> None:
     with _life(data) as life:
         if (data / "promises").exists():
             life.promises, withdrawals = pickle.loads((data / "promises").read_bytes())
-            rows = {row.id for row in life.house.rows("SELECT id FROM withdrawal")}
+            rows = {row.id for row in life.product.rows("SELECT id FROM withdrawal")}
             assert set(withdrawals) <= rows, "an acknowledged withdrawal is lost"
         life.hold()
         life.end()

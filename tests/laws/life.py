@@ -1,4 +1,4 @@
-"""What happens to objects in their whole life, done to a living house step by step, each with what must follow."""
+"""What happens to objects in their whole life, done to a living product step by step, each with what must follow."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.laws.life_audit import (
     may_be_purged,
     read,
 )
-from tests.laws.living_house import LivingHouse, Sink
+from tests.laws.living_product import LivingProduct, Sink
 from tests.scp.requests import encoded, request
 
 #: Ways out that are looked at in turn, after each step one of them for what the step touched.
@@ -56,13 +56,13 @@ class DeadError(BaseException):
 
 
 class Life:
-    """A living house, what was promised, and how each step leaves it."""
+    """A living product, what was promised, and how each step leaves it."""
 
-    def __init__(self, house: LivingHouse, sink: Sink) -> None:
-        self.house = house
+    def __init__(self, product: LivingProduct, sink: Sink) -> None:
+        self.product = product
         self.sink = sink
         self.promises = Promises()
-        self.rows = hold_rows(house, self.promises)
+        self.rows = hold_rows(product, self.promises)
         self.steps = 0
         self.withdrawals: list[int] = []
         #: The studies of the last step.
@@ -74,7 +74,7 @@ class Life:
         """The laws hold: for all rows, and by one way out for the studies that were touched; at times by all."""
         self.steps += 1
         before = self.rows
-        self.rows = hold_rows(self.house, self.promises, before)
+        self.rows = hold_rows(self.product, self.promises, before)
         changed = {
             row.study
             for key, row in self.rows.instances.items()
@@ -82,23 +82,23 @@ class Life:
         }
         way = _IN_TURN[self.steps % len(_IN_TURN)]
         for study in sorted(self.touched | changed):
-            hold_study(self.house, self.rows, study, [way])
+            hold_study(self.product, self.rows, study, [way])
         self.touched = set()
         if self.steps % WHOLE_AUDIT_EVERY == 0:
-            hold_everything(self.house, self.rows)
+            hold_everything(self.product, self.rows)
 
     @contextlib.contextmanager
     def nothing_is_shown_or_hidden(self) -> Iterator[None]:
         """Whatever becomes of a job decides nothing about standing (law 2)."""
-        before = read(self.house).standings
+        before = read(self.product).standings
         yield
-        assert read(self.house).standings == before, "a job has decided what is shown"
+        assert read(self.product).standings == before, "a job has decided what is shown"
 
     # --- what comes in ---
 
     def receive(self, *arriving: Arriving, origin: Origin) -> list[str]:
         """Let objects in together; what is taken is a promise, and one of them harms no other (law 5)."""
-        outcomes = self.house.receive_from(origin, [each.file for each in arriving])
+        outcomes = self.product.receive_from(origin, [each.file for each in arriving])
         kinds: list[str] = []
         for each, outcome in zip(arriving, outcomes, strict=True):
             kinds.append(outcome.kind)
@@ -107,7 +107,7 @@ class Life:
                 self.promises.data_sets.add((each.uid, data_set(each.file)))
             if outcome.kind == "refused":
                 # A rejection that came with it may have been filed before it.
-                row = read(self.house).current(each.uid)
+                row = read(self.product).current(each.uid)
                 assert row is not None, outcome
                 assert row.standing in ("withdrawn", "purged"), outcome
             if isinstance(each, KeyObject) and outcome.kind == "stored" and "again" not in outcome.reason:
@@ -120,7 +120,7 @@ class Life:
         if not held:
             return
         row = choose(held)
-        answer = self.house.client.post(
+        answer = self.product.client.post(
             f"/api/v1/held/{row.id}", json={"decision": "keep first", "text": "Sent twice"}
         )
         if row.study in self.promises.on_hold:
@@ -138,10 +138,10 @@ class Life:
         return bool(digest_in(dataset, row.digest_algorithm) == row.digest)
 
     def decide_rejection(self, choose: Callable[[Sequence[Any]], Any], decision: str) -> None:
-        waiting = self.house.items("rejections")
+        waiting = self.product.items("rejections")
         if waiting:
             path = f"/api/v1/rejections/{choose(waiting)['id']}"
-            answer = self.house.client.post(
+            answer = self.product.client.post(
                 path, json={"decision": decision, "reason": "a person has looked"}
             )
             assert answer.status_code in (200, 409), answer.text
@@ -154,20 +154,20 @@ class Life:
         self._asked("POST", f"studies/{study}/notes", _note(uids, description), (201, 404, 422))
 
     def revise(self, choose: Callable[[Sequence[Any]], Any], uids: Sequence[str], description: str) -> None:
-        notes = self.house.items("notes")
+        notes = self.product.items("notes")
         if notes:
             note = choose(notes)
             headers = {"If-Match": f'"{note["version"]}"'}
             self._asked("PUT", f"notes/{note['id']}", _note(uids, description), (200, 409, 422), headers)
 
     def withdraw_note(self, choose: Callable[[Sequence[Any]], Any]) -> None:
-        notes = self.house.items("notes")
+        notes = self.product.items("notes")
         if not notes:
             return
         note = choose(notes)
         done = self._asked("DELETE", f"notes/{note['id']}?reason=mistaken", None, (200, 409))
         if done is not None:
-            assert note["id"] not in {each["id"] for each in self.house.items("notes")}
+            assert note["id"] not in {each["id"] for each in self.product.items("notes")}
 
     def _asked(
         self,
@@ -178,10 +178,12 @@ class Life:
         headers: dict[str, str] | None = None,
     ) -> Any:
         """Ask for an act; its JSON, or None where it is refused, and then nothing has changed (law 4)."""
-        answer = self.house.client.request(method, f"/api/v1/{path}", json=body, headers=headers or {})
+        answer = self.product.client.request(method, f"/api/v1/{path}", json=body, headers=headers or {})
         assert answer.status_code in statuses, f"{answer.status_code} {answer.text}"
         if answer.status_code >= 300:
-            assert read(self.house).standings == self.rows.standings, "what was refused was done all the same"
+            assert read(self.product).standings == self.rows.standings, (
+                "what was refused was done all the same"
+            )
             return None
         return answer.json()
 
@@ -197,7 +199,7 @@ class Life:
         if done is None:
             return
         self.withdrawals.append(done["id"])
-        after = read(self.house)
+        after = read(self.product)
         for uid in what.get("instances", ()):
             row = after.current(uid)
             assert row is None or row.standing != "live", f"{uid} is withdrawn and live"
@@ -206,18 +208,18 @@ class Life:
             notes = {note.uid for note in after.notes}
             assert set(after.live_in(study)) <= notes
         if repeats:
-            again = self.house.client.post("/api/v1/withdrawals", json=body, headers=headers)
+            again = self.product.client.post("/api/v1/withdrawals", json=body, headers=headers)
             assert (again.status_code, again.json()["id"]) == (201, done["id"])
-            assert read(self.house).standings == after.standings
+            assert read(self.product).standings == after.standings
 
     def undo(self, choose: Callable[[Sequence[int]], int]) -> None:
         if not self.withdrawals:
             return
         key = choose(self.withdrawals)
         those = [each for each in self.rows.targets if each.id == key]
-        answer = self.house.client.request("DELETE", f"/api/v1/withdrawals/{key}")
+        answer = self.product.client.request("DELETE", f"/api/v1/withdrawals/{key}")
         assert answer.status_code in (200, 404, 409), answer.text
-        after = read(self.house)
+        after = read(self.product)
         if answer.status_code != 200:
             assert after.standings == self.rows.standings
             return
@@ -232,21 +234,21 @@ class Life:
         open_before = {
             each.id: each for each in self.rows.targets if each.closed_at is None and not each.undone_at
         }
-        self.house.windows.step()
-        after = {each.id: each for each in read(self.house).targets}
+        self.product.windows.step()
+        after = {each.id: each for each in read(self.product).targets}
         for key, each in open_before.items():
-            is_due = each.closes_at <= timestamp(self.house.clock())
+            is_due = each.closes_at <= timestamp(self.product.clock())
             assert (after[key].closed_at is not None) >= is_due, "a window that is due stays open"
 
     # --- time, purges ---
 
     def reap(self) -> None:
         """Only what has been withdrawn for its time goes, and its bytes follow."""
-        before = read(self.house)
-        may = may_be_purged(before, self.house.clock(), self.promises.on_hold)
+        before = read(self.product)
+        may = may_be_purged(before, self.product.clock(), self.promises.on_hold)
         for _ in range(3):
-            self.house.reaper.step()
-        after = read(self.house)
+            self.product.reaper.step()
+        after = read(self.product)
         purged = {key for key, row in after.instances.items() if row.standing == "purged"}
         purged -= {key for key, row in before.instances.items() if row.standing == "purged"}
         assert purged <= may, f"purged before their time: {[after.instances[key] for key in purged - may]}"
@@ -254,11 +256,11 @@ class Life:
     def all_marked_is_gone(self) -> None:
         """With time, and a clock that nobody sets, everything that may be purged is, and nothing is owed any more."""
         for _ in range(4):
-            self.house.pass_time(timedelta(days=2))
+            self.product.pass_time(timedelta(days=2))
             self.close_windows()
             self.reap()
-        rows = read(self.house)
-        may = may_be_purged(rows, self.house.clock())
+        rows = read(self.product)
+        may = may_be_purged(rows, self.product.clock())
         assert not may, [rows.instances[key] for key in may]
         assert not rows.owed
         self.rows = rows
@@ -267,9 +269,9 @@ class Life:
 
     def move(self, study: str, *, takes: int, loses_answers: bool, prompt: bool) -> None:
         """C-MOVE to a peer that takes so many: what comes there is live, and each only once."""
-        ought = read(self.house).live_in(study)
+        ought = read(self.product).live_in(study)
         self.sink.expect(takes, loses_answers=loses_answers)
-        with self.house.face.called((STUDY_ROOT.move, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
+        with self.product.face.called((STUDY_ROOT.move, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
             asked = encoded(request("STUDY", StudyInstanceUID=study), IMPLICIT_VR_LITTLE_ENDIAN)
             last = list(invoking.move(association, STUDY_ROOT.move, "SINK", asked))[-1]
         taken = self.sink.taken
@@ -280,7 +282,7 @@ class Life:
         else:
             assert (last.failed or 0) > 0
         if prompt:
-            self.house.ledger.write()
+            self.product.ledger.write()
 
     def get(self, study: str) -> None:
         """C-GET gives all that is live, and nothing else."""
@@ -298,21 +300,21 @@ class Life:
             (STUDY_ROOT.get, (IMPLICIT_VR_LITTLE_ENDIAN,)),
             *((each, syntaxes[:1]) for each in classes),
         ]
-        with self.house.face.called(*contexts, storing=frozenset(classes)) as association:
+        with self.product.face.called(*contexts, storing=frozenset(classes)) as association:
             asked = encoded(request("STUDY", StudyInstanceUID=study), IMPLICIT_VR_LITTLE_ENDIAN)
             answers = list(invoking.get(association, STUDY_ROOT.get, asked, store))
-        assert set(received) <= set(read(self.house).live_in(study))
+        assert set(received) <= set(read(self.product).live_in(study))
         assert answers
 
     def find(self, study: str) -> None:
         """C-FIND counts and lists what is live."""
-        with self.house.face.called((STUDY_ROOT.find, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
+        with self.product.face.called((STUDY_ROOT.find, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
             asked = encoded(
                 request("STUDY", StudyInstanceUID=study, NumberOfStudyRelatedInstances=""),
                 IMPLICIT_VR_LITTLE_ENDIAN,
             )
             found = [each for _, each in invoking.find(association, STUDY_ROOT.find, asked)]
-        ought = read(self.house).live_in(study)
+        ought = read(self.product).live_in(study)
         said = [each for each in found if each]
         assert len(said) == bool(ought)
         if said:
@@ -343,20 +345,20 @@ class Life:
                 key,
             )
 
-        self.house.catalog.write(work)
+        self.product.catalog.write(work)
 
     def ask_for_jobs(self) -> None:
         """Documents are to be made in the background, and read again that were not understood."""
-        make_in_background(self.house.catalog, self.house.clock)
-        self.house.catalog.write(
+        make_in_background(self.product.catalog, self.product.clock)
+        self.product.catalog.write(
             lambda transaction: register_found(
-                transaction, "error", "", actor="somebody", clock=self.house.clock
+                transaction, "error", "", actor="somebody", clock=self.product.clock
             )
         )
 
     def claim(self, worker: str) -> LeasedJob | None:
         with self.nothing_is_shown_or_hidden():
-            return self.house.shop.claim(worker)
+            return self.product.shop.claim(worker)
 
     def work(self, leased: LeasedJob, *, dies_after: int | None = None, fails: bool = False) -> None:
         """A worker goes on with its job, whether or not it still has it: to the end, to a failure or to its death."""
@@ -365,7 +367,7 @@ class Life:
         with self.nothing_is_shown_or_hidden():
             outcome = self._outcome(leased, dies_after, fails=fails)
             if outcome is not None:
-                assert self.house.shop.settle(leased, outcome) is (holds and not leased.is_lost)
+                assert self.product.shop.settle(leased, outcome) is (holds and not leased.is_lost)
         if not holds:
             assert self._of_jobs() == before, "a worker that has lost its lease has written"
 
@@ -384,7 +386,7 @@ class Life:
         if dies_after is not None:
             leased.write = dying  # type: ignore[method-assign]
         try:
-            return self.house.handlers[leased.kind.name](leased)
+            return self.product.handlers[leased.kind.name](leased)
         except DeadError:
             return None
         except LostLeaseError:
@@ -397,20 +399,20 @@ class Life:
                 leased.write = write  # type: ignore[method-assign]
 
     def _holds(self, leased: LeasedJob) -> bool:
-        row = self.house.shop.row(leased.id)
+        row = self.product.shop.row(leased.id)
         return (row.state, row.attempt, row.worker) == (
             State.LEASED,
             leased.claimed.attempt,
             leased.claimed.worker,
-        ) and not self.house.shop.is_over(row.until_at)
+        ) and not self.product.shop.is_over(row.until_at)
 
     def _of_jobs(self) -> list[Any]:
-        rows = read(self.house)
+        rows = read(self.product)
         return [sorted(map(repr, rows.jobs)), sorted(map(repr, rows.instances.values()))]
 
     def act_on_jobs(self, act: JobAct) -> None:
         with self.nothing_is_shown_or_hidden():
-            self.house.catalog.write(
+            self.product.catalog.write(
                 lambda transaction: do(
                     transaction,
                     act,
@@ -418,40 +420,40 @@ class Life:
                     expected=None,
                     actor="somebody",
                     reason="why not",
-                    clock=self.house.clock,
+                    clock=self.product.clock,
                 )
             )
 
     def sweep(self) -> None:
         with self.nothing_is_shown_or_hidden():
-            self.house.sweep()
+            self.product.sweep()
 
     def all_jobs_end(self) -> None:
         """With workers that die each time and nobody who helps, each job ends (law 3)."""
         for _ in range(_MOST_ROUNDS):
-            if all(State(row.state) in ENDED for row in self.house.shop.rows()):
+            if all(State(row.state) in ENDED for row in self.product.shop.rows()):
                 return
-            while self.house.shop.claim("dying") is not None:
+            while self.product.shop.claim("dying") is not None:
                 pass
-            self.house.pass_time(timedelta(days=40))
-            self.house.sweep()
+            self.product.pass_time(timedelta(days=40))
+            self.product.sweep()
         raise AssertionError("Jobs never end")
 
-    # --- the house ---
+    # --- the product ---
 
     def restart(self, *, killed: bool) -> None:
-        before = read(self.house).standings
-        self.house.restart(killed=killed)
-        assert read(self.house).standings == before, "a restart has changed what is shown"
+        before = read(self.product).standings
+        self.product.restart(killed=killed)
+        assert read(self.product).standings == before, "a restart has changed what is shown"
         self.touched |= set(STUDIES)
 
     def end(self) -> None:
         """At the end everything ends, all that is marked goes, and all is as the laws say."""
         self.all_jobs_end()
-        self.house.ledger.write()
-        self.rows = hold_rows(self.house, self.promises)
+        self.product.ledger.write()
+        self.rows = hold_rows(self.product, self.promises)
         self.all_marked_is_gone()
-        hold_everything(self.house, self.rows)
+        hold_everything(self.product, self.rows)
 
 
 def _note(uids: Sequence[str], description: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the rows, the bytes and the interfaces of a living house say, held against the laws.
+"""What the rows, the bytes and the interfaces of a living product say, held against the laws.
 
 Standing is worked out here once more, in Python and from the rows of withdrawals alone, and so is what may be purged.
 What was promised to senders and people is kept beside (`Promises`), and what was seen once is compared with what is
@@ -26,7 +26,7 @@ from kinote.notes.creator.create import document_of
 from kinote.storage.digests import digest_of
 from tests.laws.arrivals import STUDIES
 from tests.laws.audit import WAYS_OUT_OF_A_STUDY
-from tests.laws.living_house import PURGE_AFTER, LivingHouse
+from tests.laws.living_product import PURGE_AFTER, LivingProduct
 
 _INSTANCES = text(
     "SELECT i.id, i.sop_instance_uid AS uid, i.standing, i.residence, i.is_current, i.store, i.file_key, i.digest, "
@@ -83,8 +83,8 @@ class Rows:
         ]
 
 
-def read(house: LivingHouse) -> Rows:
-    with house.catalog.read() as connection:
+def read(product: LivingProduct) -> Rows:
+    with product.catalog.read() as connection:
         return Rows(
             {row.id: row for row in connection.execute(_INSTANCES)},
             list(connection.execute(_TARGETS)),
@@ -110,10 +110,10 @@ class Promises:
     on_hold: set[str] = field(default_factory=set)
 
 
-def hold_rows(house: LivingHouse, promises: Promises, before: Rows | None = None) -> Rows:
+def hold_rows(product: LivingProduct, promises: Promises, before: Rows | None = None) -> Rows:
     """Look at all rows. This is done after every step, `before` which they were as given."""
-    rows = read(house)
-    with house.catalog.read() as connection:
+    rows = read(product)
+    with product.catalog.read() as connection:
         assert counts.differences(connection) == []
         if before is None or (before.instances, before.targets) != (rows.instances, rows.targets):
             assert belonging.differences(connection) == []
@@ -246,31 +246,31 @@ def may_be_purged(rows: Rows, now: datetime, on_hold: Collection[str] = ()) -> s
 
 
 def hold_study(
-    house: LivingHouse, rows: Rows, study: str, ways: Collection[str] = WAYS_OUT_OF_A_STUDY
+    product: LivingProduct, rows: Rows, study: str, ways: Collection[str] = WAYS_OUT_OF_A_STUDY
 ) -> None:
     """These ways out of a study show all of it that is live, and nothing else (law 1)."""
     ought = rows.live_in(study)
     for name in ways:
-        assert WAYS_OUT_OF_A_STUDY[name](house, study) == ought, f"{name} of study {study}"
+        assert WAYS_OUT_OF_A_STUDY[name](product, study) == ought, f"{name} of study {study}"
 
 
-def hold_everything(house: LivingHouse, rows: Rows) -> None:
+def hold_everything(product: LivingProduct, rows: Rows) -> None:
     """The whole audit: every way out, all bytes, every document made again, and what the product's own look says."""
     for study in STUDIES:
-        hold_study(house, rows, study)
-    there = house.stored_bytes(all_have=False)
+        hold_study(product, rows, study)
+    there = product.stored_bytes(all_have=False)
     for row in rows.instances.values():
         if row.residence != "local":
             continue
         found = there[row.id]
         assert (digest_in(found, row.digest_algorithm), len(found)) == (row.digest, row.size)
         if row.made_from:
-            with house.catalog.read() as connection:
+            with product.catalog.read() as connection:
                 assert writer.encode(document_of(connection, row.uid)) == found, f"{row.uid} (law 11)"
     lying = {(row.store, row.file_key) for row in rows.instances.values() if row.file_key}
-    places = house.places()
+    places = product.places()
     assert lying <= places, "a row has no bytes"
     left = places - lying - rows.owed
     assert not left, f"bytes have no row: {left}"
-    _, breaches, _ = check_after(house.catalog, house.stores, 0, lambda store: True)
+    _, breaches, _ = check_after(product.catalog, product.stores, 0, lambda store: True)
     assert breaches == []

@@ -1,4 +1,4 @@
-"""What ought to be so: a small model of the house in plain Python, told of every act.
+"""What ought to be so: a small model of the product in plain Python, told of every act.
 
 It knows no tables and no queries. An object has no stored standing: it is withdrawn while a withdrawal in
 force names it. Nothing is counted but by going through everything there is.
@@ -17,7 +17,7 @@ NO_MARKS = ("rejection", "manifest")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An object whose bytes the house has taken or made."""
+    """An object whose bytes the product has taken or made."""
 
     uid: str
     study: str
@@ -66,7 +66,7 @@ class Note:
 
 
 class Model:
-    """What the house ought to hold and show."""
+    """What the product ought to hold and show."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Kept] = {}

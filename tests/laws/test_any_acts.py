@@ -32,7 +32,7 @@ from tests.laws.arrivals import (
     image_uid,
 )
 from tests.laws.audit import hold_all, hold_feed, hold_instance
-from tests.laws.conftest import OpenHouse
+from tests.laws.conftest import OpenProduct
 from tests.laws.model import key_objects
 from tests.scale import SCALE
 
@@ -78,13 +78,13 @@ def documents(draw: st.DrawFn, *, broken: bool = False) -> KeyObject:
 class AnyActs(RuleBasedStateMachine):
     """People and machines at work, in any order."""
 
-    #: Set by the test: opens an empty house.
-    open_house: OpenHouse
+    #: Set by the test: opens an empty product.
+    open_product: OpenProduct
 
     def __init__(self) -> None:
         super().__init__()
         self._closing = ExitStack()
-        self.acts: Acts = self._closing.enter_context(type(self).open_house())
+        self.acts: Acts = self._closing.enter_context(type(self).open_product())
         self.decided: list[int] = []
         self.is_restored = False
 
@@ -195,7 +195,7 @@ class AnyActs(RuleBasedStateMachine):
         self.acts.undo(data.draw(self._any(list(self.acts.withdrawal_keys))))
 
     @rule(left_behind=st.sampled_from([b"", b"never acknowledged"]))
-    def the_house_is_opened_again(self, left_behind: bytes) -> None:
+    def the_product_is_opened_again(self, left_behind: bytes) -> None:
         self.acts.restart(left_behind)
 
     @precondition(lambda self: self.acts.feed and not self.is_restored)
@@ -238,8 +238,8 @@ class AnyActs(RuleBasedStateMachine):
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_laws_1_4_7_and_8_hold_after_any_acts(open_house: OpenHouse) -> None:
-    machine = type("AnyActs", (AnyActs,), {"open_house": staticmethod(open_house)})
+def test_laws_1_4_7_and_8_hold_after_any_acts(open_product: OpenProduct) -> None:
+    machine = type("AnyActs", (AnyActs,), {"open_product": staticmethod(open_product)})
     run_state_machine_as_test(
         machine,
         settings=settings(

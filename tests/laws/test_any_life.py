@@ -44,7 +44,7 @@ from tests.laws.arrivals import (
     study_in,
 )
 from tests.laws.life import Life
-from tests.laws.living_house import FROM_ARCHIVE, FROM_STRANGER, UNDO_WINDOW, LivingHouse, open_sink
+from tests.laws.living_product import FROM_ARCHIVE, FROM_STRANGER, UNDO_WINDOW, LivingProduct, open_sink
 from tests.lifecycle.rejected import QUALITY, with_title
 from tests.scale import SCALE
 
@@ -91,7 +91,7 @@ def key_objects(draw: st.DrawFn) -> KeyObject:
 class AnyLife(RuleBasedStateMachine):
     """People, peers, machines and time at work on the same objects."""
 
-    #: Set by the test: opens an empty house.
+    #: Set by the test: opens an empty product.
     open_life: OpenLife
     #: Steps of all lives together.
     number_of_steps = 0
@@ -218,7 +218,7 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule()
     def the_ledger_is_written(self) -> None:
-        self.life.house.ledger.write()
+        self.life.product.ledger.write()
 
     # --- jobs ---
 
@@ -262,11 +262,11 @@ class AnyLife(RuleBasedStateMachine):
         by=st.sampled_from([timedelta(minutes=2), UNDO_WINDOW * 1.5, timedelta(hours=25), timedelta(days=2)])
     )
     def time_passes(self, by: timedelta) -> None:
-        self.life.house.pass_time(by)
+        self.life.product.pass_time(by)
 
     @rule(by=st.sampled_from([timedelta(days=-3), timedelta(days=3), timedelta(minutes=-30)]))
     def the_clock_jumps(self, by: timedelta) -> None:
-        self.life.house.clock.now += by
+        self.life.product.clock.now += by
 
     @rule()
     def windows_are_looked_at(self) -> None:
@@ -281,16 +281,16 @@ class AnyLife(RuleBasedStateMachine):
         self.life.reap()
 
     @rule(killed=st.booleans(), leaves=st.booleans())
-    def the_house_is_opened_again(self, killed: bool, leaves: bool) -> None:
+    def the_product_is_opened_again(self, killed: bool, leaves: bool) -> None:
         if killed and leaves:
-            left_behind(self.life.house.stores, b"never acknowledged", small=True)
+            left_behind(self.life.product.stores, b"never acknowledged", small=True)
         self.life.restart(killed=killed)
         self.leased.clear()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def open_life(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLife]:
-    """Opens empty houses one after the other on each kind of database, beside one peer for all."""
+    """Opens empty products one after the other on each kind of database, beside one peer for all."""
     with open_sink() as (sink, entity):
 
         @contextmanager
@@ -299,11 +299,11 @@ def open_life(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenLi
             data.mkdir()
             with ExitStack() as closing:
                 closing.callback(shutil.rmtree, data)
-                house = LivingHouse(_database(request, data, closing), data, [entity], rules)
+                product = LivingProduct(_database(request, data, closing), data, [entity], rules)
                 try:
-                    yield Life(house, sink)
+                    yield Life(product, sink)
                 finally:
-                    house.close()
+                    product.close()
 
         yield opened
 

@@ -12,20 +12,20 @@ from kinote.holdings import evicting
 from tests.actors import ORIGIN
 from tests.laws.archived_life import ArchivedLife
 from tests.laws.arrivals import FIRST, LARGE, Image, image_uid
-from tests.laws.living_house import LivingHouse, open_sink
+from tests.laws.living_product import LivingProduct, open_sink
 
 
 @pytest.fixture
 def life(tmp_path: Path) -> Iterator[ArchivedLife]:
     with open_sink() as (sink, entity):
-        house = LivingHouse(f"sqlite:///{tmp_path / 'kinote.sqlite'}", tmp_path, [entity])
+        product = LivingProduct(f"sqlite:///{tmp_path / 'kinote.sqlite'}", tmp_path, [entity])
         try:
-            begun = ArchivedLife(house, sink)
+            begun = ArchivedLife(product, sink)
             begun.receive(Image(FIRST, 1), Image(FIRST, LARGE), origin=ORIGIN)
             begun.hold()
             yield begun
         finally:
-            house.close()
+            product.close()
 
 
 def residences(life: ArchivedLife) -> set[str]:
@@ -87,7 +87,7 @@ def test_breach_of_law_9_a_last_copy_that_the_archive_does_not_have_is_noticed(l
 
 def test_breach_of_law_10_what_was_never_answered_is_noticed_in_the_account(life: ArchivedLife) -> None:
     life.order(FIRST)
-    life.house.catalog.write(
+    life.product.catalog.write(
         lambda transaction: transaction.execute(text("UPDATE delivery_object SET state = 'acknowledged'"))
     )
     life.sink.answered.clear()

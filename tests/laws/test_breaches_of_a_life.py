@@ -19,25 +19,25 @@ from tests.actors import ORIGIN
 from tests.laws.arrivals import FIRST, LARGE, Image, KeyObject, image_uid
 from tests.laws.life import Life
 from tests.laws.life_audit import hold_everything
-from tests.laws.living_house import UNDO_WINDOW, LivingHouse, open_sink
+from tests.laws.living_product import UNDO_WINDOW, LivingProduct, open_sink
 
 
 @pytest.fixture
 def life(tmp_path: Path) -> Iterator[Life]:
-    """A house with two images, a document that nobody understands, and a note."""
+    """A product with two images, a document that nobody understands, and a note."""
     with open_sink() as (sink, entity):
-        house = LivingHouse(f"sqlite:///{tmp_path / 'kinote.sqlite'}", tmp_path, [entity])
+        product = LivingProduct(f"sqlite:///{tmp_path / 'kinote.sqlite'}", tmp_path, [entity])
         try:
-            begun = Life(house, sink)
+            begun = Life(product, sink)
             begun.receive(
                 Image(FIRST, 1), Image(FIRST, LARGE), KeyObject(FIRST, 1, (), broken=True), origin=ORIGIN
             )
             begun.make([image_uid(FIRST, 1)], "a note")
             begun.hold()
-            hold_everything(house, begun.rows)
+            hold_everything(product, begun.rows)
             yield begun
         finally:
-            house.close()
+            product.close()
 
 
 def withdrawn(life: Life) -> None:
@@ -47,13 +47,13 @@ def withdrawn(life: Life) -> None:
 
 def _change(statement: str) -> Callable[[Life], None]:
     def changed(life: Life) -> None:
-        life.house.catalog.write(lambda transaction: transaction.execute(text(statement)))
+        life.product.catalog.write(lambda transaction: transaction.execute(text(statement)))
 
     return changed
 
 
 def _lose_a_file(life: Life) -> None:
-    life.house.stores.remove(list(life.house.places())[:1])
+    life.product.stores.remove(list(life.product.places())[:1])
 
 
 #: What is changed behind the back of the product, by the law that this breaks.
@@ -76,7 +76,7 @@ def test_breach_of_laws_in_what_is_stored_is_noticed(life: Life, change: str) ->
     CHANGES[change](life)
     with pytest.raises(AssertionError):
         life.hold()
-        hold_everything(life.house, life.rows)
+        hold_everything(life.product, life.rows)
 
 
 def test_breach_of_law_2_a_job_that_hides_is_noticed(life: Life) -> None:
@@ -87,7 +87,7 @@ def test_breach_of_law_2_a_job_that_hides_is_noticed(life: Life) -> None:
     life.ask_for_jobs()
     leased = life.claim("worker")
     assert leased is not None
-    life.house.handlers[leased.kind.name] = hides
+    life.product.handlers[leased.kind.name] = hides
     with pytest.raises(AssertionError, match="a job has decided"):
         life.work(leased)
 
@@ -100,7 +100,7 @@ def test_breach_of_law_3_a_worker_that_writes_without_its_lease_is_noticed(
     frozen = life.claim("frozen")
     assert frozen is not None
     for _ in range(2):
-        life.house.pass_time(timedelta(hours=2))
+        life.product.pass_time(timedelta(hours=2))
         life.sweep()
     assert life.claim("another") is not None
     with pytest.raises(AssertionError):
@@ -112,7 +112,7 @@ def test_breach_of_law_4_a_withdrawal_of_which_nobody_is_told_is_noticed(
 ) -> None:
     withdrawn(life)
     monkeypatch.setattr(undo_windows, "tell", lambda *arguments, **options: None)
-    life.house.pass_time(UNDO_WINDOW * 2)
+    life.product.pass_time(UNDO_WINDOW * 2)
     life.close_windows()
     with pytest.raises(AssertionError, match="never made live"):
         life.hold()
@@ -137,13 +137,13 @@ def test_breach_of_law_8_tombstones_whose_bytes_stay_are_noticed(
 ) -> None:
     withdrawn(life)
     monkeypatch.setattr("kinote.holdings.reaping.reaper.remember", lambda *arguments, **options: None)
-    life.house.pass_time(UNDO_WINDOW * 2)
+    life.product.pass_time(UNDO_WINDOW * 2)
     life.close_windows()
-    life.house.pass_time(timedelta(days=2))
+    life.product.pass_time(timedelta(days=2))
     life.reap()
     life.hold()
     with pytest.raises(AssertionError, match="bytes have no row"):
-        hold_everything(life.house, life.rows)
+        hold_everything(life.product, life.rows)
 
 
 def test_breach_of_law_11_a_document_that_is_made_otherwise_is_noticed(
@@ -152,4 +152,4 @@ def test_breach_of_law_11_a_document_that_is_made_otherwise_is_noticed(
     encode = writer.encode
     monkeypatch.setattr(writer, "encode", lambda document: encode(document) + b"\0\0")
     with pytest.raises(AssertionError, match="law 11"):
-        hold_everything(life.house, life.rows)
+        hold_everything(life.product, life.rows)

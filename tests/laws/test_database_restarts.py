@@ -16,17 +16,17 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from tests.actors import ORIGIN
 from tests.databases import _make_schema, running_server
 from tests.laws.arrivals import NUMBERS, STUDIES, Image, KeyObject, data_set, flag, image_uid
-from tests.laws.house import LIMIT
 from tests.laws.life import Life
-from tests.laws.living_house import LivingHouse, open_sink
+from tests.laws.living_product import LivingProduct, open_sink
+from tests.laws.product import LIMIT
 from tests.scale import SCALE
 
 
 class Load:
     """Threads that send, make and withdraw until they are told to end; and what was acknowledged to them."""
 
-    def __init__(self, house: LivingHouse) -> None:
-        self.house = house
+    def __init__(self, product: LivingProduct) -> None:
+        self.product = product
         self.stored: set[tuple[str, bytes]] = set()
         self.withdrawn: set[str] = set()
         self.notes: set[int] = set()
@@ -71,7 +71,7 @@ class Load:
             if number % 2
             else Image(study, self._chance.choice(NUMBERS))
         )
-        upload = self.house.receiver.open(ORIGIN)
+        upload = self.product.receiver.open(ORIGIN)
         upload.write(arriving.file)
         if upload.finish().result(LIMIT).kind in ("stored", "held"):
             self.stored.add((arriving.uid, data_set(arriving.file)))
@@ -83,7 +83,7 @@ class Load:
             "description": f"note {number}",
             "references": [{"sop_instance_uid": image_uid(study, 1)}],
         }
-        answer = self.house.client.post(f"/api/v1/studies/{study}/notes", json=body)
+        answer = self.product.client.post(f"/api/v1/studies/{study}/notes", json=body)
         assert answer.status_code in (201, 404, 422, 500, 503), answer.text
         if answer.status_code == 201:
             self.notes.add(answer.json()["id"])
@@ -92,7 +92,7 @@ class Load:
     def _withdraw(self, number: int) -> None:
         uid = f"{self._chance.choice(STUDIES)}.70.{100 + self._chance.randrange(200)}"
         body = {"act": "quality", "text": "a reason", "instances": [uid]}
-        answer = self.house.client.post("/api/v1/withdrawals", json=body)
+        answer = self.product.client.post("/api/v1/withdrawals", json=body)
         assert answer.status_code in (201, 500, 503), answer.text
         if answer.status_code == 201:
             self.withdrawn.add(uid)
@@ -106,10 +106,10 @@ def test_law_6_and_8_restarts_of_the_database_lose_nothing_that_was_acknowledged
     with running_server() as server, open_sink() as (sink, entity):
         url = server.create("kinote")
         _make_schema(url)
-        house = LivingHouse(url, tmp_path, [entity])
+        product = LivingProduct(url, tmp_path, [entity])
         try:
-            life = Life(house, sink)
-            with Load(house) as load:
+            life = Life(product, sink)
+            with Load(product) as load:
                 for number in range(SCALE.restarts):
                     _wait_for_more(load)
                     time.sleep(chance.uniform(0, 0.3))
@@ -117,14 +117,14 @@ def test_law_6_and_8_restarts_of_the_database_lose_nothing_that_was_acknowledged
                 _wait_for_more(load)
             assert load.failures == []
             # A file stays where nobody could say whether a row has it, until the next start.
-            house.restart()
+            product.restart()
             life.promises.data_sets = load.stored
             life.hold()
             assert not load.withdrawn & set(life.rows.live)
-            assert load.notes <= {row.id for row in house.rows("SELECT id FROM note")}
+            assert load.notes <= {row.id for row in product.rows("SELECT id FROM note")}
             life.end()
         finally:
-            house.close()
+            product.close()
 
 
 def _wait_for_more(load: Load) -> None:

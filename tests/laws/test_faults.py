@@ -20,7 +20,7 @@ from kinote.lifecycle import counts
 from tests.cut_connections import Cut, cutting
 from tests.laws.arrivals import FIRST, LARGE, SECOND, Image, data_set
 from tests.laws.faults import Fault, Faults, under_files, under_index
-from tests.laws.house import House
+from tests.laws.product import Product
 from tests.scale import SCALE
 
 STUDIES = (FIRST, SECOND)
@@ -34,10 +34,10 @@ DOCUMENTED = {200, 201, 202, 204, 404, 409, 412, 422, 503}
 
 
 class Day:
-    """What is done to a house, and what has been promised by it."""
+    """What is done to a product, and what has been promised by it."""
 
-    def __init__(self, house: House, random: Random) -> None:
-        self.house = house
+    def __init__(self, product: Product, random: Random) -> None:
+        self.product = product
         self.random = random
         #: The bytes of what was acknowledged, by UID.
         self.promised: dict[str, bytes] = {}
@@ -56,7 +56,7 @@ class Day:
             Image(self.random.choice(STUDIES), number)
             for number in self.random.sample(NUMBERS, self.random.randint(1, 4))
         ]
-        for image, outcome in zip(images, self.house.receive([each.file for each in images]), strict=True):
+        for image, outcome in zip(images, self.product.receive([each.file for each in images]), strict=True):
             self.answers[outcome.kind] += 1
             if outcome.succeeded:
                 assert outcome.kind in ("stored", "known"), outcome
@@ -108,7 +108,7 @@ class Day:
             self.act("GET", path)
 
     def act(self, method: str, path: str, **options: Any) -> int:
-        answer = self.house.client.request(method, path, **options)
+        answer = self.product.client.request(method, path, **options)
         assert answer.status_code in DOCUMENTED, (path, answer.status_code, answer.text)
         if answer.status_code >= 400 and path != "/readyz":
             assert answer.headers["content-type"] == "application/problem+json", path
@@ -117,36 +117,36 @@ class Day:
 
     def look(self) -> None:
         """Everything that was promised is there, and nothing that was not."""
-        rows = self.house.rows(
+        rows = self.product.rows(
             "SELECT id, sop_instance_uid, standing FROM instance WHERE is_current AND file_key IS NOT NULL"
         )
-        lying = self.house.stored_bytes()
+        lying = self.product.stored_bytes()
         found = {row.sop_instance_uid: lying[row.id] for row in rows}
         standing = {row.sop_instance_uid: row.standing for row in rows}
         for uid, promised in self.promised.items():
             assert found.get(uid) == promised, f"{uid} is not as it was acknowledged"
             if uid in self.withdrawn:
                 assert standing[uid] == "withdrawn", uid
-        notes = Counter(item["description"] for item in self.house.items("notes"))
+        notes = Counter(item["description"] for item in self.product.items("notes"))
         assert max(notes.values(), default=1) == 1, "a note was made twice"
         assert {text for text, is_made in self.notes.items() if is_made} <= set(notes)
-        with self.house.catalog.read() as connection:
+        with self.product.catalog.read() as connection:
             assert counts.differences(connection) == []
 
     def restart(self) -> None:
         """After recovery there are no bytes without a row (law 8)."""
-        self.house.restart()
-        rows = self.house.rows("SELECT store, file_key FROM instance WHERE file_key IS NOT NULL")
-        assert self.house.places() == {(row.store, row.file_key) for row in rows}
+        self.product.restart()
+        rows = self.product.rows("SELECT store, file_key FROM instance WHERE file_key IS NOT NULL")
+        assert self.product.places() == {(row.store, row.file_key) for row in rows}
 
 
 @contextmanager
-def opened(url: str, data: Path) -> Iterator[House]:
-    house = House(url, data)
+def opened(url: str, data: Path) -> Iterator[Product]:
+    product = Product(url, data)
     try:
-        yield house
+        yield product
     finally:
-        house.close()
+        product.close()
         shutil.rmtree(data)
 
 
@@ -158,9 +158,9 @@ def test_laws_hold_while_files_and_the_index_fail(
     faults = Faults()
     random = Random(12)
     under_index(faults, monkeypatch)
-    with opened(sqlite_url, tmp_path / "data") as house:
+    with opened(sqlite_url, tmp_path / "data") as product:
         under_files(faults, monkeypatch)
-        day = Day(house, random)
+        day = Day(product, random)
         for number in range(1, SCALE.fault_rounds + 1):
             faults.arm(Fault.any(random, ("file", "statement", "commit")) if random.random() < 0.8 else None)
             day.any_act()
@@ -181,9 +181,9 @@ def test_laws_hold_while_files_fail_and_connections_break(
 ) -> None:
     faults = Faults()
     random = Random(13)
-    with cutting(postgresql_url) as (url, cutter), opened(url, tmp_path / "data") as house:
+    with cutting(postgresql_url) as (url, cutter), opened(url, tmp_path / "data") as product:
         under_files(faults, monkeypatch)
-        day = Day(house, random)
+        day = Day(product, random)
         for number in range(1, SCALE.fault_rounds // 3 + 1):
             if random.random() < 0.3:
                 cutter.cut(random.choice((Cut.ANSWER, Cut.COMMIT)))
@@ -204,8 +204,8 @@ def test_laws_hold_while_files_fail_and_connections_break(
 def test_breach_of_law_6_acknowledging_what_was_not_committed_is_noticed(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    with opened(sqlite_url, tmp_path / "data") as house:
-        day = Day(house, Random(1))
+    with opened(sqlite_url, tmp_path / "data") as product:
+        day = Day(product, Random(1))
         day.receive()
         day.look()
         day.promised["1.2.1.1.99"] = b"never stored"

@@ -23,8 +23,8 @@ from tests.kept_bytes import file_of
 from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, Image, data_set, image_uid
 from tests.laws.audit import WAYS_OUT_OF_A_STUDY, hold_all
-from tests.laws.house import LIMIT
-from tests.laws.living_house import LivingHouse, Sink, open_sink
+from tests.laws.living_product import LivingProduct, Sink, open_sink
+from tests.laws.product import LIMIT
 from tests.scp.requests import encoded, request
 
 _ROOT = Path(__file__).parents[2]
@@ -33,39 +33,39 @@ IN_A_FILE = Image(FIRST, LARGE)
 
 
 @contextmanager
-def _house(folder: Path) -> Iterator[tuple[LivingHouse, Sink]]:
+def _product(folder: Path) -> Iterator[tuple[LivingProduct, Sink]]:
     with open_sink() as (sink, entity):
-        house = LivingHouse(f"sqlite:///{folder / 'kinote.sqlite'}", folder, [entity])
+        product = LivingProduct(f"sqlite:///{folder / 'kinote.sqlite'}", folder, [entity])
         try:
-            yield house, sink
+            yield product, sink
         finally:
-            house.close()
+            product.close()
 
 
 @pytest.fixture
-def living(tmp_path: Path) -> Iterator[LivingHouse]:
-    with _house(tmp_path) as (house, _):
-        yield house
+def living(tmp_path: Path) -> Iterator[LivingProduct]:
+    with _product(tmp_path) as (product, _):
+        yield product
 
 
-def withdraw(house: LivingHouse, *uids: str, act: str = "quality") -> int:
+def withdraw(product: LivingProduct, *uids: str, act: str = "quality") -> int:
     body = {"act": act, "text": "a reason", "instances": list(uids)}
-    answer = house.client.post("/api/v1/withdrawals", json=body)
+    answer = product.client.post("/api/v1/withdrawals", json=body)
     assert answer.status_code == 201, answer.text
     return int(answer.json()["id"])
 
 
-def after_their_time(house: LivingHouse) -> None:
+def after_their_time(product: LivingProduct) -> None:
     for _ in range(3):
-        house.pass_time(timedelta(days=1))
-        house.windows.step()
-        house.reaper.step()
+        product.pass_time(timedelta(days=1))
+        product.windows.step()
+        product.reaper.step()
 
 
-def standings(house: LivingHouse) -> dict[str, str]:
+def standings(product: LivingProduct) -> dict[str, str]:
     return {
         row.uid: row.standing
-        for row in house.rows("SELECT sop_instance_uid AS uid, standing FROM instance WHERE is_current = 1")
+        for row in product.rows("SELECT sop_instance_uid AS uid, standing FROM instance WHERE is_current = 1")
     }
 
 
@@ -79,7 +79,7 @@ def test_the_same_object_twice_does_not_cost_the_file_of_the_first(sqlite_acts: 
     hold_all(sqlite_acts)
 
 
-def test_the_same_object_sent_in_parallel_does_not_leave_a_part_of_it(living: LivingHouse) -> None:
+def test_the_same_object_sent_in_parallel_does_not_leave_a_part_of_it(living: LivingProduct) -> None:
     file = IN_A_FILE.file
 
     def send(_: int) -> str:
@@ -94,7 +94,7 @@ def test_the_same_object_sent_in_parallel_does_not_leave_a_part_of_it(living: Li
     assert len(living.places()) == 1
 
 
-def test_what_comes_back_does_not_leave_the_count_of_its_study_behind(living: LivingHouse) -> None:
+def test_what_comes_back_does_not_leave_the_count_of_its_study_behind(living: LivingProduct) -> None:
     living.receive([Image(FIRST, number).file for number in (1, 2, LARGE)])
     key = withdraw(living, image_uid(FIRST, 1), image_uid(FIRST, 2))
     assert _counted(living) == 1
@@ -102,12 +102,12 @@ def test_what_comes_back_does_not_leave_the_count_of_its_study_behind(living: Li
     assert _counted(living) == 3
 
 
-def _counted(house: LivingHouse) -> int:
-    (study,) = house.get("/dicomweb/studies", StudyInstanceUID=FIRST)
+def _counted(product: LivingProduct) -> int:
+    (study,) = product.get("/dicomweb/studies", StudyInstanceUID=FIRST)
     return int(study["00201208"]["Value"][0])
 
 
-def test_a_file_that_is_gone_does_not_keep_others_from_being_purged(living: LivingHouse) -> None:
+def test_a_file_that_is_gone_does_not_keep_others_from_being_purged(living: LivingProduct) -> None:
     living.receive([Image(FIRST, LARGE).file, Image(FIRST, 1).file])
     (place,) = [
         (row.store, row.file_key)
@@ -127,20 +127,20 @@ def test_a_file_that_is_gone_does_not_keep_others_from_being_purged(living: Livi
 
 
 def test_a_delivery_of_which_a_part_failed_is_not_told_as_success(tmp_path: Path) -> None:
-    with _house(tmp_path) as (house, sink):
-        house.receive([Image(FIRST, number).file for number in (1, 2, LARGE)])
+    with _product(tmp_path) as (product, sink):
+        product.receive([Image(FIRST, number).file for number in (1, 2, LARGE)])
         sink.expect(1)
-        with house.face.called((STUDY_ROOT.move, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
+        with product.face.called((STUDY_ROOT.move, (IMPLICIT_VR_LITTLE_ENDIAN,))) as association:
             asked = encoded(request("STUDY", StudyInstanceUID=FIRST), IMPLICIT_VR_LITTLE_ENDIAN)
             last = list(invoking.move(association, STUDY_ROOT.move, "SINK", asked))[-1]
         assert (last.completed, last.failed) == (1, 2)
         assert last.status != statuses.SUCCESS
-        house.ledger.write()
-        states = [row.state for row in house.rows("SELECT state FROM delivery")]
+        product.ledger.write()
+        states = [row.state for row in product.rows("SELECT state FROM delivery")]
         assert sorted(states) == ["failed", "failed", "given"]
 
 
-def test_purged_and_unmade_objects_do_not_break_any_way_out(living: LivingHouse) -> None:
+def test_purged_and_unmade_objects_do_not_break_any_way_out(living: LivingProduct) -> None:
     living.receive([Image(FIRST, number).file for number in (1, 2, LARGE)])
     withdraw(living, image_uid(FIRST, 1), image_uid(FIRST, LARGE))
     after_their_time(living)
@@ -152,7 +152,7 @@ def test_purged_and_unmade_objects_do_not_break_any_way_out(living: LivingHouse)
 
 
 def test_what_is_sent_again_under_another_patient_does_not_pass_for_the_former_ones_unseen(
-    living: LivingHouse,
+    living: LivingProduct,
 ) -> None:
     """The study is known by its first instance, also once that is purged: then the difference is told."""
     living.receive([Image(FIRST, 1).file])

@@ -36,7 +36,7 @@ from tests.kept_bytes import kept_places
 from tests.keyobject.documents import document
 from tests.keyobject.documents import instance as flagged
 from tests.laws.life import Life
-from tests.laws.living_house import LivingHouse, open_sink
+from tests.laws.living_product import LivingProduct, open_sink
 from tests.running_server import RunningServer
 from tests.scale import SCALE
 from tests.walked import digest_of_data_set
@@ -248,13 +248,13 @@ def check_store(data: Path, acknowledged: dict[str, str]) -> None:
 def check_acts(data: Path, withdrawn: set[str], notes: set[int]) -> None:
     """What was withdrawn is out of use, notes are there, each job ends, and what is marked goes."""
     with open_sink() as (sink, entity):
-        house = LivingHouse(f"sqlite:///{data / 'kinote.sqlite'}", data, [entity])
+        product = LivingProduct(f"sqlite:///{data / 'kinote.sqlite'}", data, [entity])
         try:
-            house.clock.now = datetime.now(UTC)
-            life = Life(house, sink)
+            product.clock.now = datetime.now(UTC)
+            life = Life(product, sink)
             live = set(life.rows.live)
             assert not live & withdrawn
-            assert notes <= {row.id for row in house.rows("SELECT id FROM note")}
+            assert notes <= {row.id for row in product.rows("SELECT id FROM note")}
             life.end()
         finally:
-            house.close()
+            product.close()

@@ -80,7 +80,7 @@ def around_the_view(acts: Acts) -> Iterator[None]:
         return replace(found, statement=_around(found.statement))
 
     rows_by_driver, compiled = statements.rows_by_driver, FindOne.compiled
-    readers = acts.house.catalog._readers
+    readers = acts.product.catalog._readers
     event.listen(readers, "before_cursor_execute", instead, retval=True)
     try:
         with pytest.MonkeyPatch.context() as patched:
@@ -94,7 +94,7 @@ def around_the_view(acts: Acts) -> Iterator[None]:
 @contextmanager
 def goes_around(acts: Acts, address: str) -> Iterator[None]:
     """The answers at one address go around the view; that they do, and are well made, is seen to first."""
-    request = acts.house.client.request
+    request = acts.product.client.request
     path, _, query = address.partition("?")
     wanted = dict(part.split("=") for part in query.split("&") if part)
 
@@ -111,7 +111,7 @@ def goes_around(acts: Acts, address: str) -> Iterator[None]:
     assert wrongly.status_code == 200, f"{address}: {wrongly.text}"
     assert (rightly.status_code, rightly.content) != (200, wrongly.content), f"{address} does not read it"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(acts.house.client, "request", breached)
+        patched.setattr(acts.product.client, "request", breached)
         yield
 
 
@@ -152,11 +152,11 @@ def test_breach_of_law_1_a_delivery_around_the_view_is_noticed(
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(acts.house.door, "find", around(acts.house.door.find))
+        patched.setattr(acts.product.door, "find", around(acts.product.door.find))
         with pytest.raises(AssertionError, match="the source of delivery of study"):
             hold_law_1(acts)
     with monkeypatch.context() as patched:
-        patched.setattr(acts.house.door, "find_instance", around(acts.house.door.find_instance))
+        patched.setattr(acts.product.door, "find_instance", around(acts.product.door.find_instance))
         with pytest.raises(AssertionError, match=WITHDRAWN):
             hold_instance(acts, WITHDRAWN)
 
@@ -178,7 +178,7 @@ def test_breach_of_law_1_another_definition_of_live_is_noticed(acts: Acts, condi
             text(f"CREATE VIEW live_instance AS SELECT * FROM instance WHERE {condition}")  # noqa: S608
         )
 
-    acts.house.catalog.write(define)
+    acts.product.catalog.write(define)
     with pytest.raises(AssertionError):
         hold_law_1(acts)
 
@@ -225,5 +225,5 @@ def test_breach_of_law_1_a_counter_changed_in_a_transaction_of_its_own_is_notice
             patched.setattr(counts, "add", lambda _, deltas: owed.append(dict(deltas)))
             acts.withdraw(IN_A_FILE)
         for deltas in owed:
-            acts.house.catalog.write(partial(add, deltas=deltas))
+            acts.product.catalog.write(partial(add, deltas=deltas))
     hold_law_1(acts)

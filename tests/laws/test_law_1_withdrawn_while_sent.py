@@ -70,7 +70,7 @@ class WithdrawnOnceFound(Door):
         return found
 
 
-class House:
+class Product:
     """Three images in one series, the second flagged by a note; both interfaces, and another entity to send to."""
 
     def __init__(self, catalog: Catalog, door: WithdrawnOnceFound, receiver: Receiver, other: Face) -> None:
@@ -103,12 +103,12 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def product(tmp_path: Path) -> Iterator[Product]:
     catalog = Catalog(CatalogOptions(new_sqlite_index(tmp_path / "index.db")))
     stores = local_stores(tmp_path / "data")
     receiver = Receiver(catalog, stores, clock=clock)
     with face(tmp_path / "other", ScpOptions(port=0, titles=("OTHER",))) as other:
-        opened = House(catalog, WithdrawnOnceFound(catalog, stores, clock=clock), receiver, other)
+        opened = Product(catalog, WithdrawnOnceFound(catalog, stores, clock=clock), receiver, other)
         for number in (1, 2, 3):
             upload = receiver.open(ORIGIN)
             upload.write(as_file(image(number)))
@@ -118,72 +118,72 @@ def house(tmp_path: Path) -> Iterator[House]:
     catalog.close()
 
 
-def one(resource: str) -> Callable[[House], list[str]]:
+def one(resource: str) -> Callable[[Product], list[str]]:
     """A resource of the one instance: it is sent, or unknown."""
 
-    def sent(house: House) -> list[str]:
-        house.door.is_due = True
-        answer = house.request("GET", f"{INSTANCES}/{WITHDRAWN}{resource}")
+    def sent(product: Product) -> list[str]:
+        product.door.is_due = True
+        answer = product.request("GET", f"{INSTANCES}/{WITHDRAWN}{resource}")
         assert answer.status_code in (200, 404), answer.text
         return [*OTHERS, *([WITHDRAWN] if answer.status_code == 200 else [])]
 
     return sent
 
 
-def by_multipart(house: House) -> list[str]:
-    house.door.is_due = True
-    answer = house.request("GET", f"/dicomweb/studies/{STUDY}")
+def by_multipart(product: Product) -> list[str]:
+    product.door.is_due = True
+    answer = product.request("GET", f"/dicomweb/studies/{STUDY}")
     assert answer.status_code == 200
     return [str(dataset_of(file).SOPInstanceUID) for _, file in parts(answer)]
 
 
-def by_metadata(house: House) -> list[str]:
-    house.door.is_due = True
-    answer = house.request("GET", f"/dicomweb/studies/{STUDY}/metadata")
+def by_metadata(product: Product) -> list[str]:
+    product.door.is_due = True
+    answer = product.request("GET", f"/dicomweb/studies/{STUDY}/metadata")
     return [each["00080018"]["Value"][0] for each in answer.json()]
 
 
-def by_get(house: House) -> list[str]:
-    house.door.is_due = True
-    with house.face() as opened:
+def by_get(product: Product) -> list[str]:
+    product.door.is_due = True
+    with product.face() as opened:
         answers, received = got(opened, StudyInstanceUID=STUDY)
     assert (answers[-1].status, answers[-1].failed) == (0, 0)
     return [*received]
 
 
-def by_move(house: House) -> list[str]:
-    house.door.is_due = True
-    with house.face() as opened:
+def by_move(product: Product) -> list[str]:
+    product.door.is_due = True
+    with product.face() as opened:
         assert moved(opened, "OTHER", PatientID="P1").status == 0
-    return arrived(house)
+    return arrived(product)
 
 
-def by_send(house: House) -> list[str]:
-    house.door.is_due = True
-    with answered_here(create_application(house.rooms)) as transport:
+def by_send(product: Product) -> list[str]:
+    product.door.is_due = True
+    with answered_here(create_application(product.rooms)) as transport:
         store = Client("http://localhost", transport)
         objects = named_objects(store, Named(studies=(STUDY,)))
         for each in transmit.send_objects(
-            Caller(house.other.entity("OTHER"), "TESTER", TlsOptions()), objects
+            Caller(product.other.entity("OTHER"), "TESTER", TlsOptions()), objects
         ):
             assert each.sent is not None
             assert each.sent.kind in ("completed", "gone")
         store.close()
-    return arrived(house)
+    return arrived(product)
 
 
-def arrived(house: House) -> list[str]:
-    with house.other.rooms.catalog.read() as connection:
-        return [each.sop_instance_uid for each in house.other.rooms.door.find(connection, STUDY)]
+def arrived(product: Product) -> list[str]:
+    with product.other.rooms.catalog.read() as connection:
+        return [each.sop_instance_uid for each in product.other.rooms.door.find(connection, STUDY)]
 
 
-def by_summary(house: House) -> list[str]:
+def by_summary(product: Product) -> list[str]:
     title = {"scheme": "DCM", "value": "113000"}
     asked = {"title": title, "description": "", "references": [{"sop_instance_uid": WITHDRAWN}]}
-    made = house.request("POST", f"/api/v1/studies/{STUDY}/notes", json=asked)
+    made = product.request("POST", f"/api/v1/studies/{STUDY}/notes", json=asked)
     assert made.status_code == 201, made.text
-    house.door.is_due = True
-    shown = house.request("GET", f"{made.headers['location']}/rendered")
+    product.door.is_due = True
+    shown = product.request("GET", f"{made.headers['location']}/rendered")
     return [*OTHERS, *([WITHDRAWN] if "<img" in shown.text else [])]
 
 
@@ -204,19 +204,19 @@ INTERFACES = {
 
 
 @pytest.mark.parametrize("interface", INTERFACES)
-def test_law_1_what_is_withdrawn_once_it_was_found_does_not_leave(house: House, interface: str) -> None:
-    assert sorted(INTERFACES[interface](house)) == OTHERS
-    assert not house.door.is_due
+def test_law_1_what_is_withdrawn_once_it_was_found_does_not_leave(product: Product, interface: str) -> None:
+    assert sorted(INTERFACES[interface](product)) == OTHERS
+    assert not product.door.is_due
 
 
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_breach_of_law_1_what_was_live_once_leaves_and_is_noticed(
-    house: House, monkeypatch: pytest.MonkeyPatch, interface: str
+    product: Product, monkeypatch: pytest.MonkeyPatch, interface: str
 ) -> None:
     around = FindOne(stored_bytes(instance).where(instance.c.id == bindparam("id")))
     monkeypatch.setattr(door_module, "_LIVE_BYTES", around)
-    assert sorted(INTERFACES[interface](house)) == sorted([*OTHERS, WITHDRAWN])
+    assert sorted(INTERFACES[interface](product)) == sorted([*OTHERS, WITHDRAWN])
 
 
-def test_law_1_metadata_drop_what_is_withdrawn_once_it_was_found(house: House) -> None:
-    assert by_metadata(house) == OTHERS
+def test_law_1_metadata_drop_what_is_withdrawn_once_it_was_found(product: Product) -> None:
+    assert by_metadata(product) == OTHERS

@@ -22,7 +22,7 @@ from tests.jobs.shop import Shop
 from tests.jobs.test_transitions import WAYS, happen
 from tests.laws.acts import Acts
 from tests.laws.audit import hold_all, hold_instance, hold_law_1
-from tests.laws.conftest import OpenHouse
+from tests.laws.conftest import OpenProduct
 from tests.laws.day import a_day
 from tests.project.sources import PACKAGE, imports_of
 
@@ -138,8 +138,10 @@ def statements() -> Iterator[list[str]]:
 _OF_JOBS = re.compile(r"\b(FROM|JOIN|UPDATE|INTO)\s+\"?job(_\w+)?\b", re.IGNORECASE)
 
 
-def test_law_2_nothing_that_a_day_shows_hides_or_deletes_asks_for_a_job(open_sqlite_house: OpenHouse) -> None:
-    with statements() as seen, open_sqlite_house() as acts:
+def test_law_2_nothing_that_a_day_shows_hides_or_deletes_asks_for_a_job(
+    open_sqlite_product: OpenProduct,
+) -> None:
+    with statements() as seen, open_sqlite_product() as acts:
         a_day(acts)
         hold_all(acts)
         for uid in acts.model.objects:
@@ -150,7 +152,7 @@ def test_law_2_nothing_that_a_day_shows_hides_or_deletes_asks_for_a_job(open_sql
 
 def jobs_in_every_state(acts: Acts) -> None:
     """About every object, a job in each state."""
-    shop = Shop(acts.house.catalog, {REGISTER_AGAIN.name: REGISTER_AGAIN})
+    shop = Shop(acts.product.catalog, {REGISTER_AGAIN.name: REGISTER_AGAIN})
     uids = sorted(acts.model.objects)
     for state in State:
         key = shop.enqueue(REGISTER_AGAIN, {"instances": uids})
@@ -170,12 +172,12 @@ def test_law_2_what_is_purged_depends_on_no_job(acts: Acts) -> None:
     """The fault of the system that is replaced: what was marked for deletion stayed because a job had failed."""
     a_day(acts)
     jobs_in_every_state(acts)
-    house = acts.house
+    product = acts.product
     withdrawn = "SELECT count(*) AS number FROM instance WHERE standing = 'withdrawn'"
-    assert house.rows(withdrawn)[0].number
+    assert product.rows(withdrawn)[0].number
     reaper = Reaper(
-        house.catalog,
-        house.stores,
+        product.catalog,
+        product.stores,
         lambda: datetime.now(UTC) + timedelta(days=4000),
         node="reaper",
         delays=PurgeDelays(timedelta()),
@@ -183,7 +185,7 @@ def test_law_2_what_is_purged_depends_on_no_job(acts: Acts) -> None:
     )
     while reaper.step() < 1:
         pass
-    assert not house.rows(withdrawn)[0].number
+    assert not product.rows(withdrawn)[0].number
     hold_law_1(acts)
 
 
@@ -191,7 +193,7 @@ def test_breach_of_law_2_what_a_dead_job_hides_is_noticed(acts: Acts) -> None:
     """The fault of the system that is replaced: objects of jobs that failed are live, and not to be seen."""
     a_day(acts)
     jobs_in_every_state(acts)
-    view = LIVE_INSTANCE_SQL["sqlite" if acts.house.catalog.is_sqlite else "postgresql"]
+    view = LIVE_INSTANCE_SQL["sqlite" if acts.product.catalog.is_sqlite else "postgresql"]
     condition = (
         " AND NOT EXISTS (SELECT 1 FROM job WHERE job.state = 'dead' "
         "AND job.payload LIKE '%' || instance.sop_instance_uid || '%')"
@@ -201,6 +203,6 @@ def test_breach_of_law_2_what_a_dead_job_hides_is_noticed(acts: Acts) -> None:
         transaction.execute(text("DROP VIEW live_instance"))
         transaction.execute(text(view + condition))
 
-    acts.house.catalog.write(breach)
+    acts.product.catalog.write(breach)
     with pytest.raises(AssertionError):
         hold_law_1(acts)

@@ -38,7 +38,7 @@ from tests.laws.day import IN_A_FILE, a_day
 def test_breach_of_law_4_a_part_that_is_missing_is_noticed(acts: Acts, change: str) -> None:
     a_day(acts)
     hold_law_4(acts)
-    acts.house.catalog.write(lambda transaction: transaction.execute(text(change)))
+    acts.product.catalog.write(lambda transaction: transaction.execute(text(change)))
     with pytest.raises(AssertionError):
         hold_law_4(acts)
 

@@ -18,7 +18,7 @@ from tests.actors import ORIGIN
 from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, Arriving, Image, KeyObject, flag, image_uid
 from tests.laws.audit import hold_all
-from tests.laws.house import LIMIT
+from tests.laws.product import LIMIT
 
 DOCUMENT = KeyObject(FIRST, 1, (flag(image_uid(FIRST, 1)),), text="good")
 GOOD = (Image(FIRST, 1), Image(FIRST, LARGE), DOCUMENT)
@@ -37,13 +37,13 @@ def kinds_of_one_group(acts: Acts, arriving: list[Arriving], monkeypatch: pytest
     with monkeypatch.context() as patched:
         patched.setattr(Committer, "submit", gather)
         for each in arriving:
-            upload = acts.house.receiver.open(ORIGIN)
+            upload = acts.product.receiver.open(ORIGIN)
             upload.write(each.file)
             futures.append(upload.finish())
         deadline = time.monotonic() + LIMIT
         while len(group) < len(arriving) and time.monotonic() < deadline:
             time.sleep(0.005)
-    file_together(acts.house.receiver._committer, group)
+    file_together(acts.product.receiver._committer, group)
     return [future.result(LIMIT).kind for future in futures]
 
 
@@ -62,7 +62,7 @@ def hold_law_5(acts: Acts, bad: Arriving, monkeypatch: pytest.MonkeyPatch) -> No
     assert kinds == ["stored", "refused", "stored", "stored"]
     for each in GOOD:
         acts.model.take(each)
-    noted = acts.house.items("notes")
+    noted = acts.product.items("notes")
     assert len(noted) == 1, "a note of what was refused"
     acts.model.register(DOCUMENT, noted[0]["id"])
     hold_all(acts)

@@ -1,4 +1,4 @@
-"""Law 6 in the whole house: a connection that breaks around a COMMIT loses, doubles and misreports nothing.
+"""Law 6 in the whole product: a connection that breaks around a COMMIT loses, doubles and misreports nothing.
 
 With it go laws 7 and 8: the file of an object stays as long as a row has it, or may have it.
 """
@@ -30,7 +30,7 @@ from tests.cut_connections import ConnectionCutter, Cut, cutting
 from tests.laws.acts import Acts, Asked
 from tests.laws.arrivals import CT, FIRST, LARGE, SECOND, Arriving, Image, KeyObject, data_set, flag
 from tests.laws.audit import hold_law_1, hold_law_7, hold_law_8
-from tests.laws.house import House
+from tests.laws.product import Product
 from tests.scp.face import OPTIONS, Face
 from tests.web.objects import multipart
 
@@ -38,7 +38,7 @@ SMALL_IMAGES = [Image(FIRST, number) for number in (1, 2)]
 LARGE_IMAGE = Image(FIRST, LARGE)
 DOCUMENT = KeyObject(FIRST, 1, (flag(LARGE_IMAGE.uid),))
 
-#: Opens an empty house whose commits can be cut.
+#: Opens an empty product whose commits can be cut.
 OpenCut = Callable[..., AbstractContextManager[tuple[Acts, ConnectionCutter]]]
 
 
@@ -48,12 +48,12 @@ def open_cut(postgresql_url: str, tmp_path: Path) -> OpenCut:
     def opened(in_doubt_limit: float = 60) -> Iterator[tuple[Acts, ConnectionCutter]]:
         data = tmp_path / uuid.uuid4().hex
         with cutting(postgresql_url) as (url, cutter):
-            house = House(url, data, in_doubt_limit=in_doubt_limit)
+            product = Product(url, data, in_doubt_limit=in_doubt_limit)
             try:
-                yield Acts(house), cutter
+                yield Acts(product), cutter
             finally:
                 cutter.come_back()
-                house.close()
+                product.close()
                 shutil.rmtree(data)
 
     return opened
@@ -97,8 +97,8 @@ def test_law_6_store_requests_are_answered_with_what_is_there(
     cut_acts: tuple[Acts, ConnectionCutter], cut: Cut
 ) -> None:
     acts, cutter = cut_acts
-    house = acts.house
-    with dicom_face(house) as face, face.called(CT) as association:
+    product = acts.product
+    with dicom_face(product) as face, face.called(CT) as association:
         context = association.context_for(CT)
         assert context is not None
         for image in (*SMALL_IMAGES, LARGE_IMAGE):
@@ -112,8 +112,8 @@ def test_law_6_store_requests_are_answered_with_what_is_there(
 
 
 @contextmanager
-def dicom_face(house: House) -> Iterator[Face]:
-    rooms = Rooms(house.catalog, house.receiver, house.door, OPTIONS, OPEN)
+def dicom_face(product: Product) -> Iterator[Face]:
+    rooms = Rooms(product.catalog, product.receiver, product.door, OPTIONS, OPEN)
     server = DicomServer(rooms)
     try:
         yield Face(rooms, server)
@@ -126,7 +126,7 @@ def test_law_6_stow_and_the_rest_api_answer_with_what_is_there(
     cut_acts: tuple[Acts, ConnectionCutter], cut: Cut
 ) -> None:
     acts, cutter = cut_acts
-    client = acts.house.client
+    client = acts.product.client
     body, headers = multipart([image.file for image in (*SMALL_IMAGES, LARGE_IMAGE)])
     cutter.cut(cut)
     answer = client.post("/dicomweb/studies", content=body, headers=headers)
@@ -163,7 +163,7 @@ def test_law_6_a_note_is_made_revised_and_withdrawn_once(
 def test_law_6_doubt_is_told_as_such_and_no_file_goes(open_cut: OpenCut) -> None:
     with open_cut(in_doubt_limit=0.2) as (acts, cutter):
         cutter.cut(Cut.ANSWER, stay_away=True)
-        (outcome,) = acts.house.receive([LARGE_IMAGE.file])
+        (outcome,) = acts.product.receive([LARGE_IMAGE.file])
         assert (outcome.kind, outcome.status) == ("refused", 0xA700)
         assert "not known whether this was stored" in outcome.reason
         cutter.come_back()
@@ -171,7 +171,7 @@ def test_law_6_doubt_is_told_as_such_and_no_file_goes(open_cut: OpenCut) -> None
         acts.model.take(LARGE_IMAGE)
         hold_law_7(acts)
         hold_law_8(acts)
-        assert [each.kind for each in acts.house.receive([LARGE_IMAGE.file])] == ["known"]
+        assert [each.kind for each in acts.product.receive([LARGE_IMAGE.file])] == ["known"]
         hold_law_8(acts)
 
 
@@ -179,12 +179,14 @@ def test_law_6_doubt_of_a_note_is_a_problem_that_says_what_to_do(open_cut: OpenC
     with open_cut(in_doubt_limit=0.2) as (acts, cutter):
         acts.receive(LARGE_IMAGE)
         cutter.cut(Cut.ANSWER, stay_away=True)
-        answer = acts.house.client.post(f"/api/v1/studies/{FIRST}/notes", json=Asked((LARGE_IMAGE.uid,)).body)
+        answer = acts.product.client.post(
+            f"/api/v1/studies/{FIRST}/notes", json=Asked((LARGE_IMAGE.uid,)).body
+        )
         assert answer.status_code == 503
         assert answer.json()["type"] == "urn:kinote:problem:commit-in-doubt"
         assert int(answer.headers["Retry-After"]) > 0
         cutter.come_back()
-        assert len(acts.house.items(f"studies/{FIRST}/notes")) == 1
+        assert len(acts.product.items(f"studies/{FIRST}/notes")) == 1
 
 
 def _guess(answer: bool) -> Callable[[Commits, str], bool]:
@@ -197,16 +199,16 @@ def _guess(answer: bool) -> Callable[[Commits, str], bool]:
 
 def hold_object(acts: Acts) -> None:
     """One that has no file: with one, it would know its own row again."""
-    (outcome,) = acts.house.receive([DOCUMENT.file])
+    (outcome,) = acts.product.receive([DOCUMENT.file])
     assert outcome.kind == "stored"
     acts.model.take(DOCUMENT)
     hold_law_7(acts)
 
 
 def hold_note(acts: Acts) -> None:
-    answer = acts.house.client.post(f"/api/v1/studies/{FIRST}/notes", json=Asked((LARGE_IMAGE.uid,)).body)
+    answer = acts.product.client.post(f"/api/v1/studies/{FIRST}/notes", json=Asked((LARGE_IMAGE.uid,)).body)
     assert answer.status_code == 201
-    assert acts.house.items(f"studies/{FIRST}/notes") == [answer.json()]
+    assert acts.product.items(f"studies/{FIRST}/notes") == [answer.json()]
 
 
 @pytest.mark.parametrize(
@@ -252,7 +254,7 @@ def _filed_twice(acts: Acts) -> None:
     """Let one large object in whose transaction is done twice, though it was committed the first time."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Commits, "_was_committed", _guess(False))
-        acts.house.receive([LARGE_IMAGE.file])
+        acts.product.receive([LARGE_IMAGE.file])
     acts.model.take(LARGE_IMAGE)
 
 
@@ -277,7 +279,7 @@ def test_law_8_no_file_goes_that_a_row_has(acts: Acts, monkeypatch: pytest.Monke
         ]
 
     monkeypatch.setattr("kinote.intake.committer.file_arrivals", told_wrongly)
-    acts.house.receive([LARGE_IMAGE.file])
+    acts.product.receive([LARGE_IMAGE.file])
     acts.model.take(LARGE_IMAGE)
     hold_law_7(acts)
     hold_law_8(acts)
@@ -287,21 +289,21 @@ def test_law_8_a_file_stays_where_nobody_can_say_whether_a_row_has_it(
     acts: Acts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acts.receive(LARGE_IMAGE)
-    before = acts.house.places()
+    before = acts.product.places()
 
     def fails(*_: object) -> bool:
         raise OperationalError("SELECT", None, Exception("no connection"))
 
     monkeypatch.setattr(receiving, "is_owned", fails)
-    assert [each.kind for each in acts.house.receive([LARGE_IMAGE.file])] == ["known"]
-    assert len(acts.house.places()) == len(before) + 1
+    assert [each.kind for each in acts.product.receive([LARGE_IMAGE.file])] == ["known"]
+    assert len(acts.product.places()) == len(before) + 1
 
 
 def test_law_8_a_remembered_file_stays_that_a_row_has(acts: Acts) -> None:
     acts.receive(LARGE_IMAGE)
-    (place,) = acts.house.places()
-    acts.house.catalog.write(lambda transaction: remember(transaction, place, clock()))
-    acts.house.restart()
+    (place,) = acts.product.places()
+    acts.product.catalog.write(lambda transaction: remember(transaction, place, clock()))
+    acts.product.restart()
     hold_law_7(acts)
     hold_law_8(acts)
 

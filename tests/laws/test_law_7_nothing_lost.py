@@ -26,8 +26,8 @@ HELD = Image(FIRST, LARGE, content=1)
 
 
 def take(acts: Acts, *arriving: Arriving) -> list[Outcome]:
-    """Let objects in and tell the model of them, whatever the house says."""
-    outcomes = acts.house.receive([each.file for each in arriving])
+    """Let objects in and tell the model of them, whatever the product says."""
+    outcomes = acts.product.receive([each.file for each in arriving])
     for each in arriving:
         acts.model.take(each)
     return outcomes
@@ -175,7 +175,7 @@ def test_breach_of_law_7_the_first_that_is_overwritten_is_noticed(
     """What came last wins: the bytes of the first are gone, although its row is there."""
     take(acts, LIVE)
     hold_law_7(acts)
-    (row,) = acts.house.rows("SELECT file_key FROM instance")
-    (acts.house.data / "objects" / row.file_key).write_bytes(HELD.file)
+    (row,) = acts.product.rows("SELECT file_key FROM instance")
+    (acts.product.data / "objects" / row.file_key).write_bytes(HELD.file)
     with pytest.raises(AssertionError, match="not everything is kept as it came"):
         hold_law_7(acts)

@@ -17,31 +17,31 @@ from tests.laws.acts import Acts
 from tests.laws.arrivals import FIRST, LARGE, Image
 from tests.laws.audit import hold_law_8
 from tests.laws.day import IN_A_FILE, IN_THE_INDEX, a_day
-from tests.laws.house import House
+from tests.laws.product import Product
 
 
 def _nothing(*_arguments: object) -> None:
     """What somebody does who forgets to clear up."""
 
 
-def _file_vanishes(house: House) -> None:
-    (row,) = house.rows(
+def _file_vanishes(product: Product) -> None:
+    (row,) = product.rows(
         "SELECT file_key FROM instance WHERE sop_instance_uid = :uid AND standing <> 'held'", uid=IN_A_FILE
     )
-    (house.data / "objects" / row.file_key).unlink()
+    (product.data / "objects" / row.file_key).unlink()
 
 
-def _file_appears(house: House) -> None:
-    left_behind(house.stores, b"nobody's")
+def _file_appears(product: Product) -> None:
+    left_behind(product.stores, b"nobody's")
 
 
-def _small_one_appears(house: House) -> None:
-    left_behind(house.stores, b"nobody's", small=True)
+def _small_one_appears(product: Product) -> None:
+    left_behind(product.stores, b"nobody's", small=True)
 
 
-def _file_changes(house: House) -> None:
-    (row,) = house.rows("SELECT file_key FROM instance WHERE sop_instance_uid = :uid", uid=IN_A_FILE)
-    with (house.data / "objects" / row.file_key).open("ab") as file:
+def _file_changes(product: Product) -> None:
+    (row,) = product.rows("SELECT file_key FROM instance WHERE sop_instance_uid = :uid", uid=IN_A_FILE)
+    with (product.data / "objects" / row.file_key).open("ab") as file:
         file.write(b"more")
 
 
@@ -52,8 +52,8 @@ def _vanish(_stores: Stores, group: Sequence[Incoming]) -> list[StorageError | N
     return [None] * len(group)
 
 
-def _done(statement: str) -> Callable[[House], object]:
-    return lambda house: house.catalog.write(lambda transaction: transaction.execute(text(statement)))
+def _done(statement: str) -> Callable[[Product], object]:
+    return lambda product: product.catalog.write(lambda transaction: transaction.execute(text(statement)))
 
 
 _OF_ONE = f"(SELECT id FROM instance WHERE sop_instance_uid = '{IN_THE_INDEX}' AND standing <> 'held')"  # noqa: S608
@@ -75,11 +75,11 @@ _OF_ONE = f"(SELECT id FROM instance WHERE sop_instance_uid = '{IN_THE_INDEX}' A
     ],
 )
 def test_breach_of_law_8_rows_and_bytes_that_disagree_are_noticed(
-    acts: Acts, breach: Callable[[House], object]
+    acts: Acts, breach: Callable[[Product], object]
 ) -> None:
     a_day(acts)
     hold_law_8(acts)
-    breach(acts.house)
+    breach(acts.product)
     with pytest.raises(AssertionError):
         hold_law_8(acts)
 
@@ -112,7 +112,7 @@ def test_breach_of_law_8_a_row_committed_before_its_file_is_in_place_is_noticed(
 ) -> None:
     """As a kill between the two would leave it, were the row committed first."""
     monkeypatch.setattr(Stores, "settle", _vanish)
-    outcomes = acts.house.receive([Image(FIRST, LARGE).file])
+    outcomes = acts.product.receive([Image(FIRST, LARGE).file])
     assert [outcome.kind for outcome in outcomes] == ["stored"]
     with pytest.raises(AssertionError):
         hold_law_8(acts)
@@ -122,14 +122,14 @@ def test_breach_of_law_8_recovery_that_leaves_files_is_noticed(
     acts: Acts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_day(acts)
-    _file_appears(acts.house)
+    _file_appears(acts.product)
     with monkeypatch.context() as patched:
-        patched.setattr("tests.laws.house.recover", lambda *_: Recovered())
-        acts.house.restart()
+        patched.setattr("tests.laws.product.recover", lambda *_: Recovered())
+        acts.product.restart()
         with pytest.raises(AssertionError):
             hold_law_8(acts)
-    acts.house.restart()
-    assert acts.house.recovered.set_aside == 1
+    acts.product.restart()
+    assert acts.product.recovered.set_aside == 1
     hold_law_8(acts)
 
 
@@ -141,9 +141,9 @@ def test_breach_of_law_8_a_group_whose_rows_fail_and_whose_files_stay_is_noticed
         raise RuntimeError("the database does not like it")
 
     monkeypatch.setattr("kinote.intake.committer.file_arrivals", failing)
-    assert [outcome.kind for outcome in acts.house.receive([Image(FIRST, LARGE).file])] == ["refused"]
+    assert [outcome.kind for outcome in acts.product.receive([Image(FIRST, LARGE).file])] == ["refused"]
     hold_law_8(acts)
     monkeypatch.setattr(Stores, "discard", _nothing)
-    assert [outcome.kind for outcome in acts.house.receive([Image(FIRST, LARGE).file])] == ["refused"]
+    assert [outcome.kind for outcome in acts.product.receive([Image(FIRST, LARGE).file])] == ["refused"]
     with pytest.raises(AssertionError):
         hold_law_8(acts)

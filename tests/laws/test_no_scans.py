@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
-from tests.laws.conftest import OpenHouse
+from tests.laws.conftest import OpenProduct
 from tests.laws.day import a_day
 
 #: Tables of which an installation has few rows, whatever it stores.
@@ -38,8 +38,8 @@ def statements_of_sqlite() -> Iterator[dict[str, str]]:
         event.remove(Pool, "connect", connected)
 
 
-def test_a_day_walks_through_no_table(open_sqlite_house: OpenHouse) -> None:
-    with statements_of_sqlite() as seen, open_sqlite_house() as acts:
+def test_a_day_walks_through_no_table(open_sqlite_product: OpenProduct) -> None:
+    with statements_of_sqlite() as seen, open_sqlite_product() as acts:
         a_day(acts)
         for path in (
             "notes",
@@ -50,9 +50,9 @@ def test_a_day_walks_through_no_table(open_sqlite_house: OpenHouse) -> None:
             "instances/to-register",
             "migrations/waiting",
         ):
-            acts.house.get(f"/api/v1/{path}")
-        acts.house.get("/api/v1/notes", text="Nodule")
-        walks = walks_of(acts.house._options.url.removeprefix("sqlite:///"), seen.values())
+            acts.product.get(f"/api/v1/{path}")
+        acts.product.get("/api/v1/notes", text="Nodule")
+        walks = walks_of(acts.product._options.url.removeprefix("sqlite:///"), seen.values())
     assert len(seen) > 100
     assert walks == {}
 

@@ -27,7 +27,7 @@ from kinote.lifecycle.acts import LaterCopies
 from kinote.lifecycle.rejection.rules import DEFAULT_TITLE_RULES, RejectionRules
 from kinote.notes import belonging
 from kinote.security.actors import Actor, ActorKind
-from tests.notes.ward import NOW, arrival, dataset, key_object, object_of
+from tests.notes.sample_studies import NOW, arrival, dataset, key_object, object_of
 
 QUALITY, SAFETY = REJECTED_FOR_QUALITY_REASONS, REJECTED_FOR_PATIENT_SAFETY_REASONS
 WORKLIST, EXPIRED = INCORRECT_MODALITY_WORKLIST_ENTRY, DATA_RETENTION_POLICY_EXPIRED

@@ -28,7 +28,18 @@ from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.queries import notes_of_study
 from tests.actors import ROE
-from tests.notes.ward import FIRST, IMAGE, NOW, bytes_of, fill, key_object, later, made, receive, request
+from tests.notes.sample_studies import (
+    FIRST,
+    IMAGE,
+    NOW,
+    bytes_of,
+    fill,
+    key_object,
+    later,
+    made,
+    receive,
+    request,
+)
 
 CONSEQUENCES = {
     # name: reason, title, later copies, minutes to undo it, may be shown

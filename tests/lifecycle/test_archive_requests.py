@@ -41,7 +41,7 @@ from kinote.peers.archive_policy import ArchivePolicy, CommitmentBy
 from kinote.peers.refusals import PeerNotFoundError, PeerVersionError, RefusedPeerError
 from tests.actors import ROE
 from tests.lifecycle.rejected import image, receive
-from tests.notes.ward import IMAGE, IMAGE_2, IMAGE_3, NOW, later
+from tests.notes.sample_studies import IMAGE, IMAGE_2, IMAGE_3, NOW, later
 from tests.peers.wanted import added
 from tests.peers.wanted import archive as archive_peer
 

@@ -37,8 +37,8 @@ from kinote.storage.read_in_place import FIRST_IN_PLACE
 from tests.actors import ROE
 from tests.clock import clock
 from tests.lifecycle.rejected import ARCHIVE, STRANGER, image, receive
+from tests.notes.sample_studies import IMAGE, IMAGE_2, NOW, later
 from tests.notes.test_held_copies import OTHER
-from tests.notes.ward import IMAGE, IMAGE_2, NOW, later
 from tests.peers.wanted import added
 from tests.peers.wanted import archive as archive_peer
 

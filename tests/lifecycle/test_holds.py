@@ -29,7 +29,7 @@ from kinote.notes.acts.rejection import reject
 from tests.actors import ROE
 from tests.lifecycle.rejected import EXPIRED, QUALITY, image, live, receive, rejection, withdrawals
 from tests.lifecycle.rejected import findings as findings_of
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FIRST_STATE,
     IMAGE,

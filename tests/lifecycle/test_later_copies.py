@@ -39,7 +39,7 @@ from tests.lifecycle.rejected import (
     with_title,
     withdrawals,
 )
-from tests.notes.ward import IMAGE, IMAGE_2, KEY_OBJECT, NOW, arrival, key_object, place
+from tests.notes.sample_studies import IMAGE, IMAGE_2, KEY_OBJECT, NOW, arrival, key_object, place
 
 NOTE, SECOND_NOTE = "1.2.1.80.1", "1.2.1.80.2"
 KOS = "1.2.1.70.1"

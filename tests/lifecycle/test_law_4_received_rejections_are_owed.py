@@ -29,7 +29,7 @@ from tests.lifecycle.rejected import (
     rejection,
     with_title,
 )
-from tests.notes.ward import IMAGE, IMAGE_2, NOW, later
+from tests.notes.sample_studies import IMAGE, IMAGE_2, NOW, later
 
 NOTE = "1.2.1.80.1"
 NODE, VIEWER = Receiver(0, "10.1.1.7"), Receiver(0, "10.1.1.8")

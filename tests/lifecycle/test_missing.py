@@ -22,8 +22,7 @@ from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import entomb
 from kinote.lifecycle.withdrawal import withdraw
 from tests.actors import ORIGIN, ROE
-from tests.notes.test_crossing import unreadable
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     IMAGE,
     NOW,
@@ -37,6 +36,7 @@ from tests.notes.ward import (
     object_of,
     receive,
 )
+from tests.notes.test_crossing import unreadable
 
 KOS = "1.2.1.9.1"
 

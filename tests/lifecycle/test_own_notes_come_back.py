@@ -14,7 +14,7 @@ from kinote.notes.acts.undo import undo_withdrawal
 from kinote.security.actors import Actor
 from tests.actors import ROE
 from tests.lifecycle.rejected import ARCHIVE, STRANGER, image, live, receive
-from tests.notes.ward import IMAGE, NOW, dataset_of, later
+from tests.notes.sample_studies import IMAGE, NOW, dataset_of, later
 
 
 @pytest.mark.parametrize("sender", [ARCHIVE, STRANGER], ids=["may reject", "may not"])

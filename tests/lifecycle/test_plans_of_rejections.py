@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.lifecycle.rejection import later_copies, reconsidering
 from kinote.lifecycle.rejection.rules import DEFAULT_RULES
-from tests.notes.ward import NOW
+from tests.notes.sample_studies import NOW
 
 UIDS = ["1.2.3", "1.2.4"]
 

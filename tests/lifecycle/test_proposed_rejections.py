@@ -52,7 +52,7 @@ from tests.lifecycle.rejected import (
     rejection,
     with_title,
 )
-from tests.notes.ward import FIRST, IMAGE, IMAGE_2, KEY_OBJECT, NOW, OTHER_IMAGE, key_object, place
+from tests.notes.sample_studies import FIRST, IMAGE, IMAGE_2, KEY_OBJECT, NOW, OTHER_IMAGE, key_object, place
 
 NOTE, KOS = "1.2.1.80.1", "1.2.1.70.1"
 COPY = "1.3.1.80.1"

@@ -11,7 +11,7 @@ from kinote.lifecycle.purging.lists import PurgeCounts, counts, number_of_dead
 from kinote.lifecycle.purging.tombstones import MOST_ATTEMPTS, remember_failure
 from kinote.lifecycle.withdrawal import withdraw
 from tests.actors import ROE
-from tests.notes.ward import IMAGE, NOW, SECOND_IMAGE, fill
+from tests.notes.sample_studies import IMAGE, NOW, SECOND_IMAGE, fill
 
 
 def test_removals_and_purges_are_counted_by_what_has_failed(catalog: Catalog) -> None:

@@ -25,7 +25,16 @@ from tests.lifecycle.rejected import (
     told,
     withdrawals,
 )
-from tests.notes.ward import FIRST, IMAGE, IMAGE_2, KEY_OBJECT, OTHER_IMAGE, SECOND_IMAGE, key_object, place
+from tests.notes.sample_studies import (
+    FIRST,
+    IMAGE,
+    IMAGE_2,
+    KEY_OBJECT,
+    OTHER_IMAGE,
+    SECOND_IMAGE,
+    key_object,
+    place,
+)
 
 NOTE = "1.2.1.80.1"
 KOS = "1.2.1.70.1"

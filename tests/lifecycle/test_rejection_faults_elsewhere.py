@@ -26,8 +26,8 @@ from tests.lifecycle.rejected import (
     with_title,
     withdrawals,
 )
+from tests.notes.sample_studies import FIRST, IMAGE, IMAGE_2, KEY_OBJECT, NOW, SECOND, SECOND_IMAGE, place
 from tests.notes.statements import each_statement
-from tests.notes.ward import FIRST, IMAGE, IMAGE_2, KEY_OBJECT, NOW, SECOND, SECOND_IMAGE, place
 
 NOTE, SECOND_NOTE = "1.2.1.80.1", "1.2.1.80.2"
 

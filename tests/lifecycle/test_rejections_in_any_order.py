@@ -34,7 +34,7 @@ from tests.lifecycle.rejected import (
     rejection,
     with_title,
 )
-from tests.notes.ward import KEY_OBJECT, key_object, place
+from tests.notes.sample_studies import KEY_OBJECT, key_object, place
 
 
 def evidence(document: bytes, *uids: str) -> bytes:

@@ -12,7 +12,7 @@ from kinote.security.actors import Actor
 from kinote.security.audit.search import TrailSearch, search_trail
 from kinote.security.audit.writing import write_entries
 from tests.lifecycle.rejected import ARCHIVE, RULES, STRANGER, image, receive, rejection
-from tests.notes.ward import FIRST, IMAGE
+from tests.notes.sample_studies import FIRST, IMAGE
 
 NOTE = "1.2.1.80.1"
 

@@ -1,4 +1,4 @@
-"""What the tests of migration share: the studies of `tests.notes.ward`, on each kind of database."""
+"""What the tests of migration share: the studies of `tests.notes.sample_studies`, on each kind of database."""
 
 from __future__ import annotations
 

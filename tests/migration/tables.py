@@ -16,7 +16,7 @@ from kinote.migration.mapping import mapping_of
 from kinote.migration.reading import Format, TableReader
 from tests.actors import ROE
 from tests.catalog.archive import CT
-from tests.notes.ward import IMAGE, NOW, place
+from tests.notes.sample_studies import IMAGE, NOW, place
 
 SOURCE = "old"
 

@@ -23,7 +23,7 @@ from kinote.web.application import Rooms, WebOptions, create_application
 from tests.actors import OPEN
 from tests.clock import clock
 from tests.migration.tables import residences, row
-from tests.notes.ward import IMAGE, IMAGE_2
+from tests.notes.sample_studies import IMAGE, IMAGE_2
 from tests.web.conftest import running
 
 IMPORT = "/api/v1/migrations/notes"

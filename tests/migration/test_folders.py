@@ -14,8 +14,8 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from sqlalchemy import select
 
-from kinote.app import open_house
-from kinote.app.house import House
+from kinote.app import open_application
+from kinote.app.application import Application
 from kinote.catalog.schema.tables import instance
 from kinote.holdings.evicting import evict
 from kinote.holdings.live_objects import Selection
@@ -27,7 +27,7 @@ from kinote.retention.units.counting import count
 from kinote.settings.model import Settings
 from kinote.storage.read_in_place import FIRST_IN_PLACE
 from tests.actors import ROE
-from tests.notes.ward import KEY_OBJECT, dataset, key_object, object_of
+from tests.notes.sample_studies import KEY_OBJECT, dataset, key_object, object_of
 
 IMAGES = [f"1.2.1.1.{number}" for number in range(1, 8)]
 KEY = "1.2.1.9.1"
@@ -68,115 +68,125 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(Settings.model_validate({"data": tmp_path / "data"}), "work") as opened:
+def application(tmp_path: Path) -> Iterator[Application]:
+    with open_application(Settings.model_validate({"data": tmp_path / "data"}), "work") as opened:
         yield opened
 
 
-def scans_of(house: House) -> FolderScans:
-    return FolderScans(house.catalog, house.receiver, house.stores, house.clock, house.directory.path)
+def scans_of(application: Application) -> FolderScans:
+    return FolderScans(
+        application.catalog,
+        application.receiver,
+        application.stores,
+        application.clock,
+        application.directory.path,
+    )
 
 
-def scanned(house: House, folder: Path, *, in_place: bool = False, content: str = "all") -> ScanTold:
-    *_, last = scans_of(house).scan(folder, in_place=in_place, content=content, by=ROE)  # type: ignore[arg-type]
+def scanned(
+    application: Application, folder: Path, *, in_place: bool = False, content: str = "all"
+) -> ScanTold:
+    *_, last = scans_of(application).scan(folder, in_place=in_place, content=content, by=ROE)  # type: ignore[arg-type]
     assert last.has_ended, last
     return last
 
 
-def places(house: House) -> dict[str, tuple[int, str | None]]:
-    with house.catalog.read() as connection:
+def places(application: Application) -> dict[str, tuple[int, str | None]]:
+    with application.catalog.read() as connection:
         rows = connection.execute(
             select(instance.c.sop_instance_uid, instance.c.store, instance.c.file_key, instance.c.standing)
         ).all()
     return {row.sop_instance_uid: (row.store, row.file_key) for row in rows if row.standing == "live"}
 
 
-def opened(house: House, uid: str) -> bytes:
-    (found,) = house.door.select(Selection(instances=(uid,)))
-    with house.door.open(found, ROE).file as file:
+def opened(application: Application, uid: str) -> bytes:
+    (found,) = application.door.select(Selection(instances=(uid,)))
+    with application.door.open(found, ROE).file as file:
         return file.read()
 
 
-def test_a_folder_is_copied_and_known_the_next_time(house: House, folder: Path) -> None:
-    told = scanned(house, folder)
+def test_a_folder_is_copied_and_known_the_next_time(application: Application, folder: Path) -> None:
+    told = scanned(application, folder)
     assert (told.files, told.of, told.counts) == (9, 9, {"stored": 8, "passed over": 1})
-    assert set(places(house)) == {*IMAGES, KEY}
-    assert all(store < FIRST_IN_PLACE for store, _ in places(house).values())
-    assert scanned(house, folder).counts == {"known": 8, "passed over": 1}
+    assert set(places(application)) == {*IMAGES, KEY}
+    assert all(store < FIRST_IN_PLACE for store, _ in places(application).values())
+    assert scanned(application, folder).counts == {"known": 8, "passed over": 1}
 
 
-def test_only_notes_are_taken_where_they_alone_are_wanted(house: House, folder: Path) -> None:
-    assert scanned(house, folder, content="notes").counts == {"stored": 1, "passed over": 8}
-    assert set(places(house)) == {KEY}
+def test_only_notes_are_taken_where_they_alone_are_wanted(application: Application, folder: Path) -> None:
+    assert scanned(application, folder, content="notes").counts == {"stored": 1, "passed over": 8}
+    assert set(places(application)) == {KEY}
 
 
-def test_law_7_files_that_are_read_in_place_stay_as_they_are(house: House, folder: Path) -> None:
+def test_law_7_files_that_are_read_in_place_stay_as_they_are(application: Application, folder: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    told = scanned(house, folder, in_place=True)
+    told = scanned(application, folder, in_place=True)
     assert told.counts == {"stored": 8, "passed over": 1}
-    assert places(house)[IMAGES[0]] == (FIRST_IN_PLACE + 1, "0/IM0")
+    assert places(application)[IMAGES[0]] == (FIRST_IN_PLACE + 1, "0/IM0")
     # Small objects that are no images are in the index.
-    assert places(house)[KEY][1] is None
-    assert image(IMAGES[0]).endswith(opened(house, IMAGES[0]))
-    assert scanned(house, folder, in_place=True).counts == {"known": 8, "passed over": 1}
+    assert places(application)[KEY][1] is None
+    assert image(IMAGES[0]).endswith(opened(application, IMAGES[0]))
+    assert scanned(application, folder, in_place=True).counts == {"known": 8, "passed over": 1}
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-def test_law_7_what_was_changed_there_does_not_leave(house: House, folder: Path) -> None:
-    scanned(house, folder, in_place=True)
+def test_law_7_what_was_changed_there_does_not_leave(application: Application, folder: Path) -> None:
+    scanned(application, folder, in_place=True)
     changed = folder / "0" / "IM0"
     changed.write_bytes(changed.read_bytes()[:-1] + b"\xff")
     with pytest.raises(BytesDamagedError):
-        opened(house, IMAGES[0])
+        opened(application, IMAGES[0])
     # The same object by another way heals it, and the file stays.
     other = folder.parent / "again"
     other.mkdir()
     (other / "x").write_bytes(image(IMAGES[0]))
-    assert scanned(house, other).counts == {"stored": 1}
-    assert image(IMAGES[0]).endswith(opened(house, IMAGES[0]))
+    assert scanned(application, other).counts == {"stored": 1}
+    assert image(IMAGES[0]).endswith(opened(application, IMAGES[0]))
     assert changed.exists()
 
 
-def test_a_folder_that_is_away_says_nothing_about_its_images(house: House, folder: Path) -> None:
-    scanned(house, folder, in_place=True)
+def test_a_folder_that_is_away_says_nothing_about_its_images(application: Application, folder: Path) -> None:
+    scanned(application, folder, in_place=True)
     folder.rename(folder.with_name("moved"))
     with pytest.raises(StoreUnreachableError):
-        opened(house, IMAGES[0])
+        opened(application, IMAGES[0])
     folder.with_name("moved").rename(folder)
-    assert image(IMAGES[0]).endswith(opened(house, IMAGES[0]))
+    assert image(IMAGES[0]).endswith(opened(application, IMAGES[0]))
 
 
-def test_what_was_away_is_healed_when_the_folder_is_scanned_again(house: House, folder: Path) -> None:
-    scanned(house, folder, in_place=True)
+def test_what_was_away_is_healed_when_the_folder_is_scanned_again(
+    application: Application, folder: Path
+) -> None:
+    scanned(application, folder, in_place=True)
     moved = (folder / "0" / "IM0").rename(folder.parent / "moved")
     with pytest.raises(BytesDamagedError):
-        opened(house, IMAGES[0])
+        opened(application, IMAGES[0])
     moved.rename(folder / "0" / "IM0")
-    assert scanned(house, folder, in_place=True).counts == {"stored": 1, "known": 7, "passed over": 1}
-    assert image(IMAGES[0]).endswith(opened(house, IMAGES[0]))
-    assert places(house)[IMAGES[0]] == (FIRST_IN_PLACE + 1, "0/IM0")
+    assert scanned(application, folder, in_place=True).counts == {"stored": 1, "known": 7, "passed over": 1}
+    assert image(IMAGES[0]).endswith(opened(application, IMAGES[0]))
+    assert places(application)[IMAGES[0]] == (FIRST_IN_PLACE + 1, "0/IM0")
 
 
-def test_law_7_files_of_ours_are_not_read_in_place(house: House, folder: Path) -> None:
-    ours = house.directory.path / "inside"
+def test_law_7_files_of_ours_are_not_read_in_place(application: Application, folder: Path) -> None:
+    ours = application.directory.path / "inside"
     ours.mkdir()
     (ours / "IM").write_bytes(image(IMAGES[0]))
     (folder / "link").symlink_to(ours)
     with pytest.raises(NoFolderError, match="data directory"):
-        scanned(house, ours, in_place=True)
-    told = scanned(house, folder, in_place=True)
+        scanned(application, ours, in_place=True)
+    told = scanned(application, folder, in_place=True)
     assert told.counts == {"stored": 8, "refused": 1, "passed over": 1}
     assert [each.file for each in told.listed] == ["link/IM"]
 
 
-def test_law_9_what_is_read_in_place_is_never_evicted(house: House, folder: Path) -> None:
-    scanned(house, folder, in_place=True)
-    now = house.clock()
-    with house.catalog.read() as connection:
+def test_law_9_what_is_read_in_place_is_never_evicted(application: Application, folder: Path) -> None:
+    scanned(application, folder, in_place=True)
+    now = application.clock()
+    with application.catalog.read() as connection:
         rows = connection.execute(select(instance.c.id, instance.c.study, instance.c.file_key)).all()
         counted = count(connection, sorted({row.study for row in rows}), now)
     keys = [row.id for row in rows if row.file_key]
-    evicted = house.catalog.write(lambda transaction: evict(transaction, keys, now))
+    evicted = application.catalog.write(lambda transaction: evict(transaction, keys, now))
     assert not evicted.instances
     assert set(evicted.kept.values()) == {
         "It lies in a folder of another system, which Kinote leaves as it is."
@@ -188,21 +198,21 @@ def test_law_9_what_is_read_in_place_is_never_evicted(house: House, folder: Path
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("after", [1, 3])
 def test_law_6_a_scan_that_was_interrupted_goes_on(
-    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool, after: int
+    application: Application, folder: Path, monkeypatch: pytest.MonkeyPatch, in_place: bool, after: int
 ) -> None:
     monkeypatch.setattr(scanning, "_TELL_EVERY", 0.0)
     monkeypatch.setattr(scanning, "_UNDER_WAY", 1)
-    begun = scans_of(house).scan(folder, in_place=in_place, content="all", by=ROE)
+    begun = scans_of(application).scan(folder, in_place=in_place, content="all", by=ROE)
     assert not [each for each in islice(begun, after) if each.has_ended]
     begun.close()  # type: ignore[attr-defined]
-    told = scanned(house, folder, in_place=in_place)
-    assert (told.files, set(places(house))) == (9, {*IMAGES, KEY})
+    told = scanned(application, folder, in_place=in_place)
+    assert (told.files, set(places(application))) == (9, {*IMAGES, KEY})
     # Those under way when it ended are known then.
     assert told.counts["stored"] + told.counts.get("known", 0) == 8
 
 
-def test_a_folder_is_scanned_once_at_a_time(house: House, folder: Path) -> None:
-    scans = scans_of(house)
+def test_a_folder_is_scanned_once_at_a_time(application: Application, folder: Path) -> None:
+    scans = scans_of(application)
     first = scans.scan(folder, in_place=False, content="all", by=ROE)
     with pytest.raises(ScanUnderWayError):
         scans.scan(folder, in_place=False, content="all", by=ROE)
@@ -210,10 +220,10 @@ def test_a_folder_is_scanned_once_at_a_time(house: House, folder: Path) -> None:
     assert list(scans.scan(folder, in_place=False, content="all", by=ROE))[-1].has_ended
 
 
-def test_a_file_that_is_refused_is_listed_and_harms_no_other(house: House, folder: Path) -> None:
+def test_a_file_that_is_refused_is_listed_and_harms_no_other(application: Application, folder: Path) -> None:
     whole = (folder / "0" / "IM0").read_bytes()
     (folder / "0" / "IM0").write_bytes(whole[:-100])
-    told = scanned(house, folder)
+    told = scanned(application, folder)
     assert told.counts == {"stored": 7, "refused": 1, "passed over": 1}
     (listed,) = told.listed
     assert (listed.file, listed.kind) == ("0/IM0", "refused")

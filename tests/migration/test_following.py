@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kinote.app import open_house
-from kinote.app.house import House
+from kinote.app import open_application
+from kinote.app.application import Application
 from kinote.dimse.tls import NO_CERTIFICATES
 from kinote.intake.expected import InStudy
 from kinote.migration.fetching.fetch import Fetches
@@ -40,10 +40,10 @@ PEER = "Old"
 class Site:
     """A store that follows one peer, step by step, at times that the test says."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, application: Application) -> None:
+        self.application = application
         self.now = datetime(2026, 11, 30, 12, tzinfo=UTC)
-        self.named = NamedSources(house.catalog, house.peers, "KINOTE", NO_CERTIFICATES)
+        self.named = NamedSources(application.catalog, application.peers, "KINOTE", NO_CERTIFICATES)
 
     def clock(self) -> datetime:
         return self.now
@@ -51,19 +51,21 @@ class Site:
     def add_peer(self, address: str) -> None:
         endpoint = Endpoint(EndpointKind.DICOMWEB, url=f"http://{address}/dicom-web")
         wanted = WantedPeer(PEER, endpoints=(endpoint,))
-        self.house.catalog.write(
+        self.application.catalog.write(
             lambda transaction: acts.add_peer(transaction, wanted, self.now, hosts_needed=False, by=ROE)
         )
-        self.house.peers.refresh()
+        self.application.peers.refresh()
 
     def follow(self, wants: Wants = "notes", *, has_feed: bool = False) -> Follower:
-        key = self.house.catalog.write(
+        key = self.application.catalog.write(
             partial(follow, name=PEER, wants=wants, has_feed=has_feed, by=ROE, now=self.now)
         )
         follower = Follower(
-            self.house.catalog,
+            self.application.catalog,
             self.named,
-            Fetches(self.house.catalog, self.house.receiver, self.clock, wait=lambda seconds: None),
+            Fetches(
+                self.application.catalog, self.application.receiver, self.clock, wait=lambda seconds: None
+            ),
             self.clock,
             key=key,
             node="here",
@@ -74,7 +76,7 @@ class Site:
         return follower
 
     def take(self, file: bytes) -> None:
-        upload = self.house.receiver.open(Origin(Interface.STOW, ROE), InStudy())
+        upload = self.application.receiver.open(Origin(Interface.STOW, ROE), InStudy())
         upload.write(file)
         assert upload.finish().result().succeeded
 
@@ -82,14 +84,14 @@ class Site:
         self.now += timedelta(**passed)
 
     def state(self) -> tuple[str, int]:
-        with self.house.catalog.read() as connection:
+        with self.application.catalog.read() as connection:
             (found,) = listed(connection)
         return found["problem"], found["studies_waiting"]
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    with open_house(Settings.model_validate({"data": tmp_path / "data"}), "work") as opened:
+    with open_application(Settings.model_validate({"data": tmp_path / "data"}), "work") as opened:
         yield Site(opened)
 
 
@@ -121,13 +123,13 @@ def test_a_study_is_asked_for_when_it_comes_and_at_intervals(
     site.pass_time(hours=1)
     follower.step()
     assert asked_for(handler) == [STUDY]
-    assert here(site.house) == {IMAGES[0], UID}
+    assert here(site.application) == {IMAGES[0], UID}
     # What has come from there makes it asked for once more, and brings nothing: it comes to rest.
     for _ in range(9):
         site.pass_time(days=1)
         follower.step()
     assert site.state() == ("", 0)
-    assert here(site.house) == {IMAGES[0], UID}
+    assert here(site.application) == {IMAGES[0], UID}
 
 
 def test_flagged_images_come_when_somebody_opens_the_study(
@@ -143,15 +145,15 @@ def test_flagged_images_come_when_somebody_opens_the_study(
     follower.step()
     site.pass_time(seconds=6)
     follower.step()
-    assert here(site.house) == {IMAGES[1], UID}
+    assert here(site.application) == {IMAGES[1], UID}
     site.pass_time(minutes=2)
-    opened = note_opened(site.house.catalog, STUDY, site.clock)
+    opened = note_opened(site.application.catalog, STUDY, site.clock)
     assert opened is not None
     opened.result()
     # Once more at once, it is not noted again.
-    assert note_opened(site.house.catalog, STUDY, site.clock) is None
+    assert note_opened(site.application.catalog, STUDY, site.clock) is None
     follower.step()
-    assert here(site.house) == {IMAGES[0], IMAGES[1], UID}, handler.asked
+    assert here(site.application) == {IMAGES[0], IMAGES[1], UID}, handler.asked
 
 
 def test_law_5_a_study_that_is_not_answered_for_waits_longer_each_time(
@@ -175,7 +177,7 @@ def test_law_5_a_study_that_is_not_answered_for_waits_longer_each_time(
     handler.answers.update(one_study(STUDY, "1.2.1.9", UID, KO))
     site.pass_time(hours=1, minutes=1)
     follower.step()
-    assert UID in here(site.house)
+    assert UID in here(site.application)
     assert site.state()[0] == ""
 
 
@@ -198,12 +200,12 @@ def test_law_5_a_feed_that_is_none_is_said(
 ) -> None:
     address, handler = hostile
     endpoint = Endpoint(EndpointKind.DICOMWEB, url=f"http://{address}/dicomweb")
-    site.house.catalog.write(
+    site.application.catalog.write(
         lambda transaction: acts.add_peer(
             transaction, WantedPeer(PEER, endpoints=(endpoint,)), site.now, hosts_needed=False, by=ROE
         )
     )
-    site.house.peers.refresh()
+    site.application.peers.refresh()
     handler.answers["/api/v1/changes"] = (code, body)
     site.follow(has_feed=True)
     assert problem in site.state()[0]
@@ -217,8 +219,8 @@ def test_what_cannot_be_followed_is_said(site: Site, hostile: tuple[str, type[Ho
         site.follow(has_feed=True)
     site.follow()
     site.follow("images")
-    with site.house.catalog.read() as connection:
+    with site.application.catalog.read() as connection:
         (found,) = listed(connection)
     assert found["wants"] == "images"
-    assert site.house.catalog.write(partial(unfollow, key=found["id"]))
-    assert not site.house.catalog.write(partial(unfollow, key=found["id"]))
+    assert site.application.catalog.write(partial(unfollow, key=found["id"]))
+    assert not site.application.catalog.write(partial(unfollow, key=found["id"]))

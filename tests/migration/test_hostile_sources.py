@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from kinote.app import open_house
-from kinote.app.house import House
+from kinote.app import open_application
+from kinote.app.application import Application
 from kinote.catalog.schema.tables import instance
 from kinote.dimse.tls import NO_CERTIFICATES
 from kinote.migration.fetching import web_source
@@ -21,14 +21,14 @@ from kinote.migration.fetching.source import SourceError, Taking, Wanted, counte
 from kinote.settings.model import Settings
 from tests.migration.hostile import Hostile
 from tests.migration.test_folders import as_file
-from tests.notes.ward import KEY_OBJECT, key_object
+from tests.notes.sample_studies import KEY_OBJECT, key_object
 
 UID = "1.2.1.9.1"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with open_house(Settings.model_validate({"data": tmp_path / "data"}), "work") as opened:
+def application(tmp_path: Path) -> Iterator[Application]:
+    with open_application(Settings.model_validate({"data": tmp_path / "data"}), "work") as opened:
         yield opened
 
 
@@ -50,22 +50,22 @@ def one_study(study: str, series: str, uid: str, content: bytes) -> dict[str, tu
     }
 
 
-def fetched(house: House, address: str, user: str = "") -> FetchTold:
-    found = NamedSources(house.catalog, house.peers, "KINOTE", NO_CERTIFICATES).find(
+def fetched(application: Application, address: str, user: str = "") -> FetchTold:
+    found = NamedSources(application.catalog, application.peers, "KINOTE", NO_CERTIFICATES).find(
         f"http://{user}{address}/dicom-web"
     )
-    work = Fetches(house.catalog, house.receiver, house.clock, wait=lambda seconds: None)
+    work = Fetches(application.catalog, application.receiver, application.clock, wait=lambda seconds: None)
     *_, last = work.fetch(found.name, found.source, "notes", found.origin)
     return last
 
 
-def here(house: House) -> set[str]:
-    with house.catalog.read() as connection:
+def here(application: Application) -> set[str]:
+    with application.catalog.read() as connection:
         return set(connection.execute(select(instance.c.sop_instance_uid)).scalars())
 
 
-def reasons(house: House) -> list[str]:
-    with house.catalog.read() as connection:
+def reasons(application: Application) -> list[str]:
+    with application.catalog.read() as connection:
         (kept,) = fetches(connection)
         return [each["reason"] for each in missing_series(connection, kept["id"], after=("",) * 3, limit=100)]
 
@@ -73,65 +73,65 @@ def reasons(house: House) -> list[str]:
 KO = as_file(key_object(UID, "1.2.1.1.1"), UID, KEY_OBJECT)
 
 
-def test_what_was_asked_for_is_taken(house: House, hostile: tuple[str, type[Hostile]]) -> None:
+def test_what_was_asked_for_is_taken(application: Application, hostile: tuple[str, type[Hostile]]) -> None:
     address, handler = hostile
     handler.answers.update(one_study("1.2.1", "1.2.1.9", UID, KO))
-    assert fetched(house, address).account == {"series": 1, "listed": 1, "here": 1, "missing": 0}
-    assert here(house) == {UID}
+    assert fetched(application, address).account == {"series": 1, "listed": 1, "here": 1, "missing": 0}
+    assert here(application) == {UID}
 
 
 @pytest.mark.parametrize(
     ("study", "uid"), [("1.2.1", "1.2.1.9.7"), ("1.2.3", UID)], ids=["another object", "another study"]
 )
 def test_law_5_what_was_not_asked_for_is_not_taken(
-    house: House, hostile: tuple[str, type[Hostile]], study: str, uid: str
+    application: Application, hostile: tuple[str, type[Hostile]], study: str, uid: str
 ) -> None:
     address, handler = hostile
     handler.answers.update(one_study(study, "1.2.1.9", uid, KO))
-    assert fetched(house, address).account["missing"] == 1
-    assert not here(house)
-    assert ["as announced" in reason for reason in reasons(house)] == [True]
+    assert fetched(application, address).account["missing"] == 1
+    assert not here(application)
+    assert ["as announced" in reason for reason in reasons(application)] == [True]
 
 
 def test_law_5_a_study_that_is_not_answered_for_holds_up_no_other(
-    house: House, hostile: tuple[str, type[Hostile]]
+    application: Application, hostile: tuple[str, type[Hostile]]
 ) -> None:
     address, handler = hostile
     handler.answers.update(one_study("1.2.1", "1.2.1.9", UID, KO))
     handler.answers["/studies"] = listed("0020000D", "1.2.0", "1.2.1", "1.2.2", "no uid/../x")
-    told = fetched(house, address)
+    told = fetched(application, address)
     assert told.has_ended
     assert (told.studies, told.of) == (3, 3)
     assert told.account == {"series": 3, "listed": 3, "here": 1, "missing": 2}
-    assert all("status 404" in reason for reason in reasons(house))
+    assert all("status 404" in reason for reason in reasons(application))
     # Several in a row: the system is away, and the fetch goes on there the next time.
     handler.answers["/studies"] = listed("0020000D", "1.2.0", "1.2.01", "1.2.02", "1.2.1")
-    told = fetched(house, address)
+    told = fetched(application, address)
     assert not told.has_ended
     assert told.studies == 0
 
 
 def test_passwords_go_to_nobody_else_and_are_not_told(
-    house: House, hostile: tuple[str, type[Hostile]]
+    application: Application, hostile: tuple[str, type[Hostile]]
 ) -> None:
     address, handler = hostile
     other = f"http://{address}/elsewhere"
     handler.answers["/studies"] = (302, other)
-    told = fetched(house, address, "me:secret@")
+    told = fetched(application, address, "me:secret@")
     assert not told.has_ended
     assert "secret" not in f"{told.as_json()}"
     assert set(handler.asked) == {"/studies"}
-    with house.catalog.read() as connection:
+    with application.catalog.read() as connection:
         assert "secret" not in str(fetches(connection))
 
 
 def test_law_5_an_endless_page_is_not_read_to_its_end(
-    house: House, hostile: tuple[str, type[Hostile]], monkeypatch: pytest.MonkeyPatch
+    application: Application, hostile: tuple[str, type[Hostile]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, handler = hostile
     handler.answers["/studies"] = listed("0020000D", *(f"1.2.{number}" for number in range(100)))
     monkeypatch.setattr(web_source, "_LONGEST_PAGE", 1000)
-    assert "more than 1000 bytes" in fetched(house, address).problem
+    assert "more than 1000 bytes" in fetched(application, address).problem
 
 
 def test_law_5_matches_without_end_come_to_an_end() -> None:
@@ -143,10 +143,12 @@ def test_law_5_matches_without_end_come_to_an_end() -> None:
         list(counted(endless(), 10))
 
 
-def test_law_5_objects_that_were_not_asked_for_end_an_answer(house: House) -> None:
-    found = NamedSources(house.catalog, house.peers, "KINOTE", NO_CERTIFICATES).find("http://127.0.0.1:1")
+def test_law_5_objects_that_were_not_asked_for_end_an_answer(application: Application) -> None:
+    found = NamedSources(application.catalog, application.peers, "KINOTE", NO_CERTIFICATES).find(
+        "http://127.0.0.1:1"
+    )
     found.source.close()
-    taking = Taking(house.receiver, found.origin, Wanted(None, [UID], frozenset()))  # type: ignore[arg-type]
+    taking = Taking(application.receiver, found.origin, Wanted(None, [UID], frozenset()))  # type: ignore[arg-type]
     assert taking.is_wanted(UID)
     taking.came.add(UID)
     # The same once more, or another.

@@ -31,9 +31,7 @@ from tests.migration.tables import (
     row,
     without_place,
 )
-from tests.notes.statements import each_statement
-from tests.notes.test_law_11_made_again import hold_law_11
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FRAMES,
     IMAGE,
@@ -51,6 +49,8 @@ from tests.notes.ward import (
     receive,
     request,
 )
+from tests.notes.statements import each_statement
+from tests.notes.test_law_11_made_again import hold_law_11
 
 NEW_IMAGE = "1.4.1.1.1"
 NEW_STUDY = "1.4.1"

@@ -18,7 +18,7 @@ from kinote.notes.creator import derivable
 from kinote.notes.creator.making import CannotBeMadeError, derived
 from kinote.storage.local import local_stores
 from tests.migration.tables import imported, residences, row, without_place
-from tests.notes.ward import IMAGE, IMAGE_2, SECOND_IMAGE, dataset, object_of, receive
+from tests.notes.sample_studies import IMAGE, IMAGE_2, SECOND_IMAGE, dataset, object_of, receive
 
 
 def work(catalog: Catalog) -> None:

@@ -17,8 +17,8 @@ from kinote.keyobject import writer
 from kinote.notes.creator.making import KeyObjectMaker
 from tests.catalog.archive import CT
 from tests.migration.tables import imported, residences, row
+from tests.notes.sample_studies import FIRST, IMAGE, KEY_OBJECT, dataset, object_of, receive
 from tests.notes.test_law_11_made_again import hold_law_11
-from tests.notes.ward import FIRST, IMAGE, KEY_OBJECT, dataset, object_of, receive
 from tests.scp.face import Face, face
 from tests.scp.requests import encoded, request
 

@@ -13,7 +13,7 @@ from kinote.command.migrations.collecting import collect_marks
 from kinote.migration.marks.collecting import Collected, collect
 from tests.migration import marks_of_viewers as viewers
 from tests.migration.tables import import_table, imported
-from tests.notes.ward import KEY_OBJECT
+from tests.notes.sample_studies import KEY_OBJECT
 
 STUDY = "1.2.1"
 

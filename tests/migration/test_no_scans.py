@@ -12,8 +12,17 @@ from kinote.notes.lists.waiting import duplicates, waiting_notes
 from tests.actors import ROE
 from tests.laws.test_no_scans import statements_of_sqlite, walks_of
 from tests.migration.tables import imported, row, without_place
-from tests.notes import ward
-from tests.notes.ward import FIRST, IMAGE, NOW, SECOND_IMAGE, dataset, key_object, object_of, receive
+from tests.notes import sample_studies
+from tests.notes.sample_studies import (
+    FIRST,
+    IMAGE,
+    NOW,
+    SECOND_IMAGE,
+    dataset,
+    key_object,
+    object_of,
+    receive,
+)
 
 
 def test_an_import_walks_through_no_table(tmp_path: Path) -> None:
@@ -22,7 +31,7 @@ def test_an_import_walks_through_no_table(tmp_path: Path) -> None:
     # The tables are made before: that is nothing that a day does.
     Catalog(options).close()
     with statements_of_sqlite() as seen, closing(Catalog(options)) as catalog:
-        ward.fill(catalog)
+        sample_studies.fill(catalog)
         rows = [
             row("1", IMAGE),
             row("1", SECOND_IMAGE),

@@ -15,7 +15,7 @@ from kinote.lifecycle import counts
 from kinote.notes.creator.making import derived, make_some
 from kinote.notes.lists.queries import notes_of_study
 from tests.migration.tables import imported, residences, row
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     IMAGE,
     IMAGE_2,

@@ -28,8 +28,7 @@ from kinote.web.application import Rooms, WebOptions, create_application
 from tests.actors import OPEN
 from tests.clock import clock
 from tests.migration.tables import imported, kept_bytes, residences, row
-from tests.notes.test_law_11_made_again import hold_law_11
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FRAMES,
     IMAGE,
@@ -42,6 +41,7 @@ from tests.notes.ward import (
     read,
     receive,
 )
+from tests.notes.test_law_11_made_again import hold_law_11
 from tests.scp.requests import decoded, encoded, request
 from tests.web.conftest import running
 from tests.web.test_retrieve import ANY, parts

@@ -23,8 +23,7 @@ from tests.clock import clock
 from tests.jobs.shop import Shop
 from tests.migration.tables import imported, kinds, residences, row, without_place
 from tests.migration.test_import import make_all
-from tests.notes.test_law_11_made_again import hold_law_11
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST_STATE,
     FRAMES,
     IMAGE,
@@ -42,6 +41,7 @@ from tests.notes.ward import (
     receive,
     request,
 )
+from tests.notes.test_law_11_made_again import hold_law_11
 
 NEW = "1.4.1.1.1"
 

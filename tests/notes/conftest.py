@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from tests.notes import ward
+from tests.notes import sample_studies
 
 
 @pytest.fixture
 def filled(catalog: Catalog) -> Catalog:
-    """A catalog with the studies of `ward`, on each kind of database."""
-    ward.fill(catalog)
+    """A catalog with the studies of `sample_studies`, on each kind of database."""
+    sample_studies.fill(catalog)
     return catalog
 
 
@@ -21,6 +21,6 @@ def filled(catalog: Catalog) -> Catalog:
 def filled_sqlite(sqlite_url: str) -> Iterator[Catalog]:
     """The same on SQLite only, for what does not depend on the database."""
     opened = Catalog(CatalogOptions(sqlite_url))
-    ward.fill(opened)
+    sample_studies.fill(opened)
     yield opened
     opened.close()

@@ -17,7 +17,7 @@ from kinote.notes.lists.queries import NoteSearch, notes_of_study, search
 from kinote.notes.lists.studies import StudyFilter, studies
 from tests.actors import ROE
 from tests.catalog.archive import CT
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     IMAGE,
     IMAGE_2,

@@ -12,7 +12,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.elements.dataset import scan
 from kinote.notes.creator.copied_values import as_written
-from tests.notes.ward import FIRST, IMAGE, bytes_of, made, request
+from tests.notes.sample_studies import FIRST, IMAGE, bytes_of, made, request
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,17 @@ from kinote.notes.lists.queries import notes_of_instance, notes_of_study
 from kinote.notes.registrar.again import register_again
 from kinote.notes.registrar.register import ReceivedKeyObject
 from tests.catalog.archive import CT, data_set
-from tests.notes.ward import FIRST, KEY_OBJECT, NOW, arrival, dataset, fill, key_object, object_of, place
+from tests.notes.sample_studies import (
+    FIRST,
+    KEY_OBJECT,
+    NOW,
+    arrival,
+    dataset,
+    fill,
+    key_object,
+    object_of,
+    place,
+)
 
 IMAGE = "1.2.1.9.1"
 KOS = "1.2.2.70.1"

@@ -20,9 +20,9 @@ from kinote.notes.copies.deciding import decide
 from kinote.storage.local import local_stores
 from tests.actors import ROE
 from tests.clock import clock
+from tests.notes.sample_studies import IMAGE, NOW, fill, later
 from tests.notes.test_crossing import Held, wait_until_done_or_blocked
 from tests.notes.test_held_copies import ALL, current, hold, hold_laws, row
-from tests.notes.ward import IMAGE, NOW, fill, later
 
 
 @pytest.fixture

@@ -43,8 +43,7 @@ from kinote.notes.copies.deciding import Decision, NotDecidableError, OtherNumbe
 from kinote.notes.lists.queries import notes_of_instance
 from tests.actors import ROE
 from tests.lifecycle.rejected import image, live, receive, rejection, standings
-from tests.notes.test_law_4_withdrawal import InjectedError, hold_law_4
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FIRST_STATE,
     IMAGE,
@@ -59,6 +58,7 @@ from tests.notes.ward import (
     object_of,
     request,
 )
+from tests.notes.test_law_4_withdrawal import InjectedError, hold_law_4
 
 ALL = HeldSelection()
 OTHER = {"PatientComments": "another"}

@@ -35,9 +35,7 @@ from tests.actors import ROE
 from tests.lifecycle.rejected import QUALITY as QUALITY_TITLE
 from tests.lifecycle.rejected import RULES, findings, image, receive, rejection, standings
 from tests.lifecycle.rejected import SAFETY as SAFETY_TITLE
-from tests.notes.test_held_copies import NODE, give, hold_laws
-from tests.notes.test_law_4_withdrawal import hold_law_4
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FIRST_STATE,
     IMAGE,
@@ -52,6 +50,8 @@ from tests.notes.ward import (
     made,
     request,
 )
+from tests.notes.test_held_copies import NODE, give, hold_laws
+from tests.notes.test_law_4_withdrawal import hold_law_4
 
 KOS, NOTE = "1.2.1.70.1", "1.2.1.80.1"
 

@@ -22,7 +22,7 @@ from kinote.notes.author import Author
 from kinote.notes.creator.create import document_of
 from kinote.security.actors import Actor, ActorKind
 from tests.catalog.archive import store
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FIRST_STATE,
     FRAMES,

@@ -15,8 +15,8 @@ from kinote.lifecycle import acts
 from kinote.lifecycle.withdrawal import undo
 from kinote.notes.acts.rejection import reject
 from tests.actors import ROE
+from tests.notes.sample_studies import FIRST, NOW, arrival, dataset, fill, later, object_of
 from tests.notes.test_law_4_undo_windows import WINDOW, Work, at_once, live, prepared
-from tests.notes.ward import FIRST, NOW, arrival, dataset, fill, later, object_of
 
 NEW = "1.2.1.9.1"
 

@@ -10,6 +10,19 @@ from kinote.intake.filing import file_arrivals
 from kinote.lifecycle import acts
 from kinote.notes.acts.undo_windows import close_window
 from kinote.notes.lists.queries import notes_of_study
+from tests.notes.sample_studies import (
+    FIRST,
+    IMAGE,
+    IMAGE_2,
+    NOW,
+    SECOND,
+    SECOND_IMAGE,
+    arrival,
+    dataset,
+    fill,
+    later,
+    object_of,
+)
 from tests.notes.test_law_4_undo_windows import (
     PACS,
     READER,
@@ -22,19 +35,6 @@ from tests.notes.test_law_4_undo_windows import (
     prepared,
     rejected,
     stood,
-)
-from tests.notes.ward import (
-    FIRST,
-    IMAGE,
-    IMAGE_2,
-    NOW,
-    SECOND,
-    SECOND_IMAGE,
-    arrival,
-    dataset,
-    fill,
-    later,
-    object_of,
 )
 
 

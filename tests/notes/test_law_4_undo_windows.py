@@ -30,9 +30,7 @@ from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.creator.create import document_of
 from kinote.notes.lists.queries import notes_of_study, versions
 from tests.actors import ROE
-from tests.notes.statements import each_statement
-from tests.notes.test_law_4_withdrawal import InjectedError, everything
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     IMAGE,
     IMAGE_2,
@@ -47,6 +45,8 @@ from tests.notes.ward import (
     read,
     request,
 )
+from tests.notes.statements import each_statement
+from tests.notes.test_law_4_withdrawal import InjectedError, everything
 
 WINDOW = timedelta(minutes=10)
 

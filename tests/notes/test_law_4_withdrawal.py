@@ -18,8 +18,7 @@ from kinote.notes.acts import rejection
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note
 from tests.actors import ROE
-from tests.notes.statements import each_statement
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FRAMES,
     IMAGE,
     IMAGE_2,
@@ -31,6 +30,7 @@ from tests.notes.ward import (
     made,
     request,
 )
+from tests.notes.statements import each_statement
 
 Act = Callable[[Connection, int], None]
 

@@ -18,7 +18,7 @@ from kinote.notes.acts.make import make
 from kinote.notes.lists.queries import notes_of_study
 from kinote.notes.registrar import read_content, register
 from tests.actors import ROE
-from tests.notes.ward import FIRST, IMAGE, NOW, key_object, receive, request
+from tests.notes.sample_studies import FIRST, IMAGE, NOW, key_object, receive, request
 
 
 def in_one_group(catalog: Catalog, works: list[Callable[[Connection], Any]]) -> list[Any]:

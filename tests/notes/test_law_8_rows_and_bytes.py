@@ -16,7 +16,7 @@ from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.creator import create
 from kinote.storage.digests import digest_of
 from tests.actors import ROE
-from tests.notes.ward import FRAMES, IMAGE, IMAGE_2, NOW, SECOND_IMAGE, flag, later, made, request
+from tests.notes.sample_studies import FRAMES, IMAGE, IMAGE_2, NOW, SECOND_IMAGE, flag, later, made, request
 
 
 def work(catalog: Catalog) -> None:

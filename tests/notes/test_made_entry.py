@@ -24,7 +24,7 @@ from kinote.security.origins import Interface, Origin
 from kinote.storage.digests import digest_of
 from tests.actors import ROE
 from tests.keyobject.documents import document, documents, odd_copies, with_title
-from tests.notes.ward import NOW
+from tests.notes.sample_studies import NOW
 
 
 def hold_to_the_reader(elements: list[Element]) -> None:

@@ -24,8 +24,7 @@ from kinote.notes.lists.note import as_json
 from kinote.notes.lists.queries import notes_of_instance, notes_of_study
 from tests.actors import ROE
 from tests.catalog.archive import store
-from tests.notes.statements import each_statement
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FIRST_STATE,
     FRAMES,
@@ -42,6 +41,7 @@ from tests.notes.ward import (
     object_of,
     request,
 )
+from tests.notes.statements import each_statement
 
 
 def test_notes_come_in_the_order_they_were_made_whatever_the_offset(filled: Catalog) -> None:

@@ -25,8 +25,8 @@ from kinote.storage.local import local_stores
 from tests.actors import ROE
 from tests.clock import clock
 from tests.jobs.shop import Shop
+from tests.notes.sample_studies import IMAGE, SECOND_IMAGE, bytes_of, made, request
 from tests.notes.test_law_11_made_again import hold_law_11
-from tests.notes.ward import IMAGE, SECOND_IMAGE, bytes_of, made, request
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from kinote.notes.registrar.opened_first import number_left, read_first
 from kinote.notes.registrar.reading_again import read_again
 from kinote.storage.local import local_stores
 from tests.clock import clock
+from tests.notes.sample_studies import FIRST, IMAGE, SECOND_IMAGE, key_object
 from tests.notes.test_registration_again import UNREADABLE, file
-from tests.notes.ward import FIRST, IMAGE, SECOND_IMAGE, key_object
 
 KOS = ["1.2.1.70.1", "1.2.1.70.2", "1.2.2.70.3"]
 

@@ -12,7 +12,7 @@ from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.presentations.view import View
 from tests.actors import ROE
-from tests.notes.ward import NOW, dataset, flag, later, made, object_of, receive, request
+from tests.notes.sample_studies import NOW, dataset, flag, later, made, object_of, receive, request
 
 IMAGE = "1.2.1.1.9"
 TURNED = flag(IMAGE, presentation=View(rotation=90))

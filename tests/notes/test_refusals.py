@@ -19,7 +19,7 @@ from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteRefusedError, NoteRequest
 from kinote.notes.author import Author
 from tests.actors import ROE
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FIRST_STATE,
     FRAMES,

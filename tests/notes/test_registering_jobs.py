@@ -35,8 +35,8 @@ from tests.actors import ROE
 from tests.clock import clock
 from tests.jobs.shop import Shop
 from tests.jobs.test_run_again import retry
+from tests.notes.sample_studies import FIRST, IMAGE, NOW, SECOND_IMAGE, key_object
 from tests.notes.test_registration_again import UNREADABLE, file, reading_of
-from tests.notes.ward import FIRST, IMAGE, NOW, SECOND_IMAGE, key_object
 
 KOS = ["1.2.1.70.1", "1.2.1.70.2", "1.2.2.70.3"]
 

@@ -18,8 +18,7 @@ from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle import counts
 from kinote.notes.lists.note import Note, as_json
 from kinote.notes.lists.queries import notes_of_instance, notes_of_study
-from tests.notes.statements import each_statement
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FRAMES,
     IMAGE,
@@ -39,6 +38,7 @@ from tests.notes.ward import (
     receive,
     request,
 )
+from tests.notes.statements import each_statement
 
 KOS = "1.2.1.70.1"
 
@@ -135,7 +135,7 @@ def test_what_says_something_else_is_another_note(filled: Catalog, option: dict[
     assert len(notes(filled)) == 2
 
 
-def test_an_authored_note_is_the_same_note_in_another_house(
+def test_an_authored_note_is_the_same_note_in_another_product(
     filled_sqlite: Catalog, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     note = made(

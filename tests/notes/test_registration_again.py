@@ -34,7 +34,7 @@ from kinote.notes.registrar.reading_again import NeverHadError, NotToBeReadError
 from kinote.storage.local import local_stores
 from tests.actors import ROE
 from tests.clock import clock
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     IMAGE,
     IMAGE_2,

@@ -30,7 +30,7 @@ from kinote.notes.author import Author
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.queries import notes_of_study, versions
 from tests.actors import ROE
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST,
     FRAMES,
     IMAGE,

@@ -16,7 +16,7 @@ from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.author import Author
 from kinote.notes.lists.queries import NoteSearch, Page, SearchError, search
 from tests.actors import ROE
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     IMAGE,
     NOW,
     OTHER_IMAGE,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import rejection_note
 from kinote.catalog.transactions.catalog import Catalog
@@ -15,7 +15,7 @@ from kinote.lifecycle.acts import QUALITY
 from kinote.notes.acts.rejection import reject
 from kinote.settings.model import Settings
 from tests.actors import ROE
-from tests.notes.ward import IMAGE, NOW, fill
+from tests.notes.sample_studies import IMAGE, NOW, fill
 
 SETTINGS = {"http_port": 0, "dicom_port": 0, "scrub_days": 0, "job_workers": 0}
 
@@ -36,19 +36,19 @@ def test_law_4_a_window_that_fell_due_meanwhile_is_closed_at_the_start(tmp_path:
     def clock() -> datetime:
         return now
 
-    with open_house(settings, "serve", clock) as house:
-        fill(house.catalog)
-        house.catalog.write(
+    with open_application(settings, "serve", clock) as application:
+        fill(application.catalog)
+        application.catalog.write(
             lambda tx: reject(
                 tx, [IMAGE], act=QUALITY, text="", by=ROE, now=now, undo_window=timedelta(minutes=10)
             )
         )
-        assert not is_told(house.catalog)
+        assert not is_told(application.catalog)
     now += timedelta(minutes=9)
-    with open_house(settings, "serve", clock) as house:
-        assert not is_told(house.catalog)
+    with open_application(settings, "serve", clock) as application:
+        assert not is_told(application.catalog)
     now += timedelta(minutes=1)
-    with open_house(settings, "look", clock) as house:
-        assert not is_told(house.catalog), "who only looks changes nothing"
-    with open_house(settings, "serve", clock) as house:
-        assert is_told(house.catalog)
+    with open_application(settings, "look", clock) as application:
+        assert not is_told(application.catalog), "who only looks changes nothing"
+    with open_application(settings, "serve", clock) as application:
+        assert is_told(application.catalog)

@@ -12,8 +12,7 @@ from kinote.keyobject.codes import dcm
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.notes.acts.withdraw import withdraw_note
 from tests.actors import ROE
-from tests.notes.test_law_4_withdrawal import revising
-from tests.notes.ward import (
+from tests.notes.sample_studies import (
     FIRST_STATE,
     IMAGE,
     IMAGE_2,
@@ -29,6 +28,7 @@ from tests.notes.ward import (
     receive,
     request,
 )
+from tests.notes.test_law_4_withdrawal import revising
 
 KOS = "1.2.1.70.1"
 

@@ -44,7 +44,7 @@ HARD_TO_READ = {
     r"\b(?:to|can) be had\b(?! as)": "is available",
     r"\bfor who\b": "for callers that",
     r"\b(?:HTTP|DICOM) face\b": "HTTP interface, DICOM interface",
-    r"\bopen house\b": "open application",
+    r"\bopen product\b": "open application",
     r"\bwhose word counts\b": "whose commitments count",
 }
 

@@ -43,7 +43,7 @@ from kinote.storage.stores import Stores
 from tests.actors import ORIGIN, ROE
 from tests.clock import clock
 from tests.kept_bytes import kept_places
-from tests.notes.ward import flag, request
+from tests.notes.sample_studies import flag, request
 from tests.web.objects import as_file, image
 
 #: Longer under scripts/soak.

@@ -1,4 +1,4 @@
-"""The DICOM face of a house in this process, and what calls it."""
+"""The DICOM face of a product in this process, and what calls it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ START_LIMIT = 60
 
 
 class Face:
-    """A house with its DICOM face. `rooms.options` are those it was opened with."""
+    """A product with its DICOM face. `rooms.options` are those it was opened with."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ def face(
     record: list[Ledger] | None = None,
     commits: bool = False,
 ) -> Iterator[Face]:
-    """A new house on a folder, its DICOM face open; `peers` are known to it.
+    """A new product on a folder, its DICOM face open; `peers` are known to it.
 
     With so many receiver `processes`, which are ready unless it is said by what `program` they are begun. The
     `normalized` services are offered, or storage commitment as the product offers it if it `commits`. The ledger of

@@ -61,7 +61,7 @@ def encoded(dataset: Dataset, *, implicit_vr: bool = False) -> bytes:
 
 @contextmanager
 def taking(folder: Path) -> Iterator[Face]:
-    """The DICOM face of a house that knows the peer ARCHIVE, and takes calls of anybody."""
+    """The DICOM face of a product that knows the peer ARCHIVE, and takes calls of anybody."""
     handlers: list[Offer] = []
 
     def take(asked: Asked) -> Answered:

@@ -29,17 +29,17 @@ _ROUND = 50
 @pytest.mark.parametrize("processes", PROCESSES)
 def test_random_scripts(tmp_path: Path, processes: int) -> None:
     author = Author(20260, data_set(image(1)), "1.2.3.4.1")
-    with nothing_left(), face(tmp_path / "data", processes=processes) as house:
-        serve_on(house)
+    with nothing_left(), face(tmp_path / "data", processes=processes) as product:
+        serve_on(product)
         open_before = sockets()
         for _ in range(SCALE.hostile_scripts // _ROUND):
             for _ in range(_ROUND):
-                played(author.script(), house)
-            serve_on(house)
+                played(author.script(), product)
+            serve_on(product)
             eventually(lambda: not threads(), "threads of associations are left")
             eventually(lambda: sockets() <= open_before, "connections are left")
         assert nobodys(tmp_path / "data") == set()
-        assert stored(house) <= 1
+        assert stored(product) <= 1
 
 
 @pytest.mark.soak
@@ -49,19 +49,19 @@ def test_scripts_that_end_in_silence(tmp_path: Path, processes: int) -> None:
     author = Author(20261, data_set(image(1)), "1.2.3.4.1")
     hasty = ScpOptions(port=0, limits=ScpLimits(idle_seconds=1, artim_seconds=1, message_seconds=1))
     scripts = [author.script(silent=True) for _ in range(SCALE.hostile_scripts // 20)]
-    with nothing_left(), face(tmp_path / "data", hasty, processes=processes) as house:
+    with nothing_left(), face(tmp_path / "data", hasty, processes=processes) as product:
         with ThreadPoolExecutor(10) as players:
-            list(players.map(lambda script: played(script, house), scripts))
-        serve_on(house)
+            list(players.map(lambda script: played(script, product), scripts))
+        serve_on(product)
         assert nobodys(tmp_path / "data") == set()
 
 
-def played(script: Script, house: Face) -> None:
-    compare(script, play(script, (house.host, house.port)))
+def played(script: Script, product: Face) -> None:
+    compare(script, play(script, (product.host, product.port)))
 
 
-def serve_on(house: Face) -> None:
-    with house.called(VERIFICATION) as association:
+def serve_on(product: Face) -> None:
+    with product.called(VERIFICATION) as association:
         assert invoking.echo(association).status == 0
 
 
@@ -80,9 +80,9 @@ def sockets() -> int:
     return number
 
 
-def stored(house: Face) -> int:
+def stored(product: Face) -> int:
 
-    with house.rooms.catalog.read() as connection:
+    with product.rooms.catalog.read() as connection:
         return int(
             connection.execute(text("SELECT count(*) FROM instance WHERE standing = 'live'")).scalar_one()
         )

@@ -14,7 +14,7 @@ from kinote.peers.destination import Content, Policy, WithoutNotes
 from kinote.scp.options import ScpOptions
 from tests.actors import ROE
 from tests.clock import clock
-from tests.notes.ward import made, request
+from tests.notes.sample_studies import made, request
 from tests.peers.known import known
 from tests.peers.wanted import added, archive, dimse, sending_to
 from tests.scp.face import OPTIONS, Face, face

@@ -41,7 +41,7 @@ LARGE = 6000
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[Face]:
+def product(tmp_path: Path) -> Iterator[Face]:
     with nothing_left(), face(tmp_path / "data", processes=1) as opened:
         yield opened
 
@@ -54,13 +54,13 @@ def store(association: Association, number: int, rows: int = 16) -> int:
     ).status
 
 
-def stored(house: Face) -> set[str]:
-    with house.rooms.catalog.read() as connection:
+def stored(product: Face) -> set[str]:
+    with product.rooms.catalog.read() as connection:
         return set(connection.execute(select(instance.c.sop_instance_uid)).scalars())
 
 
-def process(house: Face) -> int:
-    (found,) = house.receivers.pids
+def process(product: Face) -> int:
+    (found,) = product.receivers.pids
     return found
 
 
@@ -68,13 +68,13 @@ def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def begun_again(house: Face, dead: int) -> None:
-    eventually(lambda: house.receivers.pids not in ([], [dead]), "no other process is begun")
+def begun_again(product: Face, dead: int) -> None:
+    eventually(lambda: product.receivers.pids not in ([], [dead]), "no other process is begun")
 
 
-def is_alone(house: Face) -> bool:
+def is_alone(product: Face) -> bool:
     """Whether no association is open."""
-    return not house.server._acceptor.associations
+    return not product.server._acceptor.associations
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ class Address:
 class Begun:
     """A sender that is within a large object."""
 
-    def __init__(self, house: Face | Address, number: int = 1, most: int = 70_000) -> None:
-        self.socket = socket.create_connection((house.host, house.port))
+    def __init__(self, product: Face | Address, number: int = 1, most: int = 70_000) -> None:
+        self.socket = socket.create_connection((product.host, product.port))
         self.socket.settimeout(60)
         self.socket.sendall(
             encode(AssociateRequest("KINOTE", "SENDER", (ProposedContext(1, CT, (EXPLICIT,)),)))
@@ -119,7 +119,7 @@ class Begun:
 
 
 @contextmanager
-def writer_held(house: Face) -> Iterator[None]:
+def writer_held(product: Face) -> Iterator[None]:
     """Nothing is committed meanwhile."""
     holds, may_go = threading.Event(), threading.Event()
 
@@ -127,7 +127,7 @@ def writer_held(house: Face) -> Iterator[None]:
         holds.set()
         may_go.wait(60)
 
-    done = house.rooms.catalog.submit(hold)
+    done = product.rooms.catalog.submit(hold)
     assert holds.wait(60)
     try:
         yield
@@ -136,33 +136,33 @@ def writer_held(house: Face) -> Iterator[None]:
         done.result(60)
 
 
-def waiting(house: Face) -> int:
+def waiting(product: Face) -> int:
     """Objects on their way to a commit."""
-    return house.rooms.receiver._committer._unsettled
+    return product.rooms.receiver._committer._unsettled
 
 
 # --- what is taken over ---------------------------------------------------------------------------
 
 
-def test_an_association_that_only_stores_ends_with_the_receiver_process(house: Face) -> None:
-    with pytest.raises(DimseError), house.called(CT, invoking.VERIFICATION) as association:
+def test_an_association_that_only_stores_ends_with_the_receiver_process(product: Face) -> None:
+    with pytest.raises(DimseError), product.called(CT, invoking.VERIFICATION) as association:
         assert store(association, 1) == statuses.SUCCESS
         assert invoking.echo(association).status == statuses.SUCCESS
-        os.kill(process(house), signal.SIGKILL)
+        os.kill(process(product), signal.SIGKILL)
         store(association, 2)
-    assert stored(house) == {"1.2.3.4.1"}
+    assert stored(product) == {"1.2.3.4.1"}
 
 
 @pytest.mark.parametrize("more", [STUDY_ROOT.find, STUDY_ROOT.get, STUDY_ROOT.move])
-def test_an_association_that_may_ask_for_more_is_the_main_process_s(house: Face, more: str) -> None:
-    with house.called(CT, more) as association:
+def test_an_association_that_may_ask_for_more_is_the_main_process_s(product: Face, more: str) -> None:
+    with product.called(CT, more) as association:
         assert store(association, 1) == statuses.SUCCESS
-        os.kill(process(house), signal.SIGKILL)
+        os.kill(process(product), signal.SIGKILL)
         assert store(association, 2) == statuses.SUCCESS
 
 
-def test_what_has_come_with_the_request_is_not_lost(house: Face) -> None:
-    with socket.create_connection((house.host, house.port)) as sock:
+def test_what_has_come_with_the_request_is_not_lost(product: Face) -> None:
+    with socket.create_connection((product.host, product.port)) as sock:
         sock.settimeout(60)
         request = encode(AssociateRequest("KINOTE", "HASTY", (ProposedContext(1, CT, (EXPLICIT,)),)))
         sock.sendall(request + bytes.fromhex("0500 00000004 00000000"))
@@ -187,62 +187,64 @@ def test_limits_count_what_receiver_processes_serve(tmp_path: Path) -> None:
             assert store(association, 1) == statuses.SUCCESS
 
 
-def test_nothing_is_left_in_either_process(house: Face) -> None:
+def test_nothing_is_left_in_either_process(product: Face) -> None:
     def some(first: int) -> None:
         for number in range(first, first + 5):
-            with house.called(CT) as association:
+            with product.called(CT) as association:
                 assert store(association, number, rows=LARGE if number % 2 else 16) == statuses.SUCCESS
-            begun = Begun(house, 1000 + number)
+            begun = Begun(product, 1000 + number)
             begun.socket.close()
 
     some(1)
-    eventually(lambda: is_alone(house), "an association is left")
-    before = descriptors(process(house))
+    eventually(lambda: is_alone(product), "an association is left")
+    before = descriptors(process(product))
     some(11)
-    eventually(lambda: is_alone(house), "an association is left")
-    eventually(lambda: descriptors(process(house)) <= before, "a receiver process leaves files open")
-    assert nobodys(house.folder) == set()
+    eventually(lambda: is_alone(product), "an association is left")
+    eventually(lambda: descriptors(process(product)) <= before, "a receiver process leaves files open")
+    assert nobodys(product.folder) == set()
 
 
 # --- the receiver process dies --------------------------------------------------------------------
 
 
-def test_another_is_begun_and_until_then_the_main_process_serves(house: Face) -> None:
-    dead = process(house)
+def test_another_is_begun_and_until_then_the_main_process_serves(product: Face) -> None:
+    dead = process(product)
     os.kill(dead, signal.SIGKILL)
-    eventually(lambda: not house.receivers.pids or house.receivers.pids != [dead], "its death is not seen")
-    assert [alert.code for alert in house.server.alerts()] in (["RECEIVER_PROCESS_DOWN"], [])
-    with house.called(CT) as association:
+    eventually(
+        lambda: not product.receivers.pids or product.receivers.pids != [dead], "its death is not seen"
+    )
+    assert [alert.code for alert in product.server.alerts()] in (["RECEIVER_PROCESS_DOWN"], [])
+    with product.called(CT) as association:
         assert store(association, 1) == statuses.SUCCESS
-    begun_again(house, dead)
-    assert house.server.alerts() == []
-    with house.called(CT) as association:
+    begun_again(product, dead)
+    assert product.server.alerts() == []
+    with product.called(CT) as association:
         assert store(association, 2, rows=LARGE) == statuses.SUCCESS
-    assert stored(house) == {"1.2.3.4.1", "1.2.3.4.2"}
+    assert stored(product) == {"1.2.3.4.1", "1.2.3.4.2"}
 
 
-def test_law_8_what_a_dead_receiver_process_was_receiving_is_set_aside(house: Face) -> None:
-    begun = Begun(house)
-    eventually(lambda: len(nobodys(house.folder)) == 1, "no file is received")
-    os.kill(process(house), signal.SIGKILL)
+def test_law_8_what_a_dead_receiver_process_was_receiving_is_set_aside(product: Face) -> None:
+    begun = Begun(product)
+    eventually(lambda: len(nobodys(product.folder)) == 1, "no file is received")
+    os.kill(process(product), signal.SIGKILL)
     # A-ABORT, or the end.
     assert begun.pdu()[:1] in (b"\x07", b"")
     begun.socket.close()
-    eventually(lambda: nobodys(house.folder) == set(), "half a file is left in the store")
-    eventually(lambda: len(list((house.folder / "quarantine").rglob("*.dcm"))) == 1, "it is not set aside")
-    eventually(lambda: is_alone(house), "its slot is not freed")
+    eventually(lambda: nobodys(product.folder) == set(), "half a file is left in the store")
+    eventually(lambda: len(list((product.folder / "quarantine").rglob("*.dcm"))) == 1, "it is not set aside")
+    eventually(lambda: is_alone(product), "its slot is not freed")
 
 
 @pytest.mark.parametrize("rows", [16, LARGE], ids=["in a pack", "in a file"])
-def test_what_a_dead_receiver_process_has_handed_on_is_filed(house: Face, rows: int) -> None:
-    with house.called(CT) as association, writer_held(house):
+def test_what_a_dead_receiver_process_has_handed_on_is_filed(product: Face, rows: int) -> None:
+    with product.called(CT) as association, writer_held(product):
         sending = threading.Thread(target=_attempt, args=(association, rows))
         sending.start()
-        eventually(lambda: waiting(house) == 1, "nothing is handed on")
-        os.kill(process(house), signal.SIGKILL)
+        eventually(lambda: waiting(product) == 1, "nothing is handed on")
+        os.kill(process(product), signal.SIGKILL)
         sending.join(60)
-    eventually(lambda: stored(house) == {"1.2.3.4.1"}, "it is not filed")
-    assert nobodys(house.folder) == set()
+    eventually(lambda: stored(product) == {"1.2.3.4.1"}, "it is not filed")
+    assert nobodys(product.folder) == set()
 
 
 def _attempt(association: Association, rows: int) -> None:
@@ -280,31 +282,31 @@ def test_one_of_another_version_is_not_used(tmp_path: Path) -> None:
 # --- the receiver process stands still ------------------------------------------------------------
 
 
-def test_one_that_stands_still_keeps_nobody_else_from_committing(house: Face) -> None:
-    with house.called(CT) as association, house.called(CT, STUDY_ROOT.find) as other:
-        with writer_held(house):
+def test_one_that_stands_still_keeps_nobody_else_from_committing(product: Face) -> None:
+    with product.called(CT) as association, product.called(CT, STUDY_ROOT.find) as other:
+        with writer_held(product):
             sending = threading.Thread(target=store, args=(association, 1))
             sending.start()
-            eventually(lambda: waiting(house) == 1, "nothing is handed on")
-            os.kill(process(house), signal.SIGSTOP)
+            eventually(lambda: waiting(product) == 1, "nothing is handed on")
+            os.kill(process(product), signal.SIGSTOP)
         try:
             assert store(other, 2) == statuses.SUCCESS
-            assert stored(house) == {"1.2.3.4.1", "1.2.3.4.2"}
+            assert stored(product) == {"1.2.3.4.1", "1.2.3.4.2"}
         finally:
-            os.kill(process(house), signal.SIGCONT)
+            os.kill(process(product), signal.SIGCONT)
         sending.join(60)
         assert store(association, 3) == statuses.SUCCESS
 
 
 def test_one_that_takes_nothing_is_ended_and_the_main_process_serves(
-    house: Face, monkeypatch: pytest.MonkeyPatch
+    product: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receiving, "_STUCK", 0.2)
-    stuck = process(house)
+    stuck = process(product)
     os.kill(stuck, signal.SIGSTOP)
-    with house.called(CT) as association:
+    with product.called(CT) as association:
         assert store(association, 1) == statuses.SUCCESS
-    begun_again(house, stuck)
+    begun_again(product, stuck)
 
 
 # --- the server is stopped ------------------------------------------------------------------------
@@ -345,12 +347,12 @@ def test_law_6_and_8_the_main_process_is_killed_and_nothing_acknowledged_is_lost
     server = RunningServer(data, receivers=1)
     (port,) = server.dicom_ports()
     receiver = _ready(server)
-    house = Address("127.0.0.1", port)
-    whole = [Begun(house, number) for number in (1, 2)]
+    product = Address("127.0.0.1", port)
+    whole = [Begun(product, number) for number in (1, 2)]
     for each in whole:
         each.go_on()
         assert each.pdu()[0] == 4
-    half = Begun(house, 3)
+    half = Begun(product, 3)
     eventually(lambda: len(nobodys(data)) == 1, "no file is received")
     server.kill()
     for each in (*whole, half):

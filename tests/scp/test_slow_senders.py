@@ -57,8 +57,8 @@ _EACH = 1024 * 1024
 class Slow:
     """A sender that has begun an object, and will not come to its end."""
 
-    def __init__(self, house: Face, number: int) -> None:
-        self.socket = socket.create_connection((house.host, house.port))
+    def __init__(self, product: Face, number: int) -> None:
+        self.socket = socket.create_connection((product.host, product.port))
         self.socket.settimeout(60)
         self._kind = number % 4
         self._uid = f"1.2.3.4.9{number}"
@@ -132,14 +132,14 @@ def store(number: int, association: Association) -> list[int]:
 @pytest.mark.parametrize("processes", PROCESSES)
 def test_slow_senders_do_not_keep_quick_ones_from_being_served(tmp_path: Path, processes: int) -> None:
     options = ScpOptions(port=0, limits=LIMITS)
-    with nothing_left(), face(tmp_path / "data", options, processes=processes) as house:
+    with nothing_left(), face(tmp_path / "data", options, processes=processes) as product:
         with ExitStack() as stack:
             before = resident()
-            slow = [Slow(house, number) for number in range(SLOW)]
+            slow = [Slow(product, number) for number in range(SLOW)]
             for each in slow:
                 stack.callback(each.socket.close)
-            quick = [stack.enter_context(house.called(CT)) for _ in range(QUICK)]
-            assert refused(house) == AssociateReject(2, 3, 1)
+            quick = [stack.enter_context(product.called(CT)) for _ in range(QUICK)]
+            assert refused(product) == AssociateReject(2, 3, 1)
 
             for each in slow:
                 each.begin()
@@ -150,14 +150,14 @@ def test_slow_senders_do_not_keep_quick_ones_from_being_served(tmp_path: Path, p
             assert stored == [[0] * OBJECTS] * QUICK
             assert ended == [encode(Abort(0))] * SLOW
             assert grown < (QUICK + SLOW) * _EACH
-        served_again(house)
+        served_again(product)
         eventually(lambda: nobodys(tmp_path / "data") == set(), "something of a broken-off object is left")
-        assert live(house) == QUICK * OBJECTS
+        assert live(product) == QUICK * OBJECTS
 
 
-def refused(house: Face) -> AssociateReject:
+def refused(product: Face) -> AssociateReject:
     """What one more is told."""
-    with socket.create_connection((house.host, house.port)) as sock:
+    with socket.create_connection((product.host, product.port)) as sock:
         sock.settimeout(60)
         sock.sendall(encode(AssociateRequest("KINOTE", "LATE", (ProposedContext(1, CT, (EXPLICIT,)),))))
         pdu = exactly(sock, 10)
@@ -166,10 +166,10 @@ def refused(house: Face) -> AssociateReject:
         return answer
 
 
-def served_again(house: Face) -> None:
+def served_again(product: Face) -> None:
     def is_served() -> bool:
         try:
-            with house.called(VERIFICATION) as association:
+            with product.called(VERIFICATION) as association:
                 return invoking.echo(association).status == 0
         except RejectedError:
             return False
@@ -177,6 +177,6 @@ def served_again(house: Face) -> None:
     eventually(is_served, "nobody is served any more")
 
 
-def live(house: Face) -> int:
-    with house.rooms.catalog.read() as connection:
+def live(product: Face) -> int:
+    with product.rooms.catalog.read() as connection:
         return int(connection.execute(text("SELECT count(*) FROM live_instance")).scalar_one())

@@ -36,7 +36,7 @@ LOGIN = "rhea"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
     with face(tmp_path_factory.mktemp("identity") / "data") as opened:
         catalog = opened.rooms.catalog
         encoded = CHEAP.encode(PASSWORD)
@@ -48,23 +48,23 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
 
 
 @contextmanager
-def asking(house: Face, handling: UserIdentities) -> Iterator[AuditTrail]:
+def asking(product: Face, handling: UserIdentities) -> Iterator[AuditTrail]:
     """The face while it handles user identities so, with a trail of its own and nobody slowed down."""
-    before, trail = house.server._rooms, AuditTrail(house.rooms.catalog, clock)
+    before, trail = product.server._rooms, AuditTrail(product.rooms.catalog, clock)
     sign_in = SignIn(
-        house.rooms.catalog,
+        product.rooms.catalog,
         clock,
         session_lasts=timedelta(hours=1),
         passwords=CHEAP,
         slowing_down=SlowingDown(),
     )
     options = replace(OPTIONS, user_identity=handling)
-    house.server._rooms = replace(before, options=options, trail=trail, sign_in=sign_in)
-    users, house.server._users = house.server._users, Users(handling, sign_in, lambda: trail)
+    product.server._rooms = replace(before, options=options, trail=trail, sign_in=sign_in)
+    users, product.server._users = product.server._users, Users(handling, sign_in, lambda: trail)
     try:
         yield trail
     finally:
-        house.server._rooms, house.server._users = before, users
+        product.server._rooms, product.server._users = before, users
 
 
 def named(
@@ -81,7 +81,9 @@ def named(
 
 @contextmanager
 def association(
-    house: Face, identity: UserIdentityNegotiation | None, received: Callable[[evt.Event], None] | None = None
+    product: Face,
+    identity: UserIdentityNegotiation | None,
+    received: Callable[[evt.Event], None] | None = None,
 ) -> Iterator[Any]:
     """An association of pynetdicom's; `received` is called with each PDU that it gets."""
     ae = AE(ae_title="STATION")
@@ -89,8 +91,8 @@ def association(
     ae.add_requested_context(VERIFICATION)
     ae.add_requested_context(CT)
     opened = ae.associate(
-        house.host,
-        house.port,
+        product.host,
+        product.port,
         ae_title="KINOTE",
         ext_neg=[identity] if identity else [],
         evt_handlers=[(evt.EVT_PDU_RECV, received)] if received else None,
@@ -110,14 +112,14 @@ def _stored(opened: Any, number: int) -> int:
     return int(opened.send_c_store(sent).Status)
 
 
-def is_taken(house: Face, identity: UserIdentityNegotiation | None) -> bool:
-    with association(house, identity) as opened:
+def is_taken(product: Face, identity: UserIdentityNegotiation | None) -> bool:
+    with association(product, identity) as opened:
         return bool(opened.is_established)
 
 
-def found(house: Face, trail: AuditTrail) -> list[tuple[str, str, str, dict[str, Any]]]:
+def found(product: Face, trail: AuditTrail) -> list[tuple[str, str, str, dict[str, Any]]]:
     trail.flush()
-    with house.rooms.catalog.read() as connection:
+    with product.rooms.catalog.read() as connection:
         rows = search_trail(connection, TrailSearch(), before=None, limit=100)
     return [(each["event"], each["outcome"], each["by"]["name"], each["detail"]) for each in rows]
 
@@ -142,37 +144,37 @@ CASES = {
 
 @pytest.mark.parametrize("handling", UserIdentities)
 @pytest.mark.parametrize("case", CASES)
-def test_who_is_let_in(house: Face, case: str, handling: UserIdentities) -> None:
+def test_who_is_let_in(product: Face, case: str, handling: UserIdentities) -> None:
     identity, expected = CASES[case]
-    with asking(house, handling):
-        assert is_taken(house, identity) is expected[handling]
+    with asking(product, handling):
+        assert is_taken(product, identity) is expected[handling]
 
 
-def test_a_user_gets_an_answer_and_is_in_the_trail_with_what_it_does(house: Face) -> None:
+def test_a_user_gets_an_answer_and_is_in_the_trail_with_what_it_does(product: Face) -> None:
     with (
-        asking(house, UserIdentities.ACCEPTED) as trail,
-        association(house, named(2, b"Rhea", PASSWORD.encode(), asks=True)) as opened,
+        asking(product, UserIdentities.ACCEPTED) as trail,
+        association(product, named(2, b"Rhea", PASSWORD.encode(), asks=True)) as opened,
     ):
         answer = opened.acceptor.user_identity
         assert answer is not None and not answer.server_response
         assert opened.send_c_echo().Status == 0
         # A reader has no right to store, whatever the peer may do.
         assert _stored(opened, 3) == 0x0124
-        entries = found(house, trail)
+        entries = found(product, trail)
     detail = {"peer": "STATION", "service": "association"}
     assert ("sign-in", "success", LOGIN, detail) in entries
     assert ("refused", "refused", LOGIN, {"peer": "STATION", "service": "C-STORE"}) in entries
 
 
-def test_a_user_adds_its_rights_to_none_of_the_peer_and_a_name_alone_changes_nothing(house: Face) -> None:
-    with asking(house, UserIdentities.ACCEPTED):
-        with association(house, named(2, b"modality", PASSWORD.encode())) as opened:
+def test_a_user_adds_its_rights_to_none_of_the_peer_and_a_name_alone_changes_nothing(product: Face) -> None:
+    with asking(product, UserIdentities.ACCEPTED):
+        with association(product, named(2, b"modality", PASSWORD.encode())) as opened:
             assert _stored(opened, 4) == 0
-        with association(house, named(1, b"nobody at all")) as opened:
+        with association(product, named(1, b"nobody at all")) as opened:
             assert _stored(opened, 5) == 0
 
 
-def test_rejections_are_the_same_for_all_and_are_recorded_without_the_passcode(house: Face) -> None:
+def test_rejections_are_the_same_for_all_and_are_recorded_without_the_passcode(product: Face) -> None:
     # Seen as PDUs: the association of pynetdicom may not know the answer yet when `associate` returns.
     rejections: list[tuple[int | None, int | None, int | None]] = []
 
@@ -181,11 +183,11 @@ def test_rejections_are_the_same_for_all_and_are_recorded_without_the_passcode(h
             rejections.append((event.pdu.result, event.pdu.source, event.pdu.reason_diagnostic))
 
     identities = (WRONG, NOBODY, NAME, None, named(4, b"x"))
-    with asking(house, UserIdentities.REQUIRED) as trail:
+    with asking(product, UserIdentities.REQUIRED) as trail:
         for identity in identities:
-            with association(house, identity, received) as opened:
+            with association(product, identity, received) as opened:
                 assert not opened.is_established
-        entries = found(house, trail)
+        entries = found(product, trail)
     assert rejections == [(1, 2, 1)] * len(identities)
     failed = {"reason": "wrong login or password", "service": "association"}
     assert all(("sign-in", "failure", name, failed) in entries for name in (LOGIN, "nobody"))
@@ -195,15 +197,15 @@ def test_rejections_are_the_same_for_all_and_are_recorded_without_the_passcode(h
     )
 
 
-def test_guessing_passcodes_is_slowed_down(house: Face) -> None:
-    with asking(house, UserIdentities.ACCEPTED):
+def test_guessing_passcodes_is_slowed_down(product: Face) -> None:
+    with asking(product, UserIdentities.ACCEPTED):
         for _ in range(6):
-            assert not is_taken(house, named(2, b"modality", b"a guess of mine"))
+            assert not is_taken(product, named(2, b"modality", b"a guess of mine"))
         # Even the right one is not looked at for a while.
-        assert not is_taken(house, named(2, b"modality", PASSWORD.encode()))
+        assert not is_taken(product, named(2, b"modality", PASSWORD.encode()))
 
 
-def test_a_passcode_in_the_clear_from_elsewhere_is_not_looked_at(house: Face) -> None:
+def test_a_passcode_in_the_clear_from_elsewhere_is_not_looked_at(product: Face) -> None:
     compared: list[str] = []
 
     class Counting(SignIn):
@@ -211,9 +213,9 @@ def test_a_passcode_in_the_clear_from_elsewhere_is_not_looked_at(house: Face) ->
             compared.append(login)
             return super().check(login, password, address)
 
-    sign_in = Counting(house.rooms.catalog, clock, session_lasts=timedelta(hours=1), passwords=CHEAP)
+    sign_in = Counting(product.rooms.catalog, clock, session_lasts=timedelta(hours=1), passwords=CHEAP)
     users = Users(UserIdentities.ACCEPTED, sign_in, lambda: None)
-    with house.called("1.2.840.10008.1.1") as opened:
+    with product.called("1.2.840.10008.1.1") as opened:
         base = opened.request
     information = replace(base.user_information, identity=UserIdentity(2, LOGIN.encode(), PASSWORD.encode()))
     request = replace(base, user_information=information)

@@ -33,13 +33,13 @@ def test_only_addresses_of_peers_get_a_word_where_only_peers_may_call(
 ) -> None:
     options = replace(OPTIONS, unknown_callers=unknown_callers)
     peers = [known(ApplicationEntity(title, host, None)) for title, host in hosts.items()]
-    with nothing_left(), face(tmp_path / "data", options, *peers) as house:
+    with nothing_left(), face(tmp_path / "data", options, *peers) as product:
         if not is_closed:
-            with house.called(VERIFICATION) as association:
+            with product.called(VERIFICATION) as association:
                 assert invoking.echo(association).status == 0
             return
-        with socket.create_connection((house.host, house.port)) as sock:
+        with socket.create_connection((product.host, product.port)) as sock:
             sock.settimeout(60)
             assert sock.recv(1) == b""
-        with pytest.raises(DimseError), house.called(VERIFICATION):
+        with pytest.raises(DimseError), product.called(VERIFICATION):
             pass

@@ -27,7 +27,7 @@ from tests.laws.acts import Acts, Asked
 from tests.laws.arrivals import FIRST, LARGE, OTHER, SECOND, STUDIES, Image, KeyObject, flag, image_uid
 from tests.laws.audit import hold_all, hold_feed, hold_instance
 from tests.laws.day import IN_THE_INDEX, OF_A_REVISED_NOTE, WITHDRAWN
-from tests.laws.house import House
+from tests.laws.product import Product
 from tests.upgrades.written_down import acts_of, pour, put_files, read_back
 
 #: What landed, each with what was written down of it. (A schema that only a branch ever had is none.)
@@ -46,7 +46,7 @@ class Old:
     written: dict[str, Any]
 
     def open(self) -> Acts:
-        return acts_of(House(self.url, self.data), self.written)
+        return acts_of(Product(self.url, self.data), self.written)
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows that were written down, with the columns of then."""
@@ -93,24 +93,24 @@ def old(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> Old:
 def upgraded(old: Old) -> Iterator[Acts]:
     acts = old.open()
     yield acts
-    acts.house.close()
+    acts.product.close()
 
 
 def test_every_row_is_as_it_was(old: Old) -> None:
     before = old.rows()
     assert {"instance", "finding", "note_version", "withdrawal", "change"} < before.keys()
-    old.open().house.close()
+    old.open().product.close()
     assert old.rows() == before
 
 
-def test_all_laws_hold_in_an_upgraded_house(old: Old, upgraded: Acts) -> None:
+def test_all_laws_hold_in_an_upgraded_product(old: Old, upgraded: Acts) -> None:
     """The live view, notes, held copies, counts, findings, every way out, and the file that was to be removed."""
     hold_all(upgraded)
     hold_feed(upgraded)
     for uid in upgraded.model.objects:
         hold_instance(upgraded, uid)
     assert upgraded.model.held
-    found = {item["sop_instance_uid"] for item in upgraded.house.items("findings", severity="info")}
+    found = {item["sop_instance_uid"] for item in upgraded.product.items("findings", severity="info")}
     assert found == {
         row["sop_instance_uid"]
         for row in old.written["tables"]["instance"]
@@ -119,7 +119,7 @@ def test_all_laws_hold_in_an_upgraded_house(old: Old, upgraded: Acts) -> None:
     }
 
 
-def test_life_goes_on_in_an_upgraded_house(upgraded: Acts) -> None:
+def test_life_goes_on_in_an_upgraded_product(upgraded: Acts) -> None:
     """What was known is known, what differs is held, keys that were handed out mean nothing else."""
     upgraded.receive(Image(FIRST, 1))
     upgraded.receive(Image(SECOND, LARGE), Image(SECOND, LARGE + 10), Image(FIRST, 1, content=7))
@@ -133,49 +133,49 @@ def test_life_goes_on_in_an_upgraded_house(upgraded: Acts) -> None:
     upgraded.withdraw(WITHDRAWN, image_uid(SECOND, 1))
     hold_all(upgraded, STUDIES)
     hold_feed(upgraded)
-    upgraded.house.restart()
+    upgraded.product.restart()
     hold_all(upgraded, STUDIES)
 
 
-def test_an_upgraded_house_says_when_it_was_used_and_is_scrubbed(old: Old, upgraded: Acts) -> None:
-    house = upgraded.house
-    uses = LastUse(house.catalog, clock)
-    for row in house.rows("SELECT id FROM instance"):
+def test_an_upgraded_product_says_when_it_was_used_and_is_scrubbed(old: Old, upgraded: Acts) -> None:
+    product = upgraded.product
+    uses = LastUse(product.catalog, clock)
+    for row in product.rows("SELECT id FROM instance"):
         uses.note(row.id, ROE)
     uses.write()
-    used = house.rows("SELECT DISTINCT study, part FROM last_use")
+    used = product.rows("SELECT DISTINCT study, part FROM last_use")
     assert {row.part for row in used} == {"flagged", "rest"}
-    assert {row.study for row in used} == {row.study for row in house.rows("SELECT study FROM instance")}
-    node = Node(house.catalog, "here", clock)
+    assert {row.study for row in used} == {row.study for row in product.rows("SELECT study FROM instance")}
+    node = Node(product.catalog, "here", clock)
     slow = SlowScrub(
-        house.catalog,
-        house.stores,
+        product.catalog,
+        product.stores,
         clock,
         node=node.id,
         within=timedelta(days=30),
         store_is_there=lambda _: True,
         wait=lambda seconds: False,
     )
-    while not house.rows("SELECT id FROM scrub_pass WHERE ended_at IS NOT NULL"):
+    while not product.rows("SELECT id FROM scrub_pass WHERE ended_at IS NOT NULL"):
         slow.step()
     node.close()
-    local = house.rows("SELECT id, digest_algorithm FROM instance WHERE residence = 'local'")
+    local = product.rows("SELECT id, digest_algorithm FROM instance WHERE residence = 'local'")
     assert {row.digest_algorithm for row in local} == {BLAKE3}
-    (done,) = house.rows("SELECT objects, renewed, damaged FROM scrub_pass")
+    (done,) = product.rows("SELECT objects, renewed, damaged FROM scrub_pass")
     newest = {row["id"] for row in old.written["tables"]["instance"] if row.get("digest_algorithm") == BLAKE3}
     of_before = {row.id for row in local} - newest
     assert (done.objects, done.renewed, done.damaged) == (len(local), len(of_before), 0)
 
 
-def test_an_upgraded_house_says_who_withdrew_what_and_where_it_came_from(upgraded: Acts) -> None:
-    (copy,) = upgraded.house.get(f"/api/v1/instances/{WITHDRAWN}/explain")["items"]
+def test_an_upgraded_product_says_who_withdrew_what_and_where_it_came_from(upgraded: Acts) -> None:
+    (copy,) = upgraded.product.get(f"/api/v1/instances/{WITHDRAWN}/explain")["items"]
     assert {each["by"]["name"] for each in copy["withdrawals"]} == {"roe"}
     assert any(sentence.startswith("Withdrawn by roe at ") for sentence in copy["sentences"])
     assert (copy["received_from"], copy["brought_by"]) == ("test", None)
 
 
-def test_an_upgraded_house_has_one_current_row_for_each_uid(upgraded: Acts) -> None:
-    rows = upgraded.house.rows("SELECT standing, is_current, sop_instance_uid AS uid FROM instance")
+def test_an_upgraded_product_has_one_current_row_for_each_uid(upgraded: Acts) -> None:
+    rows = upgraded.product.rows("SELECT standing, is_current, sop_instance_uid AS uid FROM instance")
     assert {(row.standing == "held", bool(row.is_current)) for row in rows} == {(True, False), (False, True)}
     current = [row.uid for row in rows if row.is_current]
     assert sorted(current) == sorted(upgraded.model.objects)
@@ -191,7 +191,7 @@ def test_an_upgraded_house_has_one_current_row_for_each_uid(upgraded: Acts) -> N
     ],
 )
 def test_breach_of_the_laws_by_an_upgrade_is_noticed(upgraded: Acts, lost: str) -> None:
-    upgraded.house.catalog.write(lambda transaction: transaction.execute(text(lost)))
+    upgraded.product.catalog.write(lambda transaction: transaction.execute(text(lost)))
     with pytest.raises(AssertionError):
         hold_all(upgraded)
 

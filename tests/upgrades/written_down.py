@@ -26,31 +26,33 @@ from kinote.holdings.removal import remember
 from tests.laws.acts import Acts
 from tests.laws.arrivals import Flag
 from tests.laws.day import a_day
-from tests.laws.house import House, Seen
 from tests.laws.model import Kept, Model, Note, Version, Withdrawal
+from tests.laws.product import Product, Seen
 
 Json = dict[str, Any]
 
-#: A file whose row was gone when the house was closed, before it could be removed.
+#: A file whose row was gone when the product was closed, before it could be removed.
 LEFT_TO_REMOVE = "2026/11/23/10/left.dcm"
 
 
 def write_down(target: Path) -> None:
-    """Live a day in a new house on SQLite, and write down what it left."""
+    """Live a day in a new product on SQLite, and write down what it left."""
     with tempfile.TemporaryDirectory() as folder:
-        house = House(f"sqlite:///{folder}/kinote.sqlite", Path(folder))
-        acts = Acts(house)
+        product = Product(f"sqlite:///{folder}/kinote.sqlite", Path(folder))
+        acts = Acts(product)
         a_day(acts)
         acts.discard(0)
-        house.catalog.write(lambda transaction: remember(transaction, (1, LEFT_TO_REMOVE), datetime.now(UTC)))
-        with house.catalog.read() as connection:
+        product.catalog.write(
+            lambda transaction: remember(transaction, (1, LEFT_TO_REMOVE), datetime.now(UTC))
+        )
+        with product.catalog.read() as connection:
             written = {
                 "tables": {table.name: _rows(connection, table) for table in metadata.sorted_tables},
                 "texts": {
                     index.table.name: _texts(connection, index.table) for index in (NOTE_TEXT, STUDY_TEXT)
                 },
             }
-        house.close()
+        product.close()
         files = {
             file.relative_to(folder).as_posix(): file.read_bytes()
             for kept in ("objects", "packs")
@@ -157,9 +159,9 @@ def put_files(data: Path, written: Json) -> None:
         file.write_bytes(content)
 
 
-def acts_of(house: House, written: Json) -> Acts:
-    """A house and the model of what was written down, to go on with."""
-    acts = Acts(house)
+def acts_of(product: Product, written: Json) -> Acts:
+    """A product and the model of what was written down, to go on with."""
+    acts = Acts(product)
     model = written["model"]
     acts.model.objects = {each["uid"]: Kept(**each) for each in model["objects"]}
     acts.model.held = [Kept(**each) for each in model["held"]]

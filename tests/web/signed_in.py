@@ -22,7 +22,7 @@ from kinote.security.sign_in.users import User, add_user
 from kinote.web.identified import COOKIE
 from kinote.web.rooms import Rooms
 from tests.clock import clock
-from tests.laws.house import Client
+from tests.laws.product import Client
 
 #: As little work as Argon2 can do.
 CHEAP = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))

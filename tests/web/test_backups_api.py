@@ -16,7 +16,7 @@ from kinote.backup.running import BackupOptions, Backups
 from kinote.web.application import Rooms
 from tests.actors import ROE
 from tests.clock import clock
-from tests.laws.house import Client
+from tests.laws.product import Client
 
 LIMIT = 60
 

@@ -22,7 +22,7 @@ from tests.lifecycle.rejected import STRANGER, rejection
 from tests.lifecycle.rejected import image as image_of
 from tests.lifecycle.rejected import receive as receive_from
 from tests.migration.tables import row
-from tests.notes.ward import FIRST, IMAGE
+from tests.notes.sample_studies import FIRST, IMAGE
 from tests.web.objects import STUDY
 from tests.web.signed_in import Signing, signing
 from tests.web.test_held import receive

@@ -9,7 +9,7 @@ import httpx
 
 from kinote.web.application import Rooms
 from tests.lifecycle.rejected import STRANGER, image, receive, rejection
-from tests.notes.ward import FIRST, IMAGE, IMAGE_2
+from tests.notes.sample_studies import FIRST, IMAGE, IMAGE_2
 
 NOTE = "1.2.1.80.1"
 

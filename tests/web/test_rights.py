@@ -16,7 +16,7 @@ from kinote.security.rights import Right, UnlistedError
 from kinote.web.application import create_application
 from kinote.web.permitted import PermittedAPIRoute, PermittedRoute, require_rights, routes_of
 from kinote.web.rooms import Rooms
-from tests.laws.house import Client
+from tests.laws.product import Client
 from tests.policies import Denying, denying
 
 #: Methods that are tried on every path.

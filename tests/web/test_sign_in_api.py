@@ -358,7 +358,7 @@ def test_who_looked_at_a_patient_is_listed_for_who_may_read_the_trail(signed: Si
 
 
 def test_without_sign_in_everything_is_as_before(rooms: Rooms) -> None:
-    from tests.laws.house import Client
+    from tests.laws.product import Client
 
     client = Client(rooms)
     found = client.get("/api/v1/session").json()

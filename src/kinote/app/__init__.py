@@ -1,28 +1,28 @@
 """Assembles the application: opens all packages in order, and gives each its options.
 
-`opening` opens and closes them, `house` is the open application, `background` is what a server does by itself,
+`opening` opens and closes them, `application` is the open application, `background` is what a server does by itself,
 `interfaces` are HTTP and DICOM, `health` reports what is wrong, `restoring` restores a backup. May use everything but
 `kinote.command`; reads the settings.
 """
 
 from __future__ import annotations
 
+from kinote.app.application import Application, ApplicationError, Purpose
 from kinote.app.background import JOB_KINDS
 from kinote.app.health import watch_alerts
-from kinote.app.house import House, HouseError, Purpose
 from kinote.app.interfaces import dicom_server, policy, rejection_rules, sign_in, web_application
-from kinote.app.opening import adopt, open_house
+from kinote.app.opening import adopt, open_application
 from kinote.app.restoring import drill, rebuild_index, restore_backup
 
 __all__ = [
     "JOB_KINDS",
-    "House",
-    "HouseError",
+    "Application",
+    "ApplicationError",
     "Purpose",
     "adopt",
     "dicom_server",
     "drill",
-    "open_house",
+    "open_application",
     "policy",
     "rebuild_index",
     "rejection_rules",

@@ -10,8 +10,8 @@ from functools import partial
 from threading import Event
 
 from kinote.alerting.telling import TELL_ALERTS, AlertMessenger, TellAlerts
+from kinote.app.application import Application
 from kinote.app.fetching import fetching
-from kinote.app.house import House
 from kinote.catalog.nodes import Node
 from kinote.delivery.archives.asking import ASK_COMMITMENT, AskCommitment
 from kinote.delivery.archives.following import ArchiveFollower
@@ -70,38 +70,38 @@ _LOOK_FOR_JOBS = 3600.0
 
 @contextmanager
 def at_work(
-    house: House, uses: LastUse, refusals: RefusedArrivals, node: Node | None, settings: Settings
+    application: Application, uses: LastUse, refusals: RefusedArrivals, node: Node | None, settings: Settings
 ) -> Iterator[None]:
     """Do what a server does by itself while the block lasts. Commands are not nodes, and do nothing."""
     with ExitStack() as closing:
         if node is not None:
             # Commands have the index for themselves, or ask a server.
-            house.peers.follow()
-            _keep_the_index_current(closing, house, uses, refusals)
-            _look_after_bytes(closing, house, node, settings)
-            _make_backups(closing, house)
+            application.peers.follow()
+            _keep_the_index_current(closing, application, uses, refusals)
+            _look_after_bytes(closing, application, node, settings)
+            _make_backups(closing, application)
             if settings.job_workers:
-                _do_jobs(closing, house, node, settings)
+                _do_jobs(closing, application, node, settings)
         yield
 
 
 def _keep_the_index_current(
-    closing: ExitStack, house: House, uses: LastUse, refusals: RefusedArrivals
+    closing: ExitStack, application: Application, uses: LastUse, refusals: RefusedArrivals
 ) -> None:
     closing.callback(Repeatedly("last-use", uses.step, Event()).close)
-    closing.callback(Repeatedly("ledger", house.ledger.step, Event(), first=1.0).close)
-    windows = UndoWindows(house.catalog, house.clock)
+    closing.callback(Repeatedly("ledger", application.ledger.step, Event(), first=1.0).close)
+    windows = UndoWindows(application.catalog, application.clock)
     # What became due while no server ran is told before anybody can ask.
     windows.step()
     closing.callback(Repeatedly("undo-windows", windows.step, Event(), first=1.0).close)
     closing.callback(Repeatedly("refused-arrivals", refusals.step, Event(), first=1.0).close)
-    if house.trail is not None:
-        closing.callback(Repeatedly("audit", house.trail.step, Event(), first=1.0).close)
-    if house.audit_sending is not None:
-        _send_audit_messages(closing, house.audit_sending, house.node)
-    closing.callback(Repeatedly("data-directory", partial(_see_to_place, house), Event()).close)
-    closing.callback(Repeatedly("index-pages", partial(_check_pages, house), Event()).close)
-    closing.callback(house.soundness.end)
+    if application.trail is not None:
+        closing.callback(Repeatedly("audit", application.trail.step, Event(), first=1.0).close)
+    if application.audit_sending is not None:
+        _send_audit_messages(closing, application.audit_sending, application.node)
+    closing.callback(Repeatedly("data-directory", partial(_see_to_place, application), Event()).close)
+    closing.callback(Repeatedly("index-pages", partial(_check_pages, application), Event()).close)
+    closing.callback(application.soundness.end)
 
 
 def _send_audit_messages(closing: ExitStack, sending: AuditSending, node: str) -> None:
@@ -110,105 +110,107 @@ def _send_audit_messages(closing: ExitStack, sending: AuditSending, node: str) -
     closing.callback(Repeatedly("audit-messages", step, sending.ending, first=1.0).close)
 
 
-def _look_after_bytes(closing: ExitStack, house: House, node: Node, settings: Settings) -> None:
+def _look_after_bytes(closing: ExitStack, application: Application, node: Node, settings: Settings) -> None:
     reaper = Reaper(
-        house.catalog,
-        house.stores,
-        house.clock,
+        application.catalog,
+        application.stores,
+        application.clock,
         node=node.id,
         delays=settings.purge_delays(),
-        store_is_there=house.store_is_there,
-        record=house.trail.write if house.trail is not None else None,
+        store_is_there=application.store_is_there,
+        record=application.trail.write if application.trail is not None else None,
     )
     closing.callback(reaper.close)
-    units = UnitCounter(house.catalog, house.clock)
+    units = UnitCounter(application.catalog, application.clock)
     closing.callback(Repeatedly("retention-units", units.step, Event()).close)
     keeper = CacheKeeper(
-        house.catalog,
-        house.clock,
+        application.catalog,
+        application.clock,
         node=node.id,
-        volume=lambda: Volume(*room_of(house.directory.path)),
-        remove_evicted=partial(remove_remembered, house.catalog, house.stores),
+        volume=lambda: Volume(*room_of(application.directory.path)),
+        remove_evicted=partial(remove_remembered, application.catalog, application.stores),
     )
     closing.callback(keeper.close)
     closing.callback(Repeatedly("retention", keeper.step, Event()).close)
     closing.callback(Repeatedly("reaper", reaper.step, Event()).close)
     if settings.reconcile_days:
         reconciler = Reconciler(
-            house.catalog,
-            house.stores,
-            house.clock,
+            application.catalog,
+            application.stores,
+            application.clock,
             node=node.id,
             every=timedelta(days=settings.reconcile_days),
-            store_is_there=house.store_is_there,
-            living=partial(_living, house),
-            unowned=house.unowned,
+            store_is_there=application.store_is_there,
+            living=partial(_living, application),
+            unowned=application.unowned,
         )
         closing.callback(reconciler.close)
         closing.callback(Repeatedly("reconciler", reconciler.step, Event()).close)
     if settings.scrub_days:
         ending = Event()
         scrub = SlowScrub(
-            house.catalog,
-            house.stores,
-            house.clock,
+            application.catalog,
+            application.stores,
+            application.clock,
             node=node.id,
             within=timedelta(days=settings.scrub_days),
-            store_is_there=house.store_is_there,
+            store_is_there=application.store_is_there,
             wait=ending.wait,
         )
         closing.callback(scrub.close)
         closing.callback(Repeatedly("scrub", scrub.step, ending).close)
 
 
-def _make_backups(closing: ExitStack, house: House) -> None:
-    closing.callback(Repeatedly("backups", house.backups.step, Event(), first=_FIRST_BACKUP).close)
+def _make_backups(closing: ExitStack, application: Application) -> None:
+    closing.callback(Repeatedly("backups", application.backups.step, Event(), first=_FIRST_BACKUP).close)
 
 
-def _do_jobs(closing: ExitStack, house: House, node: Node, settings: Settings) -> None:
-    closing.callback(_workers(house, node, settings).close)
+def _do_jobs(closing: ExitStack, application: Application, node: Node, settings: Settings) -> None:
+    closing.callback(_workers(application, node, settings).close)
     if settings.delivery_workers:
-        closing.callback(_delivery_workers(house, node, settings).close)
-    keeper = DeliveryKeeper(house.catalog, house.clock)
+        closing.callback(_delivery_workers(application, node, settings).close)
+    keeper = DeliveryKeeper(application.catalog, application.clock)
     closing.callback(Repeatedly("deliveries", keeper.step, Event()).close)
-    sender = NoticeSender(house.catalog, house.clock)
+    sender = NoticeSender(application.catalog, application.clock)
     closing.callback(Repeatedly("notices", sender.step, Event()).close)
-    closing.callback(Repeatedly("jobs-to-make", partial(_make_jobs, house, settings), Event()).close)
+    closing.callback(Repeatedly("jobs-to-make", partial(_make_jobs, application, settings), Event()).close)
     follower = AvailabilityFollower(
-        house.catalog, house.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
+        application.catalog, application.clock, quiet=timedelta(seconds=settings.availability_quiet_seconds)
     )
     closing.callback(Repeatedly("availability", follower.step, Event()).close)
     archives = ArchiveFollower(
-        house.catalog, house.clock, partial(remove_remembered, house.catalog, house.stores)
+        application.catalog,
+        application.clock,
+        partial(remove_remembered, application.catalog, application.stores),
     )
     closing.callback(Repeatedly("archives", archives.step, Event()).close)
-    routes = RouteFollower(house.catalog, house.clock)
+    routes = RouteFollower(application.catalog, application.clock)
     closing.callback(Repeatedly("routes", routes.step, Event()).close)
     if settings.follow_minutes:
         followers = Followers(
-            house.catalog,
-            *fetching(house, settings),
-            house.clock,
+            application.catalog,
+            *fetching(application, settings),
+            application.clock,
             node=node.id,
             every=timedelta(minutes=settings.follow_minutes),
         )
         closing.callback(followers.close)
         closing.callback(Repeatedly("followed-peers", followers.step, Event(), first=1.0).close)
-    messenger = AlertMessenger(house.catalog, house.clock, settings.alert_options())
+    messenger = AlertMessenger(application.catalog, application.clock, settings.alert_options())
     closing.callback(Repeatedly("alert-messages", messenger.step, Event()).close)
 
 
-def _living(house: House) -> set[str]:
+def _living(application: Application) -> set[str]:
     """Return the marks of the processes that may be writing bytes."""
-    own = {house.presence.mark} if house.presence is not None else set()
-    return own | set(house.others())
+    own = {application.presence.mark} if application.presence is not None else set()
+    return own | set(application.others())
 
 
-def _make_jobs(house: House, settings: Settings) -> float:
+def _make_jobs(application: Application, settings: Settings) -> float:
     """Make the jobs required by a new version or a setting. Return the seconds until the next check."""
-    register_outdated(house.catalog, house.clock)
+    register_outdated(application.catalog, application.clock)
     if settings.make_key_objects:
-        make_in_background(house.catalog, house.clock)
+        make_in_background(application.catalog, application.clock)
     return _LOOK_FOR_JOBS
 
 
@@ -229,66 +231,70 @@ JOB_KINDS = (
 )
 
 
-def _workers(house: House, node: Node, settings: Settings) -> Workers:
+def _workers(application: Application, node: Node, settings: Settings) -> Workers:
     """Start the workers for jobs."""
     scp = settings.scp_options()
     handlers: dict[JobKind, Handler] = {
-        REGISTER_AGAIN: RegisterAgain(house.catalog, house.door, house.clock),
-        MAKE_KEY_OBJECTS: MakeKeyObjects(house.catalog, house.clock),
-        MAKE_WAITING: MakeWaiting(house.clock),
-        TELL_AVAILABILITY: TellAvailability(house.catalog, house.clock, title=scp.titles[0], tls=scp.tls),
-        COMPARE_HELD: CompareHeld(house.catalog, house.stores, house.door, house.clock),
-        TELL_ALERTS: TellAlerts(house.catalog, house.clock, settings.alert_options()),
-        ASK_COMMITMENT: AskCommitment(
-            house.catalog, house.clock, house.peers, title=scp.titles[0], tls=scp.tls
+        REGISTER_AGAIN: RegisterAgain(application.catalog, application.door, application.clock),
+        MAKE_KEY_OBJECTS: MakeKeyObjects(application.catalog, application.clock),
+        MAKE_WAITING: MakeWaiting(application.clock),
+        TELL_AVAILABILITY: TellAvailability(
+            application.catalog, application.clock, title=scp.titles[0], tls=scp.tls
         ),
-        TELL_COMMITMENT: TellCommitment(house.catalog, house.clock, house.peers, scp.tls),
+        COMPARE_HELD: CompareHeld(
+            application.catalog, application.stores, application.door, application.clock
+        ),
+        TELL_ALERTS: TellAlerts(application.catalog, application.clock, settings.alert_options()),
+        ASK_COMMITMENT: AskCommitment(
+            application.catalog, application.clock, application.peers, title=scp.titles[0], tls=scp.tls
+        ),
+        TELL_COMMITMENT: TellCommitment(application.catalog, application.clock, application.peers, scp.tls),
     }
     options = WorkerOptions(settings.job_workers, timedelta(days=settings.job_days))
     return Workers(
-        house.catalog,
+        application.catalog,
         handlers,
-        house.clock,
+        application.clock,
         name=node.id,
         options=options,
         known=DELIVERY_KINDS if settings.delivery_workers else (),
     )
 
 
-def _delivery_workers(house: House, node: Node, settings: Settings) -> Workers:
+def _delivery_workers(application: Application, node: Node, settings: Settings) -> Workers:
     """Start the workers for deliveries, separate from other jobs, which a slow destination must not delay."""
     scp = settings.scp_options()
     calling = Calling(scp.titles[0], scp.tls, settings.authorization_folder)
     handlers: dict[JobKind, Handler] = {
-        DELIVER: CarryOut(house.catalog, house.door, house.clock, calling),
-        CHECK_DELIVERY: CheckDelivery(house.catalog, house.clock, calling),
+        DELIVER: CarryOut(application.catalog, application.door, application.clock, calling),
+        CHECK_DELIVERY: CheckDelivery(application.catalog, application.clock, calling),
     }
     options = WorkerOptions(settings.delivery_workers, timedelta(days=settings.job_days))
     return Workers(
-        house.catalog,
+        application.catalog,
         handlers,
-        house.clock,
+        application.clock,
         name=f"{node.id}-deliveries",
         options=options,
-        held=held_destinations(house.clock),
+        held=held_destinations(application.clock),
         beside=True,
     )
 
 
-def _see_to_place(house: House) -> float:
+def _see_to_place(application: Application) -> float:
     """Check that the data directory is in its place and locked. Return the seconds until the next check."""
-    if not house.directory.is_in_place():
+    if not application.directory.is_in_place():
         log.error("%s", MOVED_AWAY.text)
     return _LOOK_AT_PLACE
 
 
-def _check_pages(house: House) -> float:
+def _check_pages(application: Application) -> float:
     """Check another table of the index. Return the seconds until the next."""
-    before = len(house.soundness.faults)
-    house.soundness.step(_CHECK_BESIDE, passes_over=True)
-    if len(house.soundness.faults) > before:
-        log.error("%s", index_damaged(house.soundness.faults).text)
-    for table in house.soundness.passed_over:
+    before = len(application.soundness.faults)
+    application.soundness.step(_CHECK_BESIDE, passes_over=True)
+    if len(application.soundness.faults) > before:
+        log.error("%s", index_damaged(application.soundness.faults).text)
+    for table in application.soundness.passed_over:
         log.warning("The table %s of the index is too large for its pages to be checked", table)
-    house.soundness.passed_over.clear()
-    return _LOOK_FOR_JOBS if house.soundness.is_done else _LOOK_AT_PLACE
+    application.soundness.passed_over.clear()
+    return _LOOK_FOR_JOBS if application.soundness.is_done else _LOOK_AT_PLACE

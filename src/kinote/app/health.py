@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from kinote.app.house import House
+from kinote.app.application import Application
 from kinote.delivery.orders.keeping import FailedDeliveries, failed_deliveries
 from kinote.delivery.routing.rows import failing
 from kinote.holdings.alerts import AlertWatch
@@ -47,20 +47,22 @@ _FIRST_LOOK = 2.0
 _TOLD_ONE_BY_ONE = 20
 
 
-def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> HoldingsHealth:
+def health_of(
+    application: Application, settings: Settings, alerts: Callable[[], Sequence[Alert]]
+) -> HoldingsHealth:
     found = health(
-        house.catalog,
-        house.stores.quarantine,
-        house.recovered,
-        partial(_all_are_there, house),
-        partial(_scrub_progress, house, settings) if settings.scrub_days else None,
-        house.directory.is_in_place,
+        application.catalog,
+        application.stores.quarantine,
+        application.recovered,
+        partial(_all_are_there, application),
+        partial(_scrub_progress, application, settings) if settings.scrub_days else None,
+        application.directory.is_in_place,
     )
-    with house.catalog.read() as connection:
+    with application.catalog.read() as connection:
         dead = number_of_dead(connection)
-        late = number_late(connection, house.clock())
+        late = number_late(connection, application.clock())
         rejections = waiting(connection)
-        unconfirmed = number_waiting(connection, house.clock())
+        unconfirmed = number_waiting(connection, application.clock())
         safety = urgent(connection, _TOLD_ONE_BY_ONE)
         purges = number_of_dead_purges(connection)
         routes = failing(connection, _TOLD_ONE_BY_ONE)
@@ -83,37 +85,37 @@ def health_of(house: House, settings: Settings, alerts: Callable[[], Sequence[Al
         own.append(_unconfirmed_withdrawals(unconfirmed))
     if purges:
         own.append(_dead_purges(purges))
-    if house.audit_sending is not None and (trouble := house.audit_sending.trouble()) is not None:
+    if application.audit_sending is not None and (trouble := application.audit_sending.trouble()) is not None:
         own.append(Alert("AUDIT_MESSAGES_NOT_SENT", f"{trouble} They wait in the audit trail until it does."))
     own += [_failing_route(route) for route in routes]
-    if house.catalog.write_trouble is not None:
-        own.append(index_not_written(house.catalog.write_trouble))
-    if house.soundness.faults:
-        own.append(index_damaged(house.soundness.faults))
-    own += house.backups.alerts()
-    own += house.unowned.alerts
-    own += folders_away(house.stores)
-    own += [DISK_FULL] if _is_full(house) else _space_left(house)
+    if application.catalog.write_trouble is not None:
+        own.append(index_not_written(application.catalog.write_trouble))
+    if application.soundness.faults:
+        own.append(index_damaged(application.soundness.faults))
+    own += application.backups.alerts()
+    own += application.unowned.alerts
+    own += folders_away(application.stores)
+    own += [DISK_FULL] if _is_full(application) else _space_left(application)
     number_urgent = rejections.pop(REJECTED_FOR_PATIENT_SAFETY_REASONS.value, 0)
     # What may harm a patient comes before everything else.
     first = _safety_rejections(safety, number_urgent)
     later = [_waiting_rejections(number)] if (number := sum(rejections.values())) else []
-    unknown = max(found.unknown, house.unowned.too_many)
+    unknown = max(found.unknown, application.unowned.too_many)
     return replace(
         found,
         unknown=unknown,
         others=(*first, *alerts(), *own, *later),
-        read_in_place=read_in_place(house.stores),
+        read_in_place=read_in_place(application.stores),
     )
 
 
-def _scrub_progress(house: House, settings: Settings, connection: Connection) -> ScrubProgress:
-    return scrub_progress(connection, timedelta(days=settings.scrub_days), house.clock())
+def _scrub_progress(application: Application, settings: Settings, connection: Connection) -> ScrubProgress:
+    return scrub_progress(connection, timedelta(days=settings.scrub_days), application.clock())
 
 
-def _is_full(house: House) -> bool:
+def _is_full(application: Application) -> bool:
     try:
-        house.stores.large.see_that_it_takes_more()
+        application.stores.large.see_that_it_takes_more()
     except NoRoomError:
         return True
     except StorageError:
@@ -122,11 +124,11 @@ def _is_full(house: House) -> bool:
     return False
 
 
-def _all_are_there(house: House) -> bool:
+def _all_are_there(application: Application) -> bool:
     return all(
-        house.store_is_there(store.id)
-        for store in house.stores
-        if is_in_place_folder(house.stores, store.id) is None
+        application.store_is_there(store.id)
+        for store in application.stores
+        if is_in_place_folder(application.stores, store.id) is None
     )
 
 
@@ -221,17 +223,22 @@ def _waiting_rejections(number: int) -> Alert:
     )
 
 
-def watch_alerts(house: House, settings: Settings, alerts: Callable[[], Sequence[Alert]]) -> Repeatedly:
+def watch_alerts(
+    application: Application, settings: Settings, alerts: Callable[[], Sequence[Alert]]
+) -> Repeatedly:
     """Update the alerts of the index until it is closed."""
     watch = AlertWatch(
-        house.catalog, house.clock, house.node, lambda: health_of(house, settings, alerts).alerts
+        application.catalog,
+        application.clock,
+        application.node,
+        lambda: health_of(application, settings, alerts).alerts,
     )
     return Repeatedly("alerts", watch.step, Event(), first=_FIRST_LOOK)
 
 
-def _space_left(house: House) -> Iterator[Alert]:
+def _space_left(application: Application) -> Iterator[Alert]:
     try:
-        little = house.room.little()
+        little = application.room.little()
     except OSError:
         # There is another alert if the directory is not in its place.
         return

@@ -11,10 +11,10 @@ from functools import partial
 from fastapi import FastAPI
 
 from kinote.alerting.telling import send_test
+from kinote.app.application import Application, ApplicationError
 from kinote.app.background import JOB_KINDS
 from kinote.app.fetching import fetching
 from kinote.app.health import health_of
-from kinote.app.house import House, HouseError
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.archives.results import ResultTaker
 from kinote.dimse.acceptor import AddressTakenError
@@ -55,9 +55,9 @@ from kinote.telemetry.clock import Clock
 from kinote.web.application import Rooms, WebOptions, create_application
 
 
-def policy(house: House) -> Policy:
+def policy(application: Application) -> Policy:
     """Return the rights of actors, including those that peers are named for."""
-    return Policy(rights_of=partial(_rights_of, house.peers))
+    return Policy(rights_of=partial(_rights_of, application.peers))
 
 
 def rejection_rules(settings: Settings, peers: PeersInUse) -> RejectionRules:
@@ -79,23 +79,27 @@ def _rights_of(peers: PeersInUse, caller: Actor) -> frozenset[Right]:
     return frozenset(Right(right.value) for right in peer.rights)
 
 
-def sign_in(house: House, settings: Settings) -> SignIn | None:
+def sign_in(application: Application, settings: Settings) -> SignIn | None:
     """Return how people sign in at a server; None if nobody needs to."""
     if settings.authentication == "none":
         return None
-    return SignIn(house.catalog, house.clock, session_lasts=timedelta(hours=settings.session_hours))
+    return SignIn(
+        application.catalog, application.clock, session_lasts=timedelta(hours=settings.session_hours)
+    )
 
 
-def _openid(house: House, settings: Settings) -> OpenId | None:
+def _openid(application: Application, settings: Settings) -> OpenId | None:
     options = settings.openid_options(settings.tls_authorities)
     if options is None:
         return None
     lasts = timedelta(hours=settings.session_hours)
-    return OpenId.of(Provider(options, house.clock), house.catalog, house.clock, house.trail, lasts)
+    return OpenId.of(
+        Provider(options, application.clock), application.catalog, application.clock, application.trail, lasts
+    )
 
 
 def web_application(
-    house: House,
+    application: Application,
     settings: Settings,
     alerts: Callable[[], Sequence[Alert]] = tuple,
     *,
@@ -106,39 +110,51 @@ def web_application(
     Without `sign_in`, everybody has all rights, as anybody who can run commands on the data directory has.
     """
     rooms = Rooms(
-        catalog=house.catalog,
-        receiver=house.receiver,
-        door=house.door,
-        clock=house.clock,
-        policy=policy(house),
-        health=partial(health_of, house, settings, alerts),
-        prove=partial(_prove, house),
+        catalog=application.catalog,
+        receiver=application.receiver,
+        door=application.door,
+        clock=application.clock,
+        policy=policy(application),
+        health=partial(health_of, application, settings, alerts),
+        prove=partial(_prove, application),
         sign_in=sign_in,
-        openid=None if sign_in is None else _openid(house, settings),
-        is_owner=partial(_is_owner, house),
-        trail=house.trail,
+        openid=None if sign_in is None else _openid(application, settings),
+        is_owner=partial(_is_owner, application),
+        trail=application.trail,
         scrub=partial(
-            scrub_after, house.catalog, house.stores, house.clock, store_is_there=house.store_is_there
+            scrub_after,
+            application.catalog,
+            application.stores,
+            application.clock,
+            store_is_there=application.store_is_there,
         ),
-        check_laws=lambda position: check_after(house.catalog, house.stores, position, house.store_is_there),
-        compare_journal=lambda: compare(house.catalog, journal_folder(house.directory.path)),
-        backups=house.backups,
+        check_laws=lambda position: check_after(
+            application.catalog, application.stores, position, application.store_is_there
+        ),
+        compare_journal=lambda: compare(application.catalog, journal_folder(application.directory.path)),
+        backups=application.backups,
         # Commands, which may only read, leave that to servers.
-        study_opened=(partial(_opened, house) if house.node else lambda study: None),
-        fetching=fetching(house, settings),
-        scans=FolderScans(house.catalog, house.receiver, house.stores, house.clock, house.directory.path),
+        study_opened=(partial(_opened, application) if application.node else lambda study: None),
+        fetching=fetching(application, settings),
+        scans=FolderScans(
+            application.catalog,
+            application.receiver,
+            application.stores,
+            application.clock,
+            application.directory.path,
+        ),
         purge_delays=settings.purge_delays(),
-        volume=lambda: Volume(*room_of(house.directory.path)),
+        volume=lambda: Volume(*room_of(application.directory.path)),
         job_kinds=JOB_KINDS,
-        peers=house.peers,
-        record_for=house.ledger.record_for,
-        write_ledger=house.ledger.write,
-        recaller=house.recaller,
-        remove_evicted=partial(remove_remembered, house.catalog, house.stores),
+        peers=application.peers,
+        record_for=application.ledger.record_for,
+        write_ledger=application.ledger.write,
+        recaller=application.recaller,
+        remove_evicted=partial(remove_remembered, application.catalog, application.stores),
         probe=partial(_probe, settings),
         accepted_by=partial(_accepted_by, settings),
-        test_alerts=partial(send_test, settings.alert_options(), house.clock),
-        rejections=rejection_rules(settings, house.peers),
+        test_alerts=partial(send_test, settings.alert_options(), application.clock),
+        rejections=rejection_rules(settings, application.peers),
         options=WebOptions(
             allowed_hosts=settings.http_hosts(),
             allowed_origins=settings.allowed_origins,
@@ -161,36 +177,39 @@ def _accepted_by(settings: Settings, endpoint: Endpoint) -> Accepted:
     return accepted_by(Caller(endpoint.entity, options.titles[0], options.tls))
 
 
-def _receivers(house: House, settings: Settings) -> ReceiverProcesses | None:
+def _receivers(application: Application, settings: Settings) -> ReceiverProcesses | None:
     number = settings.receivers()
     if not number:
         return None
     limits = settings.scp_options().limits
     return ReceiverProcesses(
         number,
-        Channels(house.receiver),
+        Channels(application.receiver),
         Beginning(
-            house.stores.large, limits.largest_object, limits.largest_pdu, settings.memory_of_each_process()
+            application.stores.large,
+            limits.largest_object,
+            limits.largest_pdu,
+            settings.memory_of_each_process(),
         ),
-        house.clock,
+        application.clock,
         # What they write has the mark of this process, so it is protected as long as one of them lives.
-        inherited=[house.presence.descriptor] if house.presence is not None else [],
+        inherited=[application.presence.descriptor] if application.presence is not None else [],
     )
 
 
-def _opened(house: House, study_instance_uid: str) -> None:
+def _opened(application: Application, study_instance_uid: str) -> None:
     """Prepare a study that somebody opens: load what is known, and ask followed peers."""
-    read_first(house.catalog, house.door, study_instance_uid, clock=house.clock)
-    note_opened(house.catalog, study_instance_uid, house.clock)
+    read_first(application.catalog, application.door, study_instance_uid, clock=application.clock)
+    note_opened(application.catalog, study_instance_uid, application.clock)
 
 
-def _prove(house: House, challenge: str) -> str | None:
-    announcement = house.directory.announcement
+def _prove(application: Application, challenge: str) -> str | None:
+    announcement = application.directory.announcement
     return announcement.proof(challenge) if announcement else None
 
 
-def _is_owner(house: House, proof: str) -> bool:
-    announcement = house.directory.announcement
+def _is_owner(application: Application, proof: str) -> bool:
+    announcement = application.directory.announcement
     return announcement is not None and announcement.is_of_owner(proof)
 
 
@@ -205,26 +224,28 @@ def normalized_services(catalog: Catalog, clock: Clock, peers: PeersInUse) -> Of
     )
 
 
-def dicom_server(house: House, settings: Settings, associations: int, unassociated: int) -> DicomServer:
-    """Start the DICOM server. Raises `HouseError` if it cannot listen.
+def dicom_server(
+    application: Application, settings: Settings, associations: int, unassociated: int
+) -> DicomServer:
+    """Start the DICOM server. Raises `ApplicationError` if it cannot listen.
 
     There are file descriptors for `associations`, and for `unassociated` connections.
     """
     options = settings.scp_options()
     limits = options.limits.within(associations, unassociated)
     rooms = scp_rooms.Rooms(
-        house.catalog,
-        house.receiver,
-        house.door,
+        application.catalog,
+        application.receiver,
+        application.door,
         replace(options, limits=limits),
-        policy(house),
-        house.peers,
-        normalized=normalized_services(house.catalog, house.clock, house.peers),
-        record_for=house.ledger.record_for,
-        trail=house.trail,
-        sign_in=sign_in(house, settings),
+        policy(application),
+        application.peers,
+        normalized=normalized_services(application.catalog, application.clock, application.peers),
+        record_for=application.ledger.record_for,
+        trail=application.trail,
+        sign_in=sign_in(application, settings),
     )
-    receivers = _receivers(house, settings)
+    receivers = _receivers(application, settings)
     try:
         with ExitStack() as failing:
             if receivers is not None:
@@ -233,6 +254,6 @@ def dicom_server(house: House, settings: Settings, associations: int, unassociat
             failing.pop_all()
             return server
     except AddressTakenError as error:
-        raise HouseError(f"{error}. Choose another port with --dicom-port.") from error
+        raise ApplicationError(f"{error}. Choose another port with --dicom-port.") from error
     except TlsFileError as error:
-        raise HouseError(str(error)) from error
+        raise ApplicationError(str(error)) from error

@@ -16,8 +16,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from kinote.app.application import Application, ApplicationError, Purpose, telling_of_folder, telling_of_index
 from kinote.app.background import at_work
-from kinote.app.house import House, HouseError, Purpose, telling_of_folder, telling_of_index
 from kinote.app.interfaces import rejection_rules
 from kinote.backup.making import Source
 from kinote.backup.replaying import Replayed, replay
@@ -79,19 +79,19 @@ _CHECK_AT_START = 3.0
 
 
 @contextmanager
-def open_house(
+def open_application(
     settings: Settings,
     purpose: Purpose = "work",
     clock: Clock = system_clock,
     *,
     makes_new: bool = True,
     unless_served: bool = False,
-) -> Iterator[House]:
+) -> Iterator[Application]:
     """Open the data directory and all packages, once it is proved that they belong together.
 
     A folder that is not a data directory becomes one only with `makes_new`, and never for reading. Raises
     `DataDirectoryInUseError` if another process has it, or, with `unless_served`, if a server has it with which it
-    could be shared; and `HouseError` if it or the index cannot be used.
+    could be shared; and `ApplicationError` if it or the index cannot be used.
     """
     if purpose == "look" or not makes_new:
         _see_that_it_is_one(settings.data)
@@ -173,7 +173,7 @@ def open_house(
                 recaller = Recaller(catalog, receiver.open, clock, peers, title=scp.titles[0], tls=scp.tls)
                 if purpose != "look":
                     recalling.append(recaller)
-                house = House(
+                application = Application(
                     directory,
                     catalog,
                     stores,
@@ -195,16 +195,16 @@ def open_house(
                     node.id if node is not None else "",
                 )
                 try:
-                    with at_work(house, uses, refusals, node, settings):
-                        yield house
+                    with at_work(application, uses, refusals, node, settings):
+                        yield application
                 finally:
-                    house.backups.close()
+                    application.backups.close()
                     recaller.close()
                     peers.close()
                     receiver.close()
-                    house.ledger.write()
-                    if house.trail is not None:
-                        house.trail.close()
+                    application.ledger.write()
+                    if application.trail is not None:
+                        application.trail.close()
                     if purpose != "look":
                         refusals.close()
                     uses.write()
@@ -334,7 +334,7 @@ def _audit_sending(catalog: Catalog, clock: Clock, settings: Settings) -> AuditS
 def _see_that_it_is_one(path: Path) -> None:
     with telling_of_folder(path):
         if not is_data_directory(path):
-            raise HouseError(
+            raise ApplicationError(
                 f"{path.absolute()} is no data directory of Kinote, and nothing was made there. "
                 "Choose another with --data."
             )
@@ -399,7 +399,7 @@ def adopt(settings: Settings) -> Replayed:
     """Make the index that of this data directory and store, whatever their marks are.
 
     For an administrator who has checked that it is the newest one. Acts that it lacks are replayed from the journal
-    first; if that fails, the index is still not accepted. Raises as `open_house`.
+    first; if that fails, the index is still not accepted. Raises as `open_application`.
     """
     with _open_directory(settings) as directory:
         url = settings.database or directory.index_url
@@ -410,7 +410,7 @@ def adopt(settings: Settings) -> Replayed:
             journal = read_all(journal_folder(directory.path))
             installation = _installation_to_be(marks, journal.installations - {""})
             if journal.installations - {installation, ""}:
-                raise HouseError(
+                raise ApplicationError(
                     f"The journal in {journal_folder(directory.path)} is that of another installation than the index "
                     f"{places.index}. Bring back the right index, or move the journal away first."
                 )

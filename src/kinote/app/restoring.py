@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from kinote.app.house import telling_of_folder
+from kinote.app.application import telling_of_folder
 from kinote.backup.manifest import read_manifest
 from kinote.backup.refusals import BackupError
 from kinote.backup.restoring import Restored, Tell, chosen_backup, rebuild, restore
@@ -28,7 +28,7 @@ from kinote.telemetry.clock import system_clock
 def restore_backup(settings: Settings, path: Path, tell: Tell) -> Restored:
     """Restore a backup, or the newest below a folder, into the data directory, which nobody else may have open.
 
-    Raises `BackupError`, `HouseError` and `DataDirectoryInUseError`.
+    Raises `BackupError`, `ApplicationError` and `DataDirectoryInUseError`.
     """
     backup = chosen_backup(path)
     # A backup refused because of its manifest is refused before anything is created.

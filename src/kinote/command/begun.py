@@ -30,7 +30,7 @@ from kinote.storage.data_directory import DataDirectoryInUseError
 from kinote.telemetry.logs import set_up_logs
 
 if TYPE_CHECKING:
-    from kinote.app import House, Purpose
+    from kinote.app import Application, Purpose
     from kinote.intake.importing import Sink
 
 #: Errors that a command cannot prevent and reports to the user.
@@ -81,18 +81,18 @@ class Begun:
             closing.callback(client.close)
             yield client.store
 
-    def _opened(self, closing: ExitStack, purpose: Purpose, *, makes_new: bool) -> House | Announcement:
+    def _opened(self, closing: ExitStack, purpose: Purpose, *, makes_new: bool) -> Application | Announcement:
         """Open the data directory; or, if a server has it open, return that server.
 
         The application is imported only if needed: that takes longer than most commands.
         """
         if (at_work := _server_at_work(self.settings)) is not None:
             return at_work
-        from kinote.app import open_house
+        from kinote.app import open_application
 
         try:
             return closing.enter_context(
-                open_house(self.settings, purpose, makes_new=makes_new, unless_served=True)
+                open_application(self.settings, purpose, makes_new=makes_new, unless_served=True)
             )
         except DataDirectoryInUseError:
             server = announced(self.settings.data)
@@ -130,11 +130,11 @@ def _is_running(pid: int) -> bool:
 
 def _told_of_application() -> tuple[type[Exception], ...]:
     """Return the errors of the application that a command reports to the user."""
-    from kinote.app import HouseError
+    from kinote.app import ApplicationError
     from kinote.command.serve import PortTakenError
     from kinote.demo.loading import DemoError
 
-    return HouseError, PortTakenError, DemoError
+    return ApplicationError, PortTakenError, DemoError
 
 
 @contextmanager

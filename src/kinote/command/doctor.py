@@ -57,12 +57,20 @@ def adopt_index(begun: Begun) -> None:
 
 def set_aside(begun: Begun) -> None:
     """Set aside files that the index does not know, in a data directory that nobody else may have open."""
-    from kinote.app import open_house
+    from kinote.app import open_application
     from kinote.holdings.recovery import recover
 
-    with open_house(begun.settings, makes_new=False) as house:
-        done = recover(house.catalog, house.stores, house.clock(), others=house.others, at_most=None)
-    out.print(f"{done.set_aside} files were set aside in {house.stores.quarantine.folder}.", highlight=False)
+    with open_application(begun.settings, makes_new=False) as application:
+        done = recover(
+            application.catalog,
+            application.stores,
+            application.clock(),
+            others=application.others,
+            at_most=None,
+        )
+    out.print(
+        f"{done.set_aside} files were set aside in {application.stores.quarantine.folder}.", highlight=False
+    )
 
 
 def scrub(begun: Begun, *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from types import FrameType
 
 import uvicorn
 
-from kinote.app import House, HouseError, dicom_server, sign_in, watch_alerts, web_application
+from kinote.app import Application, ApplicationError, dicom_server, sign_in, watch_alerts, web_application
 from kinote.command import descriptors
 from kinote.command.descriptors import Budget, Wanted, budget, raise_limit
 from kinote.dimse.tls import TlsFileError, TlsOptions
@@ -49,11 +49,11 @@ class Addresses:
     dicom: tuple[str, ...]
 
 
-def serve(house: House, settings: Settings, announce: Callable[[Addresses], None]) -> None:
+def serve(application: Application, settings: Settings, announce: Callable[[Addresses], None]) -> None:
     """Serve until SIGINT or SIGTERM. `announce` gets the addresses once requests are accepted."""
     # After its shutdown, uvicorn raises the signal again. The store must then be closed regularly by the caller, not
     # left as after a crash.
-    _see_that_somebody_can_sign_in(house, settings)
+    _see_that_somebody_can_sign_in(application, settings)
     # Before anything listens: an unusable certificate ends the start.
     tls = _tls(settings)
     told = Event()
@@ -63,13 +63,13 @@ def serve(house: House, settings: Settings, announce: Callable[[Addresses], None
     url = f"{scheme}://{_address(_reached_at(settings.http_host), listener.getsockname()[1])}"
     shares = _descriptors(settings)
     descriptors.tell(shares)
-    dicom = dicom_server(house, settings, shares.associations, shares.unassociated)
+    dicom = dicom_server(application, settings, shares.associations, shares.unassociated)
     try:
         title = settings.ae_titles[0]
-        house.directory.announce(url)
+        application.directory.announce(url)
         announce(Addresses(url, tuple(f"{title}@{_address(*address)}" for address in dicom.addresses)))
         doorkeeper = _doorkeeper(settings, shares.http_connections)
-        _serve_http(house, settings, listener, told, dicom, doorkeeper, tls)
+        _serve_http(application, settings, listener, told, dicom, doorkeeper, tls)
     finally:
         dicom.close()
 
@@ -95,31 +95,31 @@ def _doorkeeper(settings: Settings, connections: int) -> Doorkeeper:
     )
 
 
-def _see_that_somebody_can_sign_in(house: House, settings: Settings) -> None:
+def _see_that_somebody_can_sign_in(application: Application, settings: Settings) -> None:
     # Through a provider, users may sign in who are not known yet.
     if settings.authentication == "none" or settings.openid_issuer:
         return
-    with house.catalog.read() as connection:
+    with application.catalog.read() as connection:
         if has_user(connection):
             return
-    raise HouseError(
+    raise ApplicationError(
         "Nobody could sign in: authentication is on, and there is no user. Add the first one with "
         f"`kinote users add LOGIN --role administrator --data {settings.data}`, which asks for a password."
     )
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
-    """Return the TLS context of the HTTP interface. Raises `HouseError` for unusable files."""
+    """Return the TLS context of the HTTP interface. Raises `ApplicationError` for unusable files."""
     if settings.http_certificate is None:
         return None
     try:
         return TlsOptions(settings.http_certificate, settings.http_key).server_context()
     except TlsFileError as error:
-        raise HouseError(str(error)) from error
+        raise ApplicationError(str(error)) from error
 
 
 def _serve_http(
-    house: House,
+    application: Application,
     settings: Settings,
     listener: socket.socket,
     told: Event,
@@ -127,9 +127,11 @@ def _serve_http(
     doorkeeper: Doorkeeper,
     tls: ssl.SSLContext | None,
 ) -> None:
-    application = web_application(house, settings, dicom.alerts, sign_in=sign_in(house, settings))
+    http_interface = web_application(
+        application, settings, dicom.alerts, sign_in=sign_in(application, settings)
+    )
     config = uvicorn.Config(
-        application,
+        http_interface,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -141,11 +143,11 @@ def _serve_http(
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
-    server = _Server(config, told, lambda: end_event_streams(application))
+    server = _Server(config, told, lambda: end_event_streams(http_interface))
     # What has been loaded stays to the end, so the garbage collector can skip it.
     gc.collect()
     gc.freeze()
-    watch = watch_alerts(house, settings, dicom.alerts)
+    watch = watch_alerts(application, settings, dicom.alerts)
     try:
         server.run(sockets=[listener])
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from kinote.app import open_house
+from kinote.app import open_application
 from kinote.command import serve
 from kinote.command.begun import Begun
 from kinote.command.output import out
@@ -16,17 +16,17 @@ from kinote.telemetry.logs import set_up_logs
 def run_server(begun: Begun) -> None:
     """Run the server until it is stopped."""
     _write_log(begun)
-    with open_house(begun.settings, "serve") as house:
-        serve.serve(house, begun.settings, _announce)
+    with open_application(begun.settings, "serve") as application:
+        serve.serve(application, begun.settings, _announce)
 
 
 def run_demo(begun: Begun) -> None:
     """Run the server with demo studies until it is stopped."""
     _write_log(begun)
-    with open_house(begun.settings, "serve") as house:
+    with open_application(begun.settings, "serve") as application:
         with out.status("Loading the demo studies"):
-            load_demo(house.catalog, house.receiver, house.clock)
-        serve.serve(house, begun.settings, _announce_demo)
+            load_demo(application.catalog, application.receiver, application.clock)
+        serve.serve(application, begun.settings, _announce_demo)
 
 
 def _write_log(begun: Begun) -> None:

@@ -1,4 +1,4 @@
-"""Variants that are odd only beside what a house has: frames, patients, UIDs, rejections, what is still to come."""
+"""Variants that are odd only beside what a product has: frames, patients, UIDs, rejections, what is still to come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be in a house before a variant comes: the images it flags, other documents, another patient."""
+"""What may be in a product before a variant comes: the images it flags, other documents, another patient."""
 
 from __future__ import annotations
 

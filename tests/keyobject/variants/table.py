@@ -1,8 +1,8 @@
 """The table of odd and malformed documents of the field.
 
 A row is a variant, by its number in the reference table of variants: how it is made of a good document, what the
-reader finds, and what becomes of it in a house by each face. The generator, the reader's tests and those of the
-whole house go by this one table.
+reader finds, and what becomes of it in a product by each face. The generator, the reader's tests and those of the
+whole product go by this one table.
 """
 
 from __future__ import annotations

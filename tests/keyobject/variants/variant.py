@@ -1,4 +1,4 @@
-"""What a variant is: how it is made of a good document, what is found in it, and what becomes of it in a house."""
+"""What a variant is: how it is made of a good document, what is found in it, and what becomes of it in a product."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kinote.keyobject.titles import OF_INTEREST
 from kinote.keyobject.writer import encode_file
 from tests.keyobject.documents import EXPLICIT, KEY_OBJECT, ULTRASOUND, instance, plain_context
 
-#: Every UID of a variant begins with it, and the patient's ID ends in it. In a house where many are sent, other
+#: Every UID of a variant begins with it, and the patient's ID ends in it. In a product where many are sent, other
 #: digits of the same number take its place (`placed`).
 STUDY = "1.2.3000"
 SOP = f"{STUDY}.50.1"
@@ -90,12 +90,12 @@ class Variant:
     #: Files that came before it, and instances that are withdrawn by then.
     before: tuple[bytes, ...] = ()
     withdrawn: tuple[str, ...] = ()
-    #: What a house makes of it, by the face it comes to.
+    #: What a product makes of it, by the face it comes to.
     fates: Mapping[Face, Fate] = field(default_factory=lambda: everywhere(Fate()))
-    #: What the house says of its references in their order, and of frames where it lets some pass.
+    #: What the product says of its references in their order, and of frames where it lets some pass.
     statuses: tuple[str, ...] | None = None
     frames: tuple[tuple[int, ...], ...] | None = None
-    #: When the house says that it was made; "" is when it came.
+    #: When the product says that it was made; "" is when it came.
     created: str = "2026-11-24T06:30:00+01:00"
     #: Findings that only the index can make.
     noted: frozenset[str] = frozenset()

@@ -33,7 +33,7 @@ from tests.lifecycle.rejected import (
 )
 from tests.lifecycle.rejected import QUALITY as QUALITY_TITLE
 from tests.lifecycle.rejected import SAFETY as SAFETY_TITLE
-from tests.notes.ward import KEY_OBJECT, key_object, place
+from tests.notes.sample_studies import KEY_OBJECT, key_object, place
 
 _IMAGE, _OTHER, _DOCUMENT = "1.2.1.1.1", "1.2.1.1.2", "1.2.1.70.1"
 _NAMES = (_IMAGE, _DOCUMENT)

@@ -53,7 +53,7 @@ class Seen:
 
 
 class Client:
-    """What asks the HTTP face of a house, in one event loop, as its server would."""
+    """What asks the HTTP face of a product, in one event loop, as its server would."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._begin(create_application(rooms))
@@ -78,7 +78,7 @@ class Client:
         self._running.__exit__(None, None, None)
 
 
-class House:
+class Product:
     """The open rooms, and what speaks to them as the world outside does."""
 
     def __init__(self, url: str, data: Path, *, in_doubt_limit: float = LIMIT) -> None:

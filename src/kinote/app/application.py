@@ -38,7 +38,7 @@ from kinote.storage.volume import RoomLeft
 from kinote.telemetry.clock import Clock
 
 
-class HouseError(RuntimeError):
+class ApplicationError(RuntimeError):
     """The application cannot be opened. The message says what is in the way and what to do."""
 
 
@@ -48,7 +48,7 @@ Purpose = Literal["serve", "work", "look"]
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Application:
     """The open packages of one Kinote."""
 
     directory: DataDirectory
@@ -98,7 +98,7 @@ def telling_of_folder(path: Path) -> Iterator[None]:
         place = error.filename or path.absolute()
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         reason = f"{place} is no folder" if in_the_way else f"{place}: {error.strerror}"
-        raise HouseError(
+        raise ApplicationError(
             f"The data directory {path.absolute()} cannot be used: {reason}. "
             "Let Kinote write there, or choose another one with --data."
         ) from error
@@ -117,7 +117,7 @@ def telling_of_index(url: str) -> Iterator[None]:
         IndexFullError,
         IndexDamagedError,
     ) as error:
-        raise HouseError(str(error)) from error
+        raise ApplicationError(str(error)) from error
     except (SQLAlchemyError, ImportError, ForeignSchemaError, CommitInDoubtError) as error:
         address = make_url(url)
         if address.get_backend_name() == "sqlite":
@@ -131,7 +131,7 @@ def telling_of_index(url: str) -> Iterator[None]:
                 "It lets nobody else in. Lower the setting database_connections of the servers that use it, "
                 "or raise its max_connections."
             )
-        raise HouseError(f"The index {name} cannot be used: {_reason(error)} {remedy}") from error
+        raise ApplicationError(f"The index {name} cannot be used: {_reason(error)} {remedy}") from error
 
 
 def _reason(error: Exception) -> str:

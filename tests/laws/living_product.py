@@ -60,7 +60,7 @@ from kinote.web.application import Rooms, create_application
 from kinote.web.rooms import WebOptions
 from tests.actors import OPEN, ORIGIN
 from tests.jobs.shop import Clock, Shop, _age
-from tests.laws.house import LIMIT, Client, House
+from tests.laws.product import LIMIT, Client, Product
 from tests.lifecycle.rejected import ARCHIVE, RULES, STRANGER
 from tests.peers.known import known
 from tests.scp.face import Face
@@ -147,7 +147,7 @@ def open_sink() -> Iterator[tuple[Sink, ApplicationEntity]]:
 
 
 class LentClient(Client):
-    """A client whose application is the same for all houses one after the other: to make one takes a second."""
+    """A client whose application is the same for all products one after the other: to make one takes a second."""
 
     _application: FastAPI | None = None
 
@@ -162,20 +162,20 @@ class LentClient(Client):
 class SinkRecaller(Recaller):
     """Recalls from the sink, without a network in between."""
 
-    def __init__(self, house: LivingHouse, *arguments: Any, **options: Any) -> None:
+    def __init__(self, product: LivingProduct, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._house = house
+        self._product = product
 
     def _fetched(self, archive: Archive, endpoint: Endpoint, wanted: Wanted) -> Fetched:
-        return self._house.gives(wanted)
+        return self._product.gives(wanted)
 
 
 def _gives_nothing(wanted: Wanted) -> Fetched:
     raise NotFetchedError("There is no archive")
 
 
-class LivingHouse(House):
-    """A house whose time is `clock`, and whose undo windows, reaper and jobs go on when they are told to.
+class LivingProduct(Product):
+    """A product whose time is `clock`, and whose undo windows, reaper and jobs go on when they are told to.
 
     `ARCHIVE` may reject here; what others reject waits for a person.
     """
