@@ -196,7 +196,7 @@ def _import_everything() -> None:
         import_module(module.name)
     import_module("kinote.demo.loading")
     from kinote.web.api.router import api_routes
-    from kinote.web.permitted import routes_in
+    from kinote.web.requests.permitted import routes_in
 
     list(routes_in(api_routes()))
 

@@ -285,7 +285,7 @@ OPENS_RECEIVED_BYTES = {
     "web/api/arrivals/held.py",
     "web/dicomweb/frames.py",
     "web/dicomweb/rendered.py",
-    "web/picture_findings.py",
+    "web/api/picture_findings.py",
     "delivery/reports/presentations.py",
     "delivery/reports/content.py",
 }

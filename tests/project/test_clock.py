@@ -76,8 +76,8 @@ _MAY_MEASURE = {
     "telemetry/report_throttle.py": "when something was reported for the last time",
     "telemetry/clock.py": "what has passed since another process told the time",
     "web/connections/doorkeeper.py": "time-outs of the network",
-    "web/request_body.py": "how long a thread waits for a body",
-    "web/request_log.py": "how long a request took",
+    "web/bodies/request_body.py": "how long a thread waits for a body",
+    "web/requests/request_log.py": "how long a request took",
     "delivery/reports/content.py": "how long the pictures of a summary may take",
 }
 

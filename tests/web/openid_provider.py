@@ -22,7 +22,7 @@ from kinote.security.openid.options import OpenIdOptions
 from kinote.security.openid.provider import Provider
 from kinote.security.openid.room import OpenId
 from kinote.security.roles import RoleName
-from kinote.web.identified import COOKIE
+from kinote.web.requests.identified import COOKIE
 from kinote.web.rooms import Rooms
 from tests.web.signed_in import Signing
 

@@ -19,7 +19,7 @@ from kinote.security.sign_in.identifying import SignIn
 from kinote.security.sign_in.passwords import Passwords
 from kinote.security.sign_in.tokens import add_token
 from kinote.security.sign_in.users import User, add_user
-from kinote.web.identified import COOKIE
+from kinote.web.requests.identified import COOKIE
 from kinote.web.rooms import Rooms
 from tests.clock import clock
 from tests.laws.product import Client

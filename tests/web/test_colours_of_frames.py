@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 
-from kinote.web import picture_findings
+from kinote.web.api import picture_findings
 from tests.decoding.generated import DEFLATED_FRAME, GE, JPEG_XL
 from tests.dicom.pixel_objects import as_file as in_any_syntax
 from tests.dicom.pixel_objects import in_syntax, items

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.datastructures import Headers
 
-from kinote.web.compression import takes_gzip
+from kinote.web.bodies.compression import takes_gzip
 from tests.web.objects import SERIES, STUDY, as_file, image, multipart
 
 LISTS = [

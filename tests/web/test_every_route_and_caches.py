@@ -7,7 +7,7 @@ import re
 import httpx
 
 from kinote.web.application import Rooms, create_application
-from kinote.web.permitted import routes_of
+from kinote.web.requests.permitted import routes_of
 from tests.web.objects import INSTANCE, SERIES, STUDY, as_file, image
 
 #: What stands in paths. The rest is 1: numbers of rows, frames and jobs.

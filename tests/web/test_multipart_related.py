@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinote.web.multipart_related import (
+from kinote.web.bodies.multipart_related import (
     MultipartError,
     Part,
     PartBegins,

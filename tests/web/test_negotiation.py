@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from starlette.requests import Request
 
+from kinote.web.bodies.negotiation import accepted, choose, media_type
 from kinote.web.dicomweb.frame_media import frame_form
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
-from kinote.web.negotiation import accepted, choose, media_type
 from kinote.web.problems import BadRequestError
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"

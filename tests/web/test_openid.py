@@ -14,7 +14,7 @@ from sqlalchemy import select
 from kinote.catalog.schema.tables import sign_in_session, user_account
 from kinote.security.openid.attempt import safe_path
 from kinote.security.sign_in.users import change_user
-from kinote.web.identified import COOKIE
+from kinote.web.requests.identified import COOKIE
 from kinote.web.rooms import Rooms
 from tests.web.openid_provider import (
     ISSUER,

@@ -14,8 +14,8 @@ from kinote.lifecycle.copies.proposed_corrections import ProposingCopy, propose
 from kinote.security.audit.entry import AuditEvent, Concerned, event_of_request
 from kinote.security.rights import REQUESTS
 from kinote.web.application import create_application
-from kinote.web.permitted import routes_of
-from kinote.web.recording import NOTED, concerned_by
+from kinote.web.requests.permitted import routes_of
+from kinote.web.requests.recording import NOTED, concerned_by
 from kinote.web.rooms import Rooms
 from tests.clock import clock
 from tests.lifecycle.rejected import STRANGER, rejection
@@ -61,7 +61,7 @@ def test_every_recorded_request_says_what_its_path_names(method: str, path: str)
     assert concerned_by(dict.fromkeys(names, "7")) != Concerned(), f"{method} {path}"
 
 
-#: How an endpoint writes: by the act that it is asked for, or by a function of `kinote.web.recording`.
+#: How an endpoint writes: by the act that it is asked for, or by a function of `kinote.web.requests.recording`.
 WRITTEN = re.compile(
     r"\bAskedAct\b|\brecord_change\(|\brecord_begun\(|\brecorder\(|\brecord_session\(|\b_record\("
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kinote.security.actors import Actor, ActorKind, IdentifiedActor
-from kinote.web.actor import IDENTIFIED
-from kinote.web.request_log import _who
+from kinote.web.requests.actor import IDENTIFIED
+from kinote.web.requests.request_log import _who
 
 CLIENT = ("10.1.2.3", 5000)
 

@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 from kinote.security import rights
 from kinote.security.rights import Right, UnlistedError
 from kinote.web.application import create_application
-from kinote.web.permitted import PermittedAPIRoute, PermittedRoute, require_rights, routes_of
+from kinote.web.requests.permitted import PermittedAPIRoute, PermittedRoute, require_rights, routes_of
 from kinote.web.rooms import Rooms
 from tests.laws.product import Client
 from tests.policies import Denying, denying

@@ -10,7 +10,7 @@ from kinote.security import rights
 from kinote.security.policy import Policy
 from kinote.security.rights import Right
 from kinote.security.roles import ROLES, RoleName
-from kinote.web.permitted import PermittedAPIRoute, PermittedRoute
+from kinote.web.requests.permitted import PermittedAPIRoute, PermittedRoute
 from kinote.web.rooms import Rooms
 from tests.web.signed_in import OWNER_PROOF, Signing, signing
 from tests.web.test_rights import asked_for, filled

@@ -16,7 +16,7 @@ from kinote.security.rights import Right
 from kinote.security.roles import RoleName
 from kinote.security.sign_in.users import change_user
 from kinote.web.application import create_application
-from kinote.web.identified import COOKIE, SECURE_COOKIE
+from kinote.web.requests.identified import COOKIE, SECURE_COOKIE
 from kinote.web.rooms import Rooms
 from tests.actors import ORIGIN
 from tests.clock import clock

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from kinote.web import response_body
-from kinote.web.response_body import iterated
+from kinote.web.bodies import response_body
+from kinote.web.bodies.response_body import iterated
 from tests.dimse.ends import eventually
 from tests.web.conftest import running
 

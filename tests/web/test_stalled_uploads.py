@@ -16,9 +16,9 @@ from blockbuster import blockbuster_ctx
 from starlette.requests import Request
 from starlette.types import Message
 
-from kinote.web import request_body
 from kinote.web.application import create_application
-from kinote.web.request_body import Taking, in_threads_with_body
+from kinote.web.bodies import request_body
+from kinote.web.bodies.request_body import Taking, in_threads_with_body
 from kinote.web.rooms import Rooms, Threads
 from tests.dimse.ends import eventually
 from tests.web.conftest import running

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from kinote.web.plain_text import refuse_unstorable_texts
 from kinote.web.problems import RefusedContentError
+from kinote.web.requests.plain_text import refuse_unstorable_texts
 from tests.web.objects import as_file, image
 
 BAD = {"NUL": "a\0b", "half of a surrogate pair": "a\ud800"}

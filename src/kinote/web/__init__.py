@@ -1,4 +1,5 @@
 """The HTTP interface: DICOMweb, the REST API, the files of the viewer.
 
-Has no SQL, and never imports `kinote.storage`; gets stored bytes from `kinote.holdings`.
+`application` joins them and the middleware. Every request passes `requests`; `bodies` streams what it carries and what
+answers it. Has no SQL, and never imports `kinote.storage`; gets stored bytes from `kinote.holdings`.
 """

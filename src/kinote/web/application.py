@@ -12,17 +12,17 @@ from starlette.responses import JSONResponse, Response
 
 from kinote.web.allowed_methods import allowed_methods
 from kinote.web.api.router import api_routes
-from kinote.web.compression import Compression
+from kinote.web.bodies.compression import Compression
 from kinote.web.connections.clients import RequestsPerClient
 from kinote.web.description.openapi import description
 from kinote.web.dicomweb import routes as dicomweb
-from kinote.web.guard import Guard
 from kinote.web.health import healthz, readyz
-from kinote.web.identified import Identified
 from kinote.web.metrics import metrics
-from kinote.web.permitted import PermittedRoute, require_rights
 from kinote.web.problems import FAULT, problem_of
-from kinote.web.request_log import RequestLog
+from kinote.web.requests.guard import Guard
+from kinote.web.requests.identified import Identified
+from kinote.web.requests.permitted import PermittedRoute, require_rights
+from kinote.web.requests.request_log import RequestLog
 from kinote.web.rooms import Rooms, WebOptions
 from kinote.web.security_headers import SecurityHeaders
 from kinote.web.viewer_files import viewer_file

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from kinote.lifecycle.missing import Asked, missing
 from kinote.web.api.protocol.moments import moment_of
 from kinote.web.api.protocol.pages import answer, page
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import RefusedContentError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["instances"], route_class=PermittedAPIRoute)

@@ -21,7 +21,7 @@ from kinote.web.api.retention import holds, plans, rules
 from kinote.web.api.systems import archives, commitments, destinations, handed_out, peers
 from kinote.web.api.withdrawing import acts, purges, rejections, removed, withdrawals
 from kinote.web.api.withdrawing import requests as withdrawal_requests
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 
 router = APIRouter(prefix="/api/v1", route_class=PermittedAPIRoute)
 parts = (

@@ -12,8 +12,8 @@ from kinote.catalog.columns import normal
 from kinote.lifecycle.account import account
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError, UnknownResourceError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["studies"], route_class=PermittedAPIRoute)

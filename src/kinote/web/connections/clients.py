@@ -7,9 +7,9 @@ from collections import Counter
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kinote.web.bodies.negotiation import accepted, choose
 from kinote.web.connections.admission import Refusal
 from kinote.web.connections.metrics import observe_refusal
-from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import TooManyRequestsError
 
 #: Cheap requests of monitors, which may be behind the same address as busy clients.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from kinote.holdings.live_objects import LiveObject
-from kinote.web.guard import is_loopback
+from kinote.web.requests.guard import is_loopback
 
 ROOT = "/dicomweb"
 

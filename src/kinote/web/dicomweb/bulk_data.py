@@ -18,14 +18,14 @@ from kinote.dicom.elements.scanner import DataSetScanner
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.security.actors import Actor
-from kinote.web.actor import actor_of
+from kinote.web.bodies.multipart_related import Part, multipart_body, new_boundary
+from kinote.web.bodies.negotiation import accepted
+from kinote.web.bodies.response_body import iterated
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.frame_media import OCTETS
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
-from kinote.web.multipart_related import Part, multipart_body, new_boundary
-from kinote.web.negotiation import accepted
 from kinote.web.problems import NotAcceptableError, UnknownResourceError
-from kinote.web.response_body import iterated
+from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of
 
 _MULTIPART = "multipart/related"

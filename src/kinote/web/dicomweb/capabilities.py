@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
+from kinote.web.bodies.negotiation import accepted, choose
 from kinote.web.dicomweb.addresses import ROOT, Addresses
-from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import NotAcceptableError, UnknownResourceError
 
 _WADL = "application/vnd.sun.wadl+xml"

@@ -18,9 +18,9 @@ from kinote.lifecycle.commitment.judging import Reference, judge
 from kinote.memory import estimates
 from kinote.memory.ledger import Charge
 from kinote.memory.shared import MEMORY
-from kinote.web.actor import actor_of
+from kinote.web.bodies.negotiation import accepted, choose, media_type
+from kinote.web.bodies.request_body import Taking, in_threads_with_body
 from kinote.web.dicomweb.store_json import JSON
-from kinote.web.negotiation import accepted, choose, media_type
 from kinote.web.problems import (
     BadRequestError,
     BodyTooLargeError,
@@ -28,7 +28,7 @@ from kinote.web.problems import (
     UnknownResourceError,
     UnsupportedMediaTypeError,
 )
-from kinote.web.request_body import Taking, in_threads_with_body
+from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of
 
 _CLASS, _INSTANCE, _REASON = "00081150", "00081155", "00081197"

@@ -9,7 +9,7 @@ from itertools import groupby
 from kinote.decoding.frame_decoder import can_decode
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.dictionary.transfer_syntaxes import ENCAPSULATED_UNCOMPRESSED, EXPLICIT_VR_LITTLE_ENDIAN
-from kinote.web.negotiation import MediaType
+from kinote.web.bodies.negotiation import MediaType
 
 OCTETS = "application/octet-stream"
 

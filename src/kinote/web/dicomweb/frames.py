@@ -18,16 +18,16 @@ from kinote.dicom.pixels.stored_words import packed, stored_words
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.security.actors import Actor
-from kinote.web.actor import actor_of
+from kinote.web.bodies.multipart_related import Part, multipart_body, new_boundary
+from kinote.web.bodies.negotiation import MediaType, accepted
+from kinote.web.bodies.response_body import iterated
+from kinote.web.bodies.while_wanted import watched
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.frame_media import FrameForm, frame_form
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
-from kinote.web.multipart_related import Part, multipart_body, new_boundary
-from kinote.web.negotiation import MediaType, accepted
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnknownResourceError
-from kinote.web.response_body import iterated
+from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of
-from kinote.web.while_wanted import watched
 
 _MULTIPART = "multipart/related"
 

@@ -18,13 +18,13 @@ from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotCorrectableError, NotLiveError
 from kinote.memory.shared import MEMORY
 from kinote.security.actors import KINOTE
+from kinote.web.bodies.negotiation import accepted, choose
+from kinote.web.bodies.response_body import iterated
+from kinote.web.bodies.warning_header import warning, without_bytes
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_objects, not_modified
-from kinote.web.negotiation import accepted, choose
 from kinote.web.problems import NotAcceptableError
-from kinote.web.response_body import iterated
 from kinote.web.rooms import rooms_of
-from kinote.web.warning_header import warning, without_bytes
 
 MEDIA_TYPES = ("application/dicom+json", "application/json")
 

@@ -24,19 +24,19 @@ from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.keyobject.findings import found
 from kinote.notes.lists.summary_facts import image_numbers, study_facts
 from kinote.security.actors import Actor
-from kinote.web.actor import actor_of
+from kinote.web.bodies.multipart_related import Part, multipart_body, new_boundary
+from kinote.web.bodies.negotiation import accepted
+from kinote.web.bodies.response_body import iterated
+from kinote.web.bodies.warning_header import warning
+from kinote.web.bodies.while_wanted import watched, while_wanted
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.document_page import document_page
 from kinote.web.dicomweb.frames import check_frame, frame_numbers
 from kinote.web.dicomweb.rendering import Rendering, rendering
 from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, named_objects, not_modified
-from kinote.web.multipart_related import Part, multipart_body, new_boundary
-from kinote.web.negotiation import accepted
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnknownResourceError
-from kinote.web.response_body import iterated
+from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import Rooms, rooms_of
-from kinote.web.warning_header import warning
-from kinote.web.while_wanted import watched, while_wanted
 
 _MULTIPART = "multipart/related"
 

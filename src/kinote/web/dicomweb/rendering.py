@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from kinote.dicom.pixels.windows import FUNCTIONS, Window
 from kinote.dicom.values.uids import is_tolerable
-from kinote.web.negotiation import MediaType, accepted, choose
+from kinote.web.bodies.negotiation import MediaType, accepted, choose
 from kinote.web.problems import BadRequestError, NotAcceptableError
 
 PictureFormat = Literal["jpeg", "png", "gif"]

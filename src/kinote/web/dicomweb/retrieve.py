@@ -16,17 +16,17 @@ from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
 from kinote.lifecycle.deliveries import Receiver, State
 from kinote.security.actors import Actor, ActorKind
-from kinote.web.actor import actor_of
+from kinote.web.bodies.multipart_related import Part, multipart_body, new_boundary
+from kinote.web.bodies.negotiation import MediaType, accepted
+from kinote.web.bodies.response_body import iterated
+from kinote.web.bodies.warning_header import warning, without_bytes
+from kinote.web.bodies.while_wanted import watched
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.resources import named_objects
 from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
-from kinote.web.multipart_related import Part, multipart_body, new_boundary
-from kinote.web.negotiation import MediaType, accepted
 from kinote.web.problems import NotAcceptableError
-from kinote.web.response_body import iterated
+from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of
-from kinote.web.warning_header import warning, without_bytes
-from kinote.web.while_wanted import watched
 
 log = structlog.get_logger("kinote.web")
 

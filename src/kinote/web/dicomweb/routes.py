@@ -12,7 +12,7 @@ from kinote.web.dicomweb.rendered import rendered, rendered_frame, rendered_obje
 from kinote.web.dicomweb.retrieve import retrieve
 from kinote.web.dicomweb.search import search_instances, search_series, search_studies
 from kinote.web.dicomweb.store import store
-from kinote.web.permitted import PermittedRoute
+from kinote.web.requests.permitted import PermittedRoute
 
 _STUDY = f"{ROOT}/studies/{{study}}"
 _SERIES = f"{_STUDY}/series/{{series}}"

@@ -15,17 +15,17 @@ from starlette.responses import Response
 
 from kinote.intake.outcome import Outcome
 from kinote.security.origins import Interface, Origin
-from kinote.web.actor import actor_of
+from kinote.web.bodies.multipart_related import PartReader
+from kinote.web.bodies.negotiation import accepted, choose, media_type
+from kinote.web.bodies.request_body import Taking, in_threads_with_body
+from kinote.web.bodies.warning_header import warning
 from kinote.web.dicomweb.addresses import Addresses
 from kinote.web.dicomweb.store_batch import DICOM, StoreBatch
 from kinote.web.dicomweb.store_json import JSON, take_json, take_json_parts
 from kinote.web.dicomweb.store_response import refusals, store_response, store_status
-from kinote.web.multipart_related import PartReader
-from kinote.web.negotiation import accepted, choose, media_type
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
-from kinote.web.request_body import Taking, in_threads_with_body
+from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import Rooms, rooms_of
-from kinote.web.warning_header import warning
 
 
 async def store(request: Request) -> Response:

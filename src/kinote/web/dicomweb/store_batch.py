@@ -9,10 +9,10 @@ from kinote.intake.expected import InStudy
 from kinote.intake.outcome import CANNOT_UNDERSTAND, Outcome, refused
 from kinote.intake.upload import Upload
 from kinote.security.origins import Origin
-from kinote.web.multipart_related import MultipartError, PartBegins, PartEnds, PartReader
-from kinote.web.negotiation import media_type
+from kinote.web.bodies.multipart_related import MultipartError, PartBegins, PartEnds, PartReader
+from kinote.web.bodies.negotiation import media_type
+from kinote.web.bodies.request_body import BodyBrokenOffError, Taking
 from kinote.web.problems import BadRequestError
-from kinote.web.request_body import BodyBrokenOffError, Taking
 from kinote.web.rooms import Rooms
 
 DICOM = "application/dicom"

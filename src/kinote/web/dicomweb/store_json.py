@@ -9,6 +9,9 @@ from kinote.intake.outcome import Outcome
 from kinote.memory import estimates
 from kinote.memory.ledger import Charge
 from kinote.memory.shared import MEMORY
+from kinote.web.bodies.multipart_related import PartBegins, PartEnds, PartReader
+from kinote.web.bodies.negotiation import MediaType, media_type
+from kinote.web.bodies.request_body import Taking
 from kinote.web.dicomweb.json_instances import (
     BulkPart,
     JsonInstanceError,
@@ -17,10 +20,7 @@ from kinote.web.dicomweb.json_instances import (
     named_uids,
 )
 from kinote.web.dicomweb.store_batch import StoreBatch
-from kinote.web.multipart_related import PartBegins, PartEnds, PartReader
-from kinote.web.negotiation import MediaType, media_type
 from kinote.web.problems import BadRequestError, BodyTooLargeError
-from kinote.web.request_body import Taking
 
 JSON = "application/dicom+json"
 

@@ -9,7 +9,7 @@ from kinote.decoding.frame_decoder import can_decode
 from kinote.delivery.outgoing import TARGETS
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, LOSSY
-from kinote.web.negotiation import MediaType
+from kinote.web.bodies.negotiation import MediaType
 
 
 def outgoing_syntax(stored: str, ranges: Sequence[MediaType]) -> str | None:

@@ -14,8 +14,8 @@ from kinote.security.audit.entry import AuditEvent
 from kinote.security.audit.search import TrailSearch, search_trail
 from kinote.web.api.protocol.keys import LARGEST
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["access"], route_class=PermittedAPIRoute)

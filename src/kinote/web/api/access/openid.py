@@ -24,12 +24,12 @@ from kinote.security.openid.provider import Granted
 from kinote.security.openid.room import OpenId
 from kinote.security.sign_in.sessions import end_session
 from kinote.security.sign_in.users import User
-from kinote.web.actor import actor_of
 from kinote.web.api.access.changing import changed
 from kinote.web.api.access.sessions import record_session, set_session_cookie
-from kinote.web.identified import session_token
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError
+from kinote.web.requests.actor import actor_of
+from kinote.web.requests.identified import session_token
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["access"], route_class=PermittedAPIRoute)

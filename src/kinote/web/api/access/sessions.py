@@ -19,12 +19,12 @@ from kinote.security.sign_in.identifying import RightPassword, SignedIn, SignIn,
 from kinote.security.sign_in.sessions import begin_session, end_session, end_sessions_of
 from kinote.security.sign_in.slowing_down import SlowDownError
 from kinote.security.sign_in.users import User, change_user
-from kinote.web.actor import actor_of
 from kinote.web.api.access.changing import LONGEST, changed
 from kinote.web.api.protocol.pages import answer
-from kinote.web.identified import COOKIE, SECURE_COOKIE, session_token, signed_in_of
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError
+from kinote.web.requests.actor import actor_of
+from kinote.web.requests.identified import COOKIE, SECURE_COOKIE, session_token, signed_in_of
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["access"], route_class=PermittedAPIRoute)

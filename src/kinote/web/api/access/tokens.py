@@ -15,8 +15,8 @@ from kinote.security.sign_in.users import UserRefusedError, password_of
 from kinote.web.api.access.changing import LONGEST, changed
 from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
-from kinote.web.recording import record_change
+from kinote.web.requests.permitted import PermittedAPIRoute
+from kinote.web.requests.recording import record_change
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["access"], route_class=PermittedAPIRoute)

@@ -13,8 +13,8 @@ from kinote.security.sign_in.users import User, add_user, change_user, find_user
 from kinote.web.api.access.changing import LONGEST, changed
 from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import answer, page
-from kinote.web.permitted import PermittedAPIRoute
-from kinote.web.recording import record_change
+from kinote.web.requests.permitted import PermittedAPIRoute
+from kinote.web.requests.recording import record_change
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["access"], route_class=PermittedAPIRoute)

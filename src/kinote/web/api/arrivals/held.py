@@ -24,13 +24,13 @@ from kinote.notes.copies.reading import read_held
 from kinote.web.api.protocol.idempotency import Act, Answered, AskedAct
 from kinote.web.api.protocol.keys import LARGEST, Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.bodies.response_body import iterated
+from kinote.web.bodies.while_wanted import while_wanted
 from kinote.web.dicomweb.rendered import picture_of
 from kinote.web.dicomweb.rendering import rendering
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
-from kinote.web.response_body import iterated
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
-from kinote.web.while_wanted import while_wanted
 
 router = APIRouter(tags=["held copies"], route_class=PermittedAPIRoute)
 

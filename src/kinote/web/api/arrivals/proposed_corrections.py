@@ -14,7 +14,7 @@ from kinote.lifecycle.copies.proposed_corrections import ProposedCorrection, dis
 from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["held copies"], route_class=PermittedAPIRoute)

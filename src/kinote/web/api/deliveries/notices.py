@@ -14,8 +14,8 @@ from kinote.lifecycle.notices import Notice, notices, tell_by_hand
 from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.keys import KeyInBody
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["deliveries"], route_class=PermittedAPIRoute)

@@ -20,13 +20,13 @@ from kinote.media.containers import tarred, zipped
 from kinote.media.file_set import MOST_OBJECTS
 from kinote.media.profiles import PROFILES
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry
-from kinote.web.actor import actor_of
 from kinote.web.api.protocol.keys import KeyInBody
 from kinote.web.api.protocol.pages import answer
-from kinote.web.negotiation import accepted, choose
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.bodies.negotiation import accepted, choose
+from kinote.web.bodies.response_body import iterated
 from kinote.web.problems import FieldError, NotAcceptableError, RefusedContentError, UnknownResourceError
-from kinote.web.response_body import iterated
+from kinote.web.requests.actor import actor_of
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["exports"], route_class=PermittedAPIRoute)

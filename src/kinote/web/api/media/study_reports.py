@@ -9,13 +9,13 @@ from kinote.delivery.reports.content import Report, report_of_study
 from kinote.delivery.reports.page import POLICY, study_page
 from kinote.delivery.reports.sheets import contact_sheet, pdf
 from kinote.holdings.live_objects import Selection
-from kinote.web.actor import actor_of
-from kinote.web.negotiation import accepted, choose
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.bodies.negotiation import accepted, choose
+from kinote.web.bodies.response_body import iterated
+from kinote.web.bodies.while_wanted import watched, while_wanted
 from kinote.web.problems import NotAcceptableError, UnknownResourceError
-from kinote.web.response_body import iterated
+from kinote.web.requests.actor import actor_of
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
-from kinote.web.while_wanted import watched, while_wanted
 
 router = APIRouter(tags=["notes"], route_class=PermittedAPIRoute)
 

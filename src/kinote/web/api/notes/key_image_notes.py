@@ -30,8 +30,8 @@ from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.api.protocol.versions import IfMatch, expected_version, required_version
 from kinote.web.metrics import observe_note
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["notes"], route_class=PermittedAPIRoute)

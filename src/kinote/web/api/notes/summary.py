@@ -10,14 +10,14 @@ from kinote.delivery.reports.page import POLICY, page
 from kinote.delivery.reports.sheets import pdf, png
 from kinote.notes.acts.request import NoteNotFoundError
 from kinote.notes.lists import queries
-from kinote.web.actor import actor_of
 from kinote.web.api.protocol.keys import Key
-from kinote.web.negotiation import accepted, choose
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.bodies.negotiation import accepted, choose
+from kinote.web.bodies.response_body import iterated
+from kinote.web.bodies.while_wanted import watched, while_wanted
 from kinote.web.problems import NotAcceptableError
-from kinote.web.response_body import iterated
+from kinote.web.requests.actor import actor_of
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
-from kinote.web.while_wanted import watched, while_wanted
 
 router = APIRouter(tags=["notes"], route_class=PermittedAPIRoute)
 

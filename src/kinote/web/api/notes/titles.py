@@ -18,7 +18,7 @@ from kinote.keyobject.titles import (
 )
 from kinote.notes.lists.note import code_as_json
 from kinote.web.api.protocol.pages import answer, page
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 
 router = APIRouter(tags=["titles"], route_class=PermittedAPIRoute)
 

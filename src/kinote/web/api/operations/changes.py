@@ -12,10 +12,10 @@ from starlette.responses import Response, StreamingResponse
 from kinote.catalog import changes
 from kinote.security.rights import Right
 from kinote.web.api.protocol.pages import Limit, answer, page
-from kinote.web.identified import may_go_on
-from kinote.web.negotiation import accepted, choose
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.bodies.negotiation import accepted, choose
 from kinote.web.problems import FieldError, NotAcceptableError, RefusedContentError
+from kinote.web.requests.identified import may_go_on
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["changes"], route_class=PermittedAPIRoute)

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from kinote.web.api.protocol.pages import answer
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import UnknownResourceError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["server"], route_class=PermittedAPIRoute)

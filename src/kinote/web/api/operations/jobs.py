@@ -20,8 +20,8 @@ from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.keys import Key, KeyInBody
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, position_of
 from kinote.web.api.protocol.pages import page as collection
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError, UnknownResourceError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["jobs"], route_class=PermittedAPIRoute)

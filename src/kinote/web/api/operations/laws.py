@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from kinote.web.api.protocol.pages import Cursor, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from kinote.web.api.protocol.idempotency import Answered, AskedAct
 from kinote.web.api.protocol.pages import Cursor, answer, cursor_of, position_of
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["objects"], route_class=PermittedAPIRoute)

@@ -17,9 +17,9 @@ from kinote.peers.calling import PeerError
 from kinote.web.api.other_systems.told_in_lines import in_lines
 from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import BadRequestError, ConflictError
-from kinote.web.recording import record_begun
+from kinote.web.requests.permitted import PermittedAPIRoute
+from kinote.web.requests.recording import record_begun
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["migrations"], route_class=PermittedAPIRoute)

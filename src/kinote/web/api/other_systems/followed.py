@@ -13,8 +13,8 @@ from kinote.migration.following.followed import CannotFollowError, follow, liste
 from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import answer, page
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError, UnknownResourceError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["migrations"], route_class=PermittedAPIRoute)

@@ -19,13 +19,13 @@ from kinote.migration.importing import ImportEndedError, ImportOptions, NotesImp
 from kinote.migration.reading import Format, FormatError, TableReader
 from kinote.notes.creator.making import make_some
 from kinote.notes.lists.waiting import duplicates, waiting_notes
-from kinote.web.actor import actor_of
 from kinote.web.api.protocol.keys import KeyInBody
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.bodies.request_body import Taking, in_threads_with_body
 from kinote.web.problems import BadRequestError, UnsupportedMediaTypeError
-from kinote.web.recording import recorder
-from kinote.web.request_body import Taking, in_threads_with_body
+from kinote.web.requests.actor import actor_of
+from kinote.web.requests.permitted import PermittedAPIRoute
+from kinote.web.requests.recording import recorder
 from kinote.web.rooms import Rooms, rooms_of
 
 log = logging.getLogger(__name__)

@@ -23,9 +23,9 @@ from kinote.catalog.answered_requests import Answer, KeyedRequest, answer_once, 
 from kinote.security.actors import Actor
 from kinote.security.policy import NotAllowedError
 from kinote.security.rights import Right
-from kinote.web.actor import actor_of
 from kinote.web.problems import BadRequestError
-from kinote.web.recording import WHOLE_PATH, act_entry, note_refusal
+from kinote.web.requests.actor import actor_of
+from kinote.web.requests.recording import WHOLE_PATH, act_entry, note_refusal
 from kinote.web.rooms import Rooms, rooms_of
 
 #: Marks a response that was given before.

@@ -20,8 +20,8 @@ from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.keys import Key, KeyInBody
 from kinote.web.api.protocol.moments import moment_of
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["retention"], route_class=PermittedAPIRoute)

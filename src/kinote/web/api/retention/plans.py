@@ -28,7 +28,7 @@ from kinote.retention.units.following import UnitCounter
 from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.keys import LARGEST, Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["retention"], route_class=PermittedAPIRoute)

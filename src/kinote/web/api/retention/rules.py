@@ -32,7 +32,7 @@ from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.pages import answer
 from kinote.web.api.protocol.versions import IfMatch, required_version
 from kinote.web.api.retention.holds import NamedPatient
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["retention"], route_class=PermittedAPIRoute)

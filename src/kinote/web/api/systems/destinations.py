@@ -22,8 +22,8 @@ from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.api.protocol.versions import IfMatch, expected_version, required_version
 from kinote.web.api.systems.bodies import DestinationBody
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["destinations"], route_class=PermittedAPIRoute)

@@ -14,8 +14,8 @@ from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.peers.calling import PeerError, written_entity
 from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.pages import answer
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["deliveries"], route_class=PermittedAPIRoute)

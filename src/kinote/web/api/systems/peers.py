@@ -19,8 +19,8 @@ from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page
 from kinote.web.api.protocol.versions import IfMatch, expected_version, required_version
 from kinote.web.api.systems.bodies import PeerBody
 from kinote.web.api.systems.taking_up import take_up
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError, UnknownResourceError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["peers"], route_class=PermittedAPIRoute)

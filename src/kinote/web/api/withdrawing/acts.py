@@ -11,7 +11,7 @@ from starlette.responses import Response
 from kinote.lifecycle.acts import ACTS, Act
 from kinote.notes.lists.note import code_as_json
 from kinote.web.api.protocol.pages import answer, page
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)

@@ -24,7 +24,7 @@ from kinote.notes.lists.note import code_as_json
 from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)

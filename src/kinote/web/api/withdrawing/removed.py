@@ -10,7 +10,7 @@ from starlette.responses import Response
 from kinote.lifecycle.removed import Removed, removed_in
 from kinote.web.api.protocol.moments import moment_of
 from kinote.web.api.protocol.pages import answer, page
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)

@@ -24,8 +24,8 @@ from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.api.withdrawing.as_json import request_as_json
 from kinote.web.api.withdrawing.asked import AskedWithdrawal, carry_out, scope_as_json
-from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import RefusedContentError
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 
 router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)

@@ -39,10 +39,10 @@ from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.api.withdrawing.as_json import actor_as_json, request_as_json
 from kinote.web.api.withdrawing.asked import AskedWithdrawal, carry_out, refused, scope_as_json
-from kinote.web.negotiation import accepted, choose
-from kinote.web.permitted import PermittedAPIRoute
+from kinote.web.bodies.negotiation import accepted, choose
+from kinote.web.bodies.response_body import iterated
 from kinote.web.problems import NotAcceptableError
-from kinote.web.response_body import iterated
+from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)

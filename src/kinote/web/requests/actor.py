@@ -20,7 +20,7 @@ LONGEST = 194
 #: The key of the actor in the ASGI scope of a request.
 _KEY = "kinote.actor"
 
-#: The key of the signed-in user, if people sign in (`kinote.web.identified`).
+#: The key of the signed-in user, if people sign in (`kinote.web.requests.identified`).
 IDENTIFIED = "kinote.identified"
 
 

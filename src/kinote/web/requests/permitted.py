@@ -18,9 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from kinote.security.audit.entry import event_of_request
 from kinote.security.rights import OTHER_METHODS, Right, UnlistedError, right_of_request
-from kinote.web.actor import find_actor
-from kinote.web.plain_text import refuse_unstorable_texts
-from kinote.web.recording import NOTED, RECORDED, WHOLE_PATH, note_refusal, noting
+from kinote.web.requests.actor import find_actor
+from kinote.web.requests.plain_text import refuse_unstorable_texts
+from kinote.web.requests.recording import NOTED, RECORDED, WHOLE_PATH, note_refusal, noting
 from kinote.web.rooms import Rooms
 
 
@@ -88,7 +88,7 @@ def require_rights(application: FastAPI) -> None:
     rights: dict[int, dict[str, Right]] = {}
     for route, method, path in routes_of(application):
         if not isinstance(route, _Permitted):
-            raise UnlistedError(f"{method} {path}, which is no route of kinote.web.permitted,")
+            raise UnlistedError(f"{method} {path}, which is no route of kinote.web.requests.permitted,")
         rights.setdefault(id(route), {})[method] = right_of_request(method, path)
         route.rights = rights[id(route)]
         route.whole_path = path

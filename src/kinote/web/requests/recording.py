@@ -14,7 +14,7 @@ from starlette.types import Message, Scope, Send
 from kinote.security.actors import Actor
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry
 from kinote.security.rights import Right
-from kinote.web.actor import actor_of
+from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import Rooms, rooms_of
 
 #: The key of a request's audit event and route path in its scope.

@@ -17,7 +17,7 @@ from kinote.security.openid.access import is_access_token
 from kinote.security.openid.sessions import GRACE
 from kinote.security.rights import Right
 from kinote.security.sign_in.identifying import SignedIn, nobody
-from kinote.web.actor import IDENTIFIED, claimed_name
+from kinote.web.requests.actor import IDENTIFIED, claimed_name
 from kinote.web.rooms import Rooms
 
 #: The cookie of a session. With TLS, the second name is used: browsers accept it only from this host, for all its

@@ -13,10 +13,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kinote.security.actors import IdentifiedActor
-from kinote.web.actor import IDENTIFIED
-from kinote.web.log_thread import LogThread
 from kinote.web.metrics import observe_request
 from kinote.web.problems import FAULT, problem_of
+from kinote.web.requests.actor import IDENTIFIED
+from kinote.web.requests.log_thread import LogThread
 
 log = structlog.get_logger("kinote.web")
 
