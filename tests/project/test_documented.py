@@ -29,7 +29,7 @@ from kinote.lifecycle.acts import ACTS, Act
 from kinote.notes.acts.request import NoteRefusedError
 from kinote.settings.model import Settings
 from kinote.telemetry.registry import REGISTRY
-from kinote.web import problems
+from kinote.web import problem_table, problems
 from kinote.web.application import Rooms, create_application
 from kinote.web.dicomweb import search
 from tests.actors import OPEN
@@ -240,8 +240,8 @@ def _kinds_of_problems() -> Iterator[problems.RequestError | type[problems.Reque
 
 def test_every_type_of_problem_is_documented_with_its_status() -> None:
     known = {(kind.name, int(kind.status)) for kind in _kinds_of_problems()}
-    known |= {(name, int(status)) for _, status, name, _ in problems._TABLE}
-    answered = (problems.problem_of(error) for error in (NoteRefusedError([]), HTTPException(405)))
+    known |= {(name, int(status)) for _, status, name, _ in problem_table._TABLE}
+    answered = (problem_table.problem_of(error) for error in (NoteRefusedError([]), HTTPException(405)))
     known |= {(found.name, int(found.status)) for found in (problems.FAULT, *answered) if found}
     table = rows(sections("http.md")["Problems"])
     assert {(names(row[0])[0], int(row[1])) for row in table} == known

@@ -18,7 +18,8 @@ from kinote.web.description.openapi import description
 from kinote.web.dicomweb import routes as dicomweb
 from kinote.web.health import healthz, readyz
 from kinote.web.metrics import metrics
-from kinote.web.problems import FAULT, problem_of
+from kinote.web.problem_table import problem_of
+from kinote.web.problems import FAULT
 from kinote.web.requests.guard import Guard
 from kinote.web.requests.identified import Identified
 from kinote.web.requests.permitted import PermittedRoute, require_rights

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from kinote.web.connections.admission import Refusal
 from kinote.web.connections.limits import ConnectionLimits
+from kinote.web.problem_table import problem_of
 from kinote.web.problems import (
     BadRequestError,
     EncryptionRequiredError,
@@ -16,7 +17,6 @@ from kinote.web.problems import (
     TooManyConnectionsError,
     TooManyRequestsError,
     TooSlowError,
-    problem_of,
 )
 
 

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kinote.security.actors import IdentifiedActor
 from kinote.web.metrics import observe_request
-from kinote.web.problems import FAULT, problem_of
+from kinote.web.problem_table import problem_of
+from kinote.web.problems import FAULT
 from kinote.web.requests.actor import IDENTIFIED
 from kinote.web.requests.log_thread import LogThread
 
