@@ -21,8 +21,8 @@ from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.keyobject import writer
 from kinote.notes.creator.making import KeyObjectMaker
-from kinote.scp.find import find
-from kinote.scp.query_options import QueryOptions
+from kinote.scp.queries.find import find
+from kinote.scp.queries.query_options import QueryOptions
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, WebOptions, create_application
 from tests.actors import OPEN

@@ -20,7 +20,7 @@ from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Peer
-from kinote.scp import serving
+from kinote.scp.associations import serving
 from kinote.scp.commitment.asked import CommitmentProvider
 from kinote.scp.options import ScpOptions
 from kinote.scp.receiving.messages import Beginning

@@ -34,7 +34,7 @@ from kinote.dimse.pdu import (
     decode,
     encode,
 )
-from kinote.scp.offered import NATIVE, is_stored
+from kinote.scp.associations.offered import NATIVE, is_stored
 from tests.dimse.ends import CT
 from tests.dimse.reference import Answer, Reference, pdus
 

@@ -14,7 +14,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
 )
 from kinote.dicom.elements.dataset import scan
 from kinote.dicom.elements.limits import KEEP_ALL
-from kinote.scp.failed_list import failed_list
+from kinote.scp.retrieving.failed_list import failed_list
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN])

@@ -19,9 +19,9 @@ from kinote.dimse.information_models import (
     InformationModel,
 )
 from kinote.dimse.statuses import PENDING, PENDING_WITH_WARNING
-from kinote.scp.find import Answers, find
-from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.query_options import QueryOptions, granted, options_of
+from kinote.scp.queries.find import Answers, find
+from kinote.scp.queries.identifier_error import IdentifierError, Refusal
+from kinote.scp.queries.query_options import QueryOptions, granted, options_of
 from tests.catalog.archive import KOS, MR, data_set, store
 from tests.scp.requests import SYNTAXES, decoded, encoded, request
 

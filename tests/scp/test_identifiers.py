@@ -17,8 +17,8 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
 from kinote.dimse.information_models import QueryLevel
-from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.identifiers import read_identifier
+from kinote.scp.queries.identifier_error import IdentifierError, Refusal
+from kinote.scp.queries.identifiers import read_identifier
 from tests.scale import SCALE
 from tests.scp.requests import SYNTAXES, encoded, request
 

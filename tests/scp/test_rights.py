@@ -34,7 +34,7 @@ from kinote.dimse.requestor import Proposal
 from kinote.dimse.requestor import association as opened_association
 from kinote.dimse.user_information import RoleSelection
 from kinote.peers.known import PeersInUse
-from kinote.scp import serving
+from kinote.scp.associations import serving
 from kinote.scp.availability.notification import INSTANCE_AVAILABILITY_NOTIFICATION as AVAILABILITY
 from kinote.scp.performers import PERFORMERS
 from kinote.scp.rooms import IndexSession

@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.scp.find import find
-from kinote.scp.query_options import QueryOptions
+from kinote.scp.queries.find import find
+from kinote.scp.queries.query_options import QueryOptions
 from kinote.web.application import Rooms
 from tests.scp.requests import decoded, encoded, request
 from tests.web.conftest import address, client, demo_rooms

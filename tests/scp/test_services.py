@@ -25,8 +25,8 @@ from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.negotiation import Context
 from kinote.lifecycle import acts, withdrawal
 from kinote.peers.entities import ServiceName
-from kinote.scp import query
 from kinote.scp.options import ScpLimits, ScpOptions
+from kinote.scp.queries import query
 from tests.actors import PROGRAM, ROE
 from tests.kept_bytes import nobodys
 from tests.peers.known import known

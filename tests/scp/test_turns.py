@@ -18,9 +18,9 @@ from kinote.dimse.commands import CCancelRequest, CFindRequest
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.dimse.operations import both_ways
 from kinote.dimse.pdu import AssociateRequest, ProposedContext, encode
-from kinote.scp import query
 from kinote.scp.options import ScpLimits, ScpOptions
-from kinote.scp.turns import Turns
+from kinote.scp.queries import query
+from kinote.scp.queries.turns import Turns
 from tests.dimse.bare import data, exactly
 from tests.scp.face import Face, face
 from tests.scp.requests import encoded, request

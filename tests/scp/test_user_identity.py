@@ -19,8 +19,8 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from kinote.dimse.acceptor import Caller
 from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.user_information import UserIdentity
+from kinote.scp.associations.user_identity import Users
 from kinote.scp.options import UserIdentities
-from kinote.scp.user_identity import Users
 from kinote.security.audit.search import TrailSearch, search_trail
 from kinote.security.audit.trail import AuditTrail
 from kinote.security.roles import RoleName

@@ -9,9 +9,9 @@ import pytest
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.scp.find import find
-from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.query_options import QueryOptions
+from kinote.scp.queries.find import find
+from kinote.scp.queries.identifier_error import IdentifierError, Refusal
+from kinote.scp.queries.query_options import QueryOptions
 from kinote.security.roles import RoleName
 from kinote.web.application import Rooms
 from tests.scp.requests import decoded, encoded, request

@@ -13,9 +13,9 @@ from kinote.decoding.frame_decoder import can_decode
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dicom.values import uids
 from kinote.dimse.information_models import MODELS
-from kinote.scp.offered import NATIVE
+from kinote.scp.associations.offered import NATIVE
 from kinote.scp.options import ScpOptions
-from kinote.scp.query_options import granted
+from kinote.scp.queries.query_options import granted
 
 #: The meaning of each byte of the service class application information (PS3.4 Table C.5-1), with our answer below.
 _EXTENDED = (

@@ -15,7 +15,7 @@ from kinote.delivery.outgoing import TARGETS
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.information_models import MODELS, PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.invoking import VERIFICATION
-from kinote.scp.offered import NATIVE, is_stored
+from kinote.scp.associations.offered import NATIVE, is_stored
 from kinote.security.rights import SERVICES, Role
 
 #: Services for SOP classes that another table lists, and messages that belong to no class.
@@ -44,7 +44,7 @@ _LITTLE = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 USED = (
     Operation("Verification", VERIFICATION, "C-ECHO", Role.SCU, _LITTLE, "kinote.peers.calling"),
     Operation("Storage", "", "C-STORE", Role.SCU, TARGETS, "kinote.delivery.transmit"),
-    Operation("Storage", "", "C-STORE", Role.SCU, TARGETS, "kinote.scp.move"),
+    Operation("Storage", "", "C-STORE", Role.SCU, TARGETS, "kinote.scp.retrieving.move"),
     Operation("Query/Retrieve", PATIENT_ROOT.find, "C-FIND", Role.SCU, _LITTLE, "kinote.peers.querying"),
     Operation("Query/Retrieve", STUDY_ROOT.find, "C-FIND", Role.SCU, _LITTLE, "kinote.peers.querying"),
     Operation(

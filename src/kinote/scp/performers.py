@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from kinote.dimse.commands import CFindRequest, CGetRequest, CMoveRequest
 from kinote.dimse.operations.refusals import NORMALIZED
-from kinote.scp import get, move, normalized, query
+from kinote.scp import normalized
+from kinote.scp.associations.serving import STORING, Performers
+from kinote.scp.queries import query
+from kinote.scp.retrieving import get, move
 from kinote.scp.rooms import IndexSession
-from kinote.scp.serving import STORING, Performers
 
 PERFORMERS: Performers[IndexSession] = {
     **STORING,

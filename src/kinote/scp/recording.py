@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pydicom.datadict import keyword_for_tag
 
 from kinote.holdings.live_objects import LiveObject
-from kinote.scp.identifiers import Identifier
+from kinote.scp.queries.identifiers import Identifier
 from kinote.scp.rooms import IndexSession
 from kinote.security.actors import ActorKind, IdentifiedActor
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry, Outcome

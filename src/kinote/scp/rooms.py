@@ -10,9 +10,9 @@ from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
+from kinote.scp.associations.session import Session
 from kinote.scp.options import ScpOptions
-from kinote.scp.session import Session
-from kinote.scp.turns import Turns
+from kinote.scp.queries.turns import Turns
 from kinote.security.audit.entry import AuditEvent, Entry
 from kinote.security.audit.trail import AuditTrail
 from kinote.security.policy import Policy

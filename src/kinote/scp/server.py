@@ -17,16 +17,16 @@ from kinote.dimse.negotiation import Acceptance
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.tls import wrap
 from kinote.holdings.health import Alert
-from kinote.scp import metrics, offered, serving
-from kinote.scp.named_user import NamedUser
+from kinote.scp.associations import metrics, offered, serving
+from kinote.scp.associations.named_user import NamedUser
+from kinote.scp.associations.report import AssociationReport
+from kinote.scp.associations.session import peer
+from kinote.scp.associations.user_identity import Users
 from kinote.scp.options import ScpOptions
 from kinote.scp.performers import PERFORMERS
 from kinote.scp.receiving.processes import ReceiverProcesses
 from kinote.scp.recording import note_rejection
-from kinote.scp.report import AssociationReport
 from kinote.scp.rooms import IndexSession, Rooms
-from kinote.scp.session import peer
-from kinote.scp.user_identity import Users
 from kinote.security.actors import Actor, ActorKind
 from kinote.security.audit.entry import AuditEvent, Entry
 from kinote.security.rights import Right

@@ -15,7 +15,7 @@ from kinote.dimse.commands import CStoreRequest, CStoreResponse
 from kinote.dimse.operations.refusals import comment
 from kinote.intake.expected import BareDataSet
 from kinote.intake.outcome import Outcome, refused
-from kinote.scp.session import Session
+from kinote.scp.associations.session import Session
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CEchoRequest, CEchoResponse
-from kinote.scp.session import Session
+from kinote.scp.associations.session import Session
 
 
 def perform(session: Session, message: Message) -> None:

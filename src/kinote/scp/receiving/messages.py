@@ -15,7 +15,7 @@ from kinote.dimse.association import Handed
 from kinote.intake.packets.frames import frame
 from kinote.intake.packets.handing_on import LargeObjects
 from kinote.intake.packets.packet import FORMAT, encode_told
-from kinote.scp.report import AssociationReport
+from kinote.scp.associations.report import AssociationReport
 from kinote.security.rights import Right
 
 #: The only kind of frame between the two, apart from the channels of associations.

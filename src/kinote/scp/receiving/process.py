@@ -20,9 +20,9 @@ from kinote.intake.packets.frames import Frames
 from kinote.intake.packets.handing_on import HandingOn, MainProcessLostError
 from kinote.intake.packets.packet import decode_told
 from kinote.memory.shared import MEMORY
-from kinote.scp import serving
+from kinote.scp.associations import serving
+from kinote.scp.associations.session import Session
 from kinote.scp.receiving.messages import Beginning, Ended, Handover, LogLine, Ready, Stop, send
-from kinote.scp.session import Session
 from kinote.telemetry.clock import ToldClock
 
 #: Seconds in which associations are aborted when the main process is gone.

@@ -28,7 +28,9 @@ from kinote.holdings.health import Alert
 from kinote.intake.packets.frames import BrokenChannelError, Frames
 from kinote.intake.packets.packet import FORMAT, NotUnderstoodError, decode_told
 from kinote.intake.packets.taking_on import Channel, Channels
-from kinote.scp import metrics
+from kinote.scp.associations import metrics
+from kinote.scp.associations.report import AssociationReport
+from kinote.scp.associations.session import peer
 from kinote.scp.receiving.messages import (
     Beginning,
     Ended,
@@ -39,8 +41,6 @@ from kinote.scp.receiving.messages import (
     Stop,
     send,
 )
-from kinote.scp.report import AssociationReport
-from kinote.scp.session import peer
 from kinote.security.origins import Interface, Origin
 from kinote.security.rights import Right
 from kinote.telemetry.clock import Clock

@@ -13,9 +13,9 @@ from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.archives.other_bytes import end_evidence_before
 from kinote.lifecycle.deliveries import Receiver
 from kinote.peers.peer import Peer
-from kinote.scp.identifier_error import IdentifierError
+from kinote.scp.queries.identifier_error import IdentifierError
 from kinote.scp.recording import note_retrieval
-from kinote.scp.retrieval import Retrieval
+from kinote.scp.retrieving.retrieval import Retrieval
 from kinote.scp.rooms import IndexSession
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from kinote.scp.report import RELEASED, AssociationReport
+from kinote.scp.associations.report import RELEASED, AssociationReport
 from kinote.telemetry.registry import REGISTRY
 
 _ASSOCIATIONS = Histogram(

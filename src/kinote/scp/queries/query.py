@@ -9,10 +9,10 @@ from kinote.dimse import statuses
 from kinote.dimse.association import Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.dimse.information_models import MODEL_OF
-from kinote.scp.find import find
-from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.identifiers import read_identifier
-from kinote.scp.query_options import options_of
+from kinote.scp.queries.find import find
+from kinote.scp.queries.identifier_error import IdentifierError, Refusal
+from kinote.scp.queries.identifiers import read_identifier
+from kinote.scp.queries.query_options import options_of
 from kinote.scp.recording import note_query
 from kinote.scp.rooms import IndexSession
 from kinote.security.rights import Right

@@ -16,8 +16,8 @@ from kinote.intake.outcome import Outcome
 from kinote.intake.upload import Upload
 from kinote.memory.ledger import Charge
 from kinote.memory.shared import MEMORY
-from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.named_user import NamedUser
+from kinote.scp.associations.named_user import NamedUser
+from kinote.scp.queries.identifier_error import IdentifierError, Refusal
 from kinote.security.actors import Actor, ActorKind
 from kinote.security.origins import Interface, Origin
 from kinote.security.rights import Right
@@ -56,7 +56,7 @@ class Session:
     origin: Origin = field(init=False)
     #: The memory that the request at work is charged with.
     memory: Charge = field(init=False, default_factory=MEMORY.open)
-    #: Whether the requests so far were allowed, by presentation context and message (`scp.serving`).
+    #: Whether the requests so far were allowed, by presentation context and message (`scp.associations.serving`).
     allowed: dict[tuple[int, type[Command]], bool] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:

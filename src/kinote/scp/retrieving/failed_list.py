@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.transfer_syntaxes import lookup
 from kinote.dicom.json.to_elements import ElementEncoder
-from kinote.scp.find_answers import deflated
+from kinote.scp.queries.find_answers import deflated
 
 #: The longest list in bytes: in explicit VR its length has 16 bits, and is even.
 _LONGEST = 0xFFFE

@@ -20,10 +20,10 @@ from kinote.dimse.information_models import MODEL_OF, QueryLevel
 from kinote.dimse.negotiation import Context
 from kinote.dimse.operations import refusals
 from kinote.holdings.live_objects import LiveObject, Selection
-from kinote.scp.failed_list import failed_list
-from kinote.scp.find_query import check_level
-from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.identifiers import Identifier, read_identifier
+from kinote.scp.queries.find_query import check_level
+from kinote.scp.queries.identifier_error import IdentifierError, Refusal
+from kinote.scp.queries.identifiers import Identifier, read_identifier
+from kinote.scp.retrieving.failed_list import failed_list
 from kinote.scp.rooms import IndexSession
 
 #: Seconds between two pending responses.

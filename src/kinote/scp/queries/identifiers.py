@@ -13,7 +13,7 @@ from kinote.dicom.elements.errors import DicomError, TooDeepError, TooLargeError
 from kinote.dicom.elements.limits import Limits
 from kinote.dicom.json.to_elements import Wanted
 from kinote.dimse.information_models import QueryLevel
-from kinote.scp.identifier_error import IdentifierError, Refusal
+from kinote.scp.queries.identifier_error import IdentifierError, Refusal
 
 #: Limits for an identifier. Real ones have some KB; the largest are lists of thousands of UIDs.
 LIMITS = Limits(

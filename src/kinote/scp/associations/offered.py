@@ -32,7 +32,7 @@ from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.known import PeersInUse
 from kinote.scp.options import ScpOptions
-from kinote.scp.query_options import granted
+from kinote.scp.queries.query_options import granted
 
 #: Transfer syntaxes for data sets of requests and responses, the preferred first.
 NATIVE = (

@@ -14,11 +14,11 @@ from kinote.catalog.queries.patients import patient_pages
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dimse.information_models import InformationModel, QueryLevel
 from kinote.dimse.statuses import PENDING, PENDING_WITH_WARNING
-from kinote.scp.find_answers import AnswerEncoder
-from kinote.scp.find_query import is_fully_supported, query_of
-from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.identifiers import Identifier, read_identifier
-from kinote.scp.query_options import QueryOptions
+from kinote.scp.queries.find_answers import AnswerEncoder
+from kinote.scp.queries.find_query import is_fully_supported, query_of
+from kinote.scp.queries.identifier_error import IdentifierError, Refusal
+from kinote.scp.queries.identifiers import Identifier, read_identifier
+from kinote.scp.queries.query_options import QueryOptions
 
 
 @dataclass(frozen=True, slots=True)

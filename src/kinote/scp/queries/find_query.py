@@ -11,9 +11,9 @@ from kinote.catalog.queries.removed import asks_for_removed
 from kinote.dicom.dictionary import tags
 from kinote.dimse.information_models import InformationModel, QueryLevel
 from kinote.lifecycle.reasons import reasons_for_removal
-from kinote.scp.identifier_error import IdentifierError, Refusal
-from kinote.scp.identifiers import Identifier
-from kinote.scp.query_options import QueryOptions
+from kinote.scp.queries.identifier_error import IdentifierError, Refusal
+from kinote.scp.queries.identifiers import Identifier
+from kinote.scp.queries.query_options import QueryOptions
 
 #: Attributes kept only for studies, or only for series: no instance header has them.
 _OF_STUDIES = (

@@ -15,7 +15,7 @@ from kinote.dimse.acceptor import Caller
 from kinote.dimse.negotiation import USER_NOT_ACCEPTED, USER_NOT_ACCEPTED_NOW
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.user_information import IdentityType, UserIdentity
-from kinote.scp.named_user import NamedUser
+from kinote.scp.associations.named_user import NamedUser
 from kinote.scp.options import UserIdentities
 from kinote.security.actors import Actor, ActorKind
 from kinote.security.audit.entry import AuditEvent, Entry

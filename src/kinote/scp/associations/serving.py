@@ -42,8 +42,8 @@ from kinote.dimse.operations.offered import NOTHING, Offered
 from kinote.dimse.operations.refusals import COMPOSITE, out_of_resources, refuse, refuse_service
 from kinote.memory.ledger import MemoryFullError
 from kinote.scp import storage, verification
-from kinote.scp.report import RELEASED, AssociationReport
-from kinote.scp.session import Session
+from kinote.scp.associations.report import RELEASED, AssociationReport
+from kinote.scp.associations.session import Session
 from kinote.security.rights import Role, Service, UnlistedError, right_of_service
 
 log = logging.getLogger(__name__)

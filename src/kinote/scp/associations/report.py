@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kinote.dimse.acceptor import Caller
 from kinote.dimse.association import Association
-from kinote.scp.session import Session
+from kinote.scp.associations.session import Session
 
 #: The regular ends of an association.
 RELEASED = "released"

@@ -11,8 +11,8 @@ from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.dicom.json.to_elements import ElementEncoder, Wanted
 from kinote.dicom.values.character_sets import character_set
 from kinote.dimse.information_models import QueryLevel
-from kinote.scp.find_query import supports
-from kinote.scp.identifiers import Identifier
+from kinote.scp.queries.find_query import supports
+from kinote.scp.queries.identifiers import Identifier
 
 _UTF_8 = ("ISO_IR 192", "utf-8")
 
