@@ -40,7 +40,7 @@ from benchmarks.table import Table, percentile
 from benchmarks.uids import study_uid
 from kinote.app import open_application
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.command.serve import serve
+from kinote.command.serving.running import serve
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteRequest
 from kinote.notes.lists.note import as_json

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from kinote.command.client import Client, ServerError
+from kinote.command.store.client import Client, ServerError
 
 LOST = b""
 DONE = b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 16\r\n\r\n{"changed":true}'

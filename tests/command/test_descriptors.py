@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kinote.command.descriptors import PER_ASSOCIATION, PER_HTTP_CONNECTION, SPARE, Wanted, budget
+from kinote.command.serving.descriptors import PER_ASSOCIATION, PER_HTTP_CONNECTION, SPARE, Wanted, budget
 from kinote.dimse import invoking
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.invoking import VERIFICATION

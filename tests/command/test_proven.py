@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kinote.command.client import Client
-from kinote.command.proven import NotProvedError, ProvenTransport
+from kinote.command.store.client import Client
+from kinote.command.store.proven import NotProvedError, ProvenTransport
 from kinote.storage.announcement import Announcement
 from kinote.storage.data_directory import DataDirectory
 from tests.command_line import kinote

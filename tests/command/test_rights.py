@@ -13,9 +13,9 @@ import typer
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
-from kinote.command.client import Client, ServerError
 from kinote.command.main import app
 from kinote.command.permitted import PermittedCommand, begin
+from kinote.command.store.client import Client, ServerError
 from kinote.security import rights
 from kinote.security.rights import MEANINGS, Right
 from kinote.web.application import create_application

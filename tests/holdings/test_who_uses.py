@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from kinote.command.client import Client
+from kinote.command.store.client import Client
 from kinote.security.actors import COMMAND, Actor, ActorKind
 from kinote.web.application import create_application
 from tests.laws.test_law_1_withdrawn_while_sent import INTERFACES, Product, by_metadata, product

@@ -21,8 +21,8 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.commits import Commits
 from kinote.catalog.transactions.waiting_work import Piece
 from kinote.command import main
-from kinote.command import serve as serve_module
-from kinote.command.client import Client
+from kinote.command.serving import running as serve_module
+from kinote.command.store.client import Client
 from kinote.intake.outcome import Outcome
 from kinote.intake.syncing import Syncers
 from kinote.scp.receiving import processes

@@ -19,9 +19,9 @@ from sqlalchemy import bindparam
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.sql.statements import FindOne
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.command.client import Client
-from kinote.command.in_process import answered_here
-from kinote.command.named_objects import Named, named_objects
+from kinote.command.network.named_objects import Named, named_objects
+from kinote.command.store.client import Client
+from kinote.command.store.in_process import answered_here
 from kinote.delivery import transmit
 from kinote.dimse.tls import TlsOptions
 from kinote.holdings import door as door_module

@@ -32,7 +32,7 @@ _MAY_MEASURE = {
     "catalog/sql/dialects.py": "how long two who open a new database wait for each other",
     "catalog/transactions/notifications.py": "when to look again for what nobody has told",
     "catalog/transactions/catalog.py": "how long background work holds a writer",
-    "command/network.py": "how long an echo took",
+    "command/network/commands.py": "how long an echo took",
     "decoding/harmful_frames.py": "how long a harmful frame is remembered",
     "decoding/pool.py": "how long a frame waited and took",
     "decoding/turns.py": "how long to wait for a process, and how long a study is suspected",

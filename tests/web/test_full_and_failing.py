@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kinote.command.client import Client
+from kinote.command.store.client import Client
 from kinote.intake.importing import Report, import_sources, local_sink
 from kinote.intake.outcome import OUT_OF_RESOURCES
 from kinote.media.sources import sources

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import typer
 
-from kinote.command.begun import Begun
 from kinote.command.output import FAILED, USAGE, fail, out, progress
+from kinote.command.store.begun import Begun
 from kinote.intake.importing import Report, import_sources
 from kinote.media import sources as importable
 

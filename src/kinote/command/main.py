@@ -11,32 +11,25 @@ from typing import Annotated, Literal
 import typer
 
 import kinote
-from kinote.command import (
-    alerts_typed,
-    backups_typed,
-    conformance_typed,
-    held_typed,
-    jobs_typed,
-    notes_typed,
-    peers_typed,
-    purges_typed,
-    rejections_typed,
-    users_typed,
-    withdrawals_typed,
-)
+from kinote.command import conformance_typed
+from kinote.command.access import typed as access_typed
 from kinote.command.archives import typed as archives_typed
 from kinote.command.deliveries import typed as deliveries_typed
+from kinote.command.lifecycle import held_typed, purges_typed, rejections_typed, withdrawals_typed
+from kinote.command.migrations import notes_typed
 from kinote.command.migrations import typed as migrations_typed
+from kinote.command.operations import alerts_typed, backups_typed, jobs_typed
 from kinote.command.output import out
 from kinote.command.permitted import Commands
 from kinote.command.retention import typed as retention_typed
 from kinote.command.routes import typed as routes_typed
+from kinote.command.systems import typed as systems_typed
 from kinote.command.typed import CONFIG, DataOption
 from kinote.command.typed import begin as _begun
 
 app = Commands(no_args_is_help=True, add_completion=False, help="Kinote, a Key Image Notes server.")
-app.add_typer(peers_typed.peers)
-app.add_typer(peers_typed.destinations)
+app.add_typer(systems_typed.peers)
+app.add_typer(systems_typed.destinations)
 app.add_typer(archives_typed.archives)
 app.add_typer(deliveries_typed.deliveries)
 app.add_typer(deliveries_typed.notices)
@@ -50,9 +43,9 @@ app.add_typer(rejections_typed.rejections)
 app.add_typer(purges_typed.purges)
 app.add_typer(retention_typed.retention)
 app.add_typer(alerts_typed.alerts)
-app.add_typer(users_typed.users)
-app.add_typer(users_typed.tokens)
-app.command()(users_typed.audit)
+app.add_typer(access_typed.users)
+app.add_typer(access_typed.tokens)
+app.command()(access_typed.audit)
 app.command()(deliveries_typed.deliver)
 app.command()(withdrawals_typed.withdraw)
 app.command()(backups_typed.backup)
@@ -126,18 +119,18 @@ def serve(
         ae_titles=ae_titles or None,
         database=database,
     ) as begun:
-        from kinote.command import serving
+        from kinote.command.serving import commands as serving_commands
 
-        serving.run_server(begun)
+        serving_commands.run_server(begun)
 
 
 @app.command()
 def demo(data: DataOption = None, http_port: PortOption = None, dicom_port: DicomPortOption = None) -> None:
     """Run the server with demo studies, in ./kinote-demo unless --data says otherwise."""
     with _begun(data=data or Path("kinote-demo"), http_port=http_port, dicom_port=dicom_port) as begun:
-        from kinote.command import serving
+        from kinote.command.serving import commands as serving_commands
 
-        serving.run_demo(begun)
+        serving_commands.run_demo(begun)
 
 
 @app.command("import")
@@ -172,9 +165,9 @@ def echo(
 ) -> None:
     """Test whether another application entity responds (C-ECHO)."""
     with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
-        from kinote.command import network
+        from kinote.command.network import commands as network_commands
 
-        network.echo(begun, peer, tls=tls)
+        network_commands.echo(begun, peer, tls=tls)
 
 
 @app.command()
@@ -197,9 +190,9 @@ def find(
 ) -> None:
     """Query another application entity (C-FIND)."""
     with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
-        from kinote.command import network
+        from kinote.command.network import commands as network_commands
 
-        network.find(begun, peer, keys, level, as_json=as_json, tls=tls)
+        network_commands.find(begun, peer, keys, level, as_json=as_json, tls=tls)
 
 
 @app.command()
@@ -230,11 +223,13 @@ def send(
 ) -> None:
     """Send files, or objects of the store, to another application entity (C-STORE); report what it did not accept."""
     with _begun(data=data, ae_titles=ae_title and [ae_title]) as begun:
-        from kinote.command import network
-        from kinote.command.named_objects import Named
+        from kinote.command.network import commands as network_commands
+        from kinote.command.network.named_objects import Named
 
         named = Named(tuple(studies or ()), tuple(series or ()), tuple(instances or ()), tuple(notes or ()))
-        network.send(begun, peer, paths or [], named, associations=associations, as_json=as_json, tls=tls)
+        network_commands.send(
+            begun, peer, paths or [], named, associations=associations, as_json=as_json, tls=tls
+        )
 
 
 @app.command()
@@ -324,7 +319,7 @@ def doctor(
     now understood differently.
     """
     with _begun(data=data) as begun:
-        from kinote.command import doctor as examining
+        from kinote.command.operations import doctor as examining
 
         if adopt_index:
             examining.adopt_index(begun)
@@ -335,11 +330,11 @@ def doctor(
         if laws:
             examining.check_laws(begun, as_json=as_json)
         if trail:
-            from kinote.command import trail as audit_trail
+            from kinote.command.access import trail as audit_trail
 
             audit_trail.check(begun, as_json=as_json)
         if rebuild:
-            from kinote.command import backups
+            from kinote.command.operations import backups
 
             backups.rebuild(begun, as_json=as_json)
         if journal:
@@ -361,7 +356,7 @@ def explain(
 ) -> None:
     """Say why something is or is not to be seen, by its UID or by what is known of it."""
     with _begun(data=data) as begun:
-        from kinote.command import reports
+        from kinote.command.lifecycle import reports
 
         asked = {
             "accession": accession,
@@ -383,6 +378,6 @@ def account(
 ) -> None:
     """Count what a study holds, by standing, residence and registration, with every UID, as JSON."""
     with _begun(data=data) as begun:
-        from kinote.command import reports
+        from kinote.command.lifecycle import reports
 
         reports.account(begun, study_uid)

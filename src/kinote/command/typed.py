@@ -14,7 +14,7 @@ import kinote
 from kinote.command.output import fail
 
 if TYPE_CHECKING:
-    from kinote.command.begun import Begun
+    from kinote.command.store.begun import Begun
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="The data directory. [default: ./kinote-data]")
@@ -30,7 +30,7 @@ CONFIG: ContextVar[Path | None] = ContextVar("config", default=None)
 def begin(**given: Any) -> Iterator[Begun]:
     """Start a command. All but `check` start here."""
     try:
-        from kinote.command.begun import begun
+        from kinote.command.store.begun import begun
 
         with begun(CONFIG.get(), **given) as command:
             yield command

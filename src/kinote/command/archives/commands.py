@@ -8,10 +8,10 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from kinote.command.begun import Begun
-from kinote.command.client import Client
 from kinote.command.output import fail, out
-from kinote.command.peers import all_of, peer_called, print_json
+from kinote.command.store.begun import Begun
+from kinote.command.store.client import Client
+from kinote.command.systems.peers import all_of, peer_called, print_json
 
 #: The number of reasons printed.
 _PRINTED = 20

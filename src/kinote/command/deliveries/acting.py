@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import typer
 
-from kinote.command.begun import Begun
 from kinote.command.output import FAILED, fail, out
+from kinote.command.store.begun import Begun
 
 #: The number of undelivered objects shown with a delivery.
 _SHOWN = 20

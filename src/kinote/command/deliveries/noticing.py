@@ -6,9 +6,9 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from kinote.command.begun import Begun
-from kinote.command.client import Client
 from kinote.command.output import fail, out
+from kinote.command.store.begun import Begun
+from kinote.command.store.client import Client
 
 #: The number of notices on a page.
 _PAGE = 500

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, cast
 
 import typer
 
-from kinote.command.begun import Begun
 from kinote.command.output import FAILED, USAGE, fail, out, progress
+from kinote.command.store.begun import Begun
 from kinote.media.containers import File, zipped
 from kinote.media.iso_image import read_image_back, write_image
 from kinote.media.reading_back import DIGESTS, NotAsMadeError, read_back

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import typer
 
-from kinote.command.begun import Begun
-from kinote.command.client import Client
 from kinote.command.output import FAILED, fail, out, progress
+from kinote.command.store.begun import Begun
+from kinote.command.store.client import Client
 
 #: The number of series printed. `--json` has all.
 _SHOWN = 20

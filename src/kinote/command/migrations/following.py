@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from kinote.command.begun import Begun
 from kinote.command.output import FAILED, fail, out
+from kinote.command.store.begun import Begun
 
 _PATH = "/api/v1/migrations/followed"
 

@@ -11,9 +11,9 @@ from typing import Any
 import typer
 from rich.progress import Progress, TaskID
 
-from kinote.command.begun import Begun
-from kinote.command.client import Client
 from kinote.command.output import FAILED, USAGE, fail, out, progress
+from kinote.command.store.begun import Begun
+from kinote.command.store.client import Client
 
 #: The number of files printed. `--report` has all.
 _SHOWN = 20

@@ -6,8 +6,8 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from kinote.command.begun import Begun
 from kinote.command.output import out
+from kinote.command.store.begun import Begun
 
 #: The number of items on a page.
 _PAGE = 500

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kinote.command.begun import Begun
-from kinote.command.client import Client
 from kinote.command.output import fail, out
+from kinote.command.store.begun import Begun
+from kinote.command.store.client import Client
 
 #: The number of items on a page.
 _PAGE = 1000

@@ -12,10 +12,10 @@ from urllib.parse import quote
 from rich.markup import escape
 from rich.table import Table
 
-from kinote.command.begun import Begun
-from kinote.command.client import Client
 from kinote.command.output import fail, out
-from kinote.command.peers import all_of, print_json, taken
+from kinote.command.store.begun import Begun
+from kinote.command.store.client import Client
+from kinote.command.systems.peers import all_of, print_json, taken
 
 #: The fields of a route that the API accepts.
 _TAKEN = (

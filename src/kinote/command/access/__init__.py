@@ -1,0 +1,1 @@
+"""The commands about users, API tokens and the audit trail. `typed` has their syntax."""

@@ -1,0 +1,1 @@
+"""The commands for operating a server: jobs, alerts, backups, and `doctor`, which checks and repairs a store."""

@@ -1,0 +1,1 @@
+"""The commands `kinote peers …` and `kinote destinations …`: other systems. `typed` has their syntax."""
