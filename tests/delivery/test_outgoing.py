@@ -282,7 +282,7 @@ OPENS_RECEIVED_BYTES = {
     "intake/settling_jobs.py",
     "notes/copies/reading.py",
     "notes/registrar/reading_again.py",
-    "web/api/held.py",
+    "web/api/arrivals/held.py",
     "web/dicomweb/frames.py",
     "web/dicomweb/rendered.py",
     "web/picture_findings.py",

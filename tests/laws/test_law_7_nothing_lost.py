@@ -125,7 +125,7 @@ def test_breach_of_law_7_a_held_copy_altered_on_the_way_out_is_noticed(
 ) -> None:
     assert [outcome.kind for outcome in (*take(acts, LIVE), *take(acts, HELD))] == ["stored", "held"]
     hold_law_7(acts)
-    monkeypatch.setattr("kinote.web.api.held.part10", _as_held)
+    monkeypatch.setattr("kinote.web.api.arrivals.held.part10", _as_held)
     with pytest.raises(AssertionError):
         hold_law_7(acts)
 

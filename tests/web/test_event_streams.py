@@ -19,7 +19,7 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.storage.local import local_stores
-from kinote.web.api import changes as feed
+from kinote.web.api.operations import changes as feed
 from kinote.web.application import Rooms, create_application
 from tests.actors import OPEN
 from tests.clock import clock

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from kinote.catalog import answered_requests
 from kinote.catalog.schema.tables import answered_request, metadata
-from kinote.web.api import idempotency
+from kinote.web.api.protocol import idempotency
 from kinote.web.application import create_application
 from kinote.web.rooms import Rooms
 from tests.web.objects import INSTANCE, STUDY, as_file, image, multipart

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from kinote.lifecycle.missing import Asked, missing
-from kinote.web.api.moments import moment_of
-from kinote.web.api.pages import answer, page
+from kinote.web.api.protocol.moments import moment_of
+from kinote.web.api.protocol.pages import answer, page
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import RefusedContentError
 from kinote.web.rooms import rooms_of

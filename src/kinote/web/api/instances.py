@@ -18,8 +18,8 @@ from kinote.lifecycle.finding_list import found_objects
 from kinote.lifecycle.holds.membership import hold_sentences
 from kinote.notes.registrar.reading_again import reading_again, to_be_read_again
 from kinote.retention.explaining import retention_sentences
-from kinote.web.api.idempotency import Answered, AskedAct
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import Answered, AskedAct
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.picture_findings import picture_findings
 from kinote.web.problems import UnknownResourceError

@@ -8,42 +8,18 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from kinote.web.api import (
-    acts,
-    alerts,
-    archives,
-    arrivals,
-    backups,
-    changes,
-    commitments,
-    explaining,
-    handed_out,
-    held,
-    identity,
-    instances,
-    jobs,
-    journal,
-    laws,
-    migrations,
-    note_summary,
-    notes,
-    objects,
-    proposed_corrections,
-    purges,
-    rejections,
-    removed,
-    scrub,
-    studies,
-    titles,
-    withdrawals,
-)
+from kinote.web.api import explaining, instances, studies
 from kinote.web.api.access import audit, openid, sessions, tokens, users
+from kinote.web.api.arrivals import held, proposed_corrections, refused, storing
 from kinote.web.api.deliveries import notices, routes
 from kinote.web.api.deliveries import orders as deliveries
 from kinote.web.api.media import exports, study_reports
-from kinote.web.api.other_systems import fetches, followed, scans, sweep
+from kinote.web.api.notes import key_image_notes, summary, titles
+from kinote.web.api.operations import alerts, backups, changes, identity, jobs, journal, laws, scrub
+from kinote.web.api.other_systems import fetches, followed, migrations, scans, sweep
 from kinote.web.api.retention import holds, plans, rules
-from kinote.web.api.systems import destinations, peers
+from kinote.web.api.systems import archives, commitments, destinations, handed_out, peers
+from kinote.web.api.withdrawing import acts, purges, rejections, removed, withdrawals
 from kinote.web.api.withdrawing import requests as withdrawal_requests
 from kinote.web.permitted import PermittedAPIRoute
 
@@ -51,15 +27,15 @@ router = APIRouter(prefix="/api/v1", route_class=PermittedAPIRoute)
 parts = (
     titles,
     studies,
-    notes,
+    key_image_notes,
     migrations,
     scans,
     fetches,
     followed,
     sweep,
-    note_summary,
+    summary,
     instances,
-    objects,
+    storing,
     acts,
     # Before withdrawals, where it would be taken for the number of one.
     removed,
@@ -77,7 +53,7 @@ parts = (
     backups,
     purges,
     alerts,
-    arrivals,
+    refused,
     explaining,
     held,
     holds,

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from kinote.catalog.columns import normal
 from kinote.lifecycle.account import account
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError, UnknownResourceError
 from kinote.web.rooms import rooms_of

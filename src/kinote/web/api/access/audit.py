@@ -12,8 +12,8 @@ from kinote.catalog.schema.timestamps import asked_timestamp
 from kinote.security.audit.chain import check_chain, unsealed
 from kinote.security.audit.entry import AuditEvent
 from kinote.security.audit.search import TrailSearch, search_trail
-from kinote.web.api.keys import LARGEST
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.keys import LARGEST
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
 from kinote.web.rooms import rooms_of

@@ -21,7 +21,7 @@ from kinote.security.sign_in.slowing_down import SlowDownError
 from kinote.security.sign_in.users import User, change_user
 from kinote.web.actor import actor_of
 from kinote.web.api.access.changing import LONGEST, changed
-from kinote.web.api.pages import answer
+from kinote.web.api.protocol.pages import answer
 from kinote.web.identified import COOKIE, SECURE_COOKIE, session_token, signed_in_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError

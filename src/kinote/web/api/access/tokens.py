@@ -13,8 +13,8 @@ from starlette.responses import Response
 from kinote.security.sign_in.tokens import LONGEST_DAYS, add_token, revoke_token, tokens
 from kinote.security.sign_in.users import UserRefusedError, password_of
 from kinote.web.api.access.changing import LONGEST, changed
-from kinote.web.api.keys import Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.recording import record_change
 from kinote.web.rooms import rooms_of

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from kinote.security.sign_in.passwords import Passwords
 from kinote.security.sign_in.users import User, add_user, change_user, find_user, readable, users
 from kinote.web.api.access.changing import LONGEST, changed
-from kinote.web.api.keys import Key
-from kinote.web.api.pages import answer, page
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import answer, page
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.recording import record_change
 from kinote.web.rooms import Rooms, rooms_of

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from kinote.delivery.orders.notices import destination_for
 from kinote.lifecycle.notices import Notice, notices, tell_by_hand
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import KeyInBody
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import KeyInBody
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
 from kinote.web.rooms import rooms_of

@@ -21,10 +21,10 @@ from kinote.jobs.kinds import NORMAL
 from kinote.jobs.queues import require_accepting
 from kinote.peers import destination_acts
 from kinote.peers.destination import Content
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import Key, KeyInBody
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, position_of
-from kinote.web.api.pages import page as collection
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import Key, KeyInBody
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, position_of
+from kinote.web.api.protocol.pages import page as collection
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError, FieldError, RefusedContentError
 from kinote.web.rooms import rooms_of

@@ -10,7 +10,7 @@ from kinote.delivery.routing.checks import LONGEST_QUIET, MOST, SHORTEST_QUIET
 from kinote.delivery.routing.route import Conditions, Route, Title, Trigger, WantedRoute
 from kinote.jobs.kinds import NORMAL
 from kinote.peers.destination import Content
-from kinote.web.api.keys import LARGEST
+from kinote.web.api.protocol.keys import LARGEST
 
 _STRICT = ConfigDict(extra="forbid")
 

@@ -14,10 +14,10 @@ from kinote.delivery.routing import acts, rows
 from kinote.delivery.routing.dry_run import DryRun, dry_run
 from kinote.delivery.routing.route import Route
 from kinote.web.api.deliveries.route_bodies import RouteBody, route_json
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.api.versions import IfMatch, expected_version, required_version
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.versions import IfMatch, expected_version, required_version
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError
 from kinote.web.rooms import rooms_of

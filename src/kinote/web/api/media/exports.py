@@ -21,8 +21,8 @@ from kinote.media.file_set import MOST_OBJECTS
 from kinote.media.profiles import PROFILES
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry
 from kinote.web.actor import actor_of
-from kinote.web.api.keys import KeyInBody
-from kinote.web.api.pages import answer
+from kinote.web.api.protocol.keys import KeyInBody
+from kinote.web.api.protocol.pages import answer
 from kinote.web.negotiation import accepted, choose
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, NotAcceptableError, RefusedContentError, UnknownResourceError

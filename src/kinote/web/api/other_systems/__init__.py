@@ -1,1 +1,1 @@
-"""Stores of other systems by REST: scans of folders, and fetches. May use what `web.api` may."""
+"""Stores of other systems by REST: scans of folders, fetches, peers that are followed, and imported notes."""

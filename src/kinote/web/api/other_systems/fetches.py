@@ -14,9 +14,9 @@ from kinote.migration.fetching.account import fetches, missing_series
 from kinote.migration.fetching.fetch import Fetches, FetchTold, FetchUnderWayError
 from kinote.migration.fetching.named_sources import NamedSources
 from kinote.peers.calling import PeerError
-from kinote.web.api.keys import Key
 from kinote.web.api.other_systems.told_in_lines import in_lines
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import BadRequestError, ConflictError
 from kinote.web.recording import record_begun

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.migration.following.followed import CannotFollowError, follow, listed, unfollow
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import Key
-from kinote.web.api.pages import answer, page
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import answer, page
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError, UnknownResourceError
 from kinote.web.rooms import rooms_of

@@ -16,7 +16,7 @@ from kinote.migration.folders.progress import scans
 from kinote.migration.folders.scan import FolderScans, NoFolderError, ScanTold, ScanUnderWayError, as_json
 from kinote.web.actor import actor_of
 from kinote.web.api.other_systems.told_in_lines import in_lines
-from kinote.web.api.pages import answer
+from kinote.web.api.protocol.pages import answer
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import BadRequestError, ConflictError
 from kinote.web.recording import record_begun

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from kinote.keyobject import reader
 from kinote.notes.registrar.opened_first import number_left
-from kinote.web.api.pages import answer
+from kinote.web.api.protocol.pages import answer
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 

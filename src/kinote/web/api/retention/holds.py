@@ -16,10 +16,10 @@ from kinote.lifecycle.holds import acts
 from kinote.lifecycle.holds.hold import HeldThing, Hold, HoldKind, HoldLevel
 from kinote.lifecycle.holds.lists import kept_by, page_of_holds
 from kinote.security.actors import Actor
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import Key, KeyInBody
-from kinote.web.api.moments import moment_of
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import Key, KeyInBody
+from kinote.web.api.protocol.moments import moment_of
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
 from kinote.web.rooms import rooms_of

@@ -25,9 +25,9 @@ from kinote.retention.planning.plans import (
 )
 from kinote.retention.rules.sets import StoredRules, current_rules
 from kinote.retention.units.following import UnitCounter
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import LARGEST, Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import LARGEST, Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 

@@ -28,10 +28,10 @@ from kinote.retention.rules.sets import (
     save_rules,
 )
 from kinote.retention.units.following import Round
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.pages import answer
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.pages import answer
+from kinote.web.api.protocol.versions import IfMatch, required_version
 from kinote.web.api.retention.holds import NamedPatient
-from kinote.web.api.versions import IfMatch, required_version
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import Rooms, rooms_of
 

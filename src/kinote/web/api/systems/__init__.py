@@ -1,1 +1,1 @@
-"""Other systems by REST: peers and destinations. May use what `web.api` may."""
+"""Other systems by REST: peers, destinations, archives, storage commitment, and what `kinote send` has sent them."""

@@ -12,7 +12,7 @@ from kinote.peers.checks import LONGEST_ADDRESS, MOST
 from kinote.peers.destination import Content, WantedDestination, WithoutNotes, policy_of
 from kinote.peers.entities import ServiceName
 from kinote.peers.peer import Endpoint, EndpointKind, PeerRight, WantedPeer
-from kinote.web.api.keys import LARGEST
+from kinote.web.api.protocol.keys import LARGEST
 
 _STRICT = ConfigDict(extra="forbid")
 

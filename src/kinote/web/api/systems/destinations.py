@@ -17,11 +17,11 @@ from kinote.peers import destination_acts as acts
 from kinote.peers.accepting import Accepted
 from kinote.peers.destination import Destination
 from kinote.peers.peer import EndpointKind, endpoint_of
-from kinote.web.api.idempotency import Answered, AskedAct
-from kinote.web.api.keys import Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import Answered, AskedAct
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.versions import IfMatch, expected_version, required_version
 from kinote.web.api.systems.bodies import DestinationBody
-from kinote.web.api.versions import IfMatch, expected_version, required_version
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError
 from kinote.web.rooms import rooms_of

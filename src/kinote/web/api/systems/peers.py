@@ -13,12 +13,12 @@ from starlette.responses import Response
 from kinote.peers import acts, lists
 from kinote.peers.entities import ServiceName
 from kinote.peers.peer import Endpoint, EndpointKind, Peer, PeerRight
-from kinote.web.api.idempotency import Answered, AskedAct
-from kinote.web.api.keys import LARGEST, Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import Answered, AskedAct
+from kinote.web.api.protocol.keys import LARGEST, Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.versions import IfMatch, expected_version, required_version
 from kinote.web.api.systems.bodies import PeerBody
 from kinote.web.api.systems.taking_up import take_up
-from kinote.web.api.versions import IfMatch, expected_version, required_version
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError, UnknownResourceError
 from kinote.web.rooms import rooms_of

@@ -17,7 +17,7 @@ from kinote.lifecycle.second_person.whole_series import FOR_GOOD
 from kinote.lifecycle.withdrawal_scope import NothingMeantError, Scope, scope
 from kinote.notes.acts.rejection import reject
 from kinote.security.actors import Actor
-from kinote.web.api.keys import LARGEST
+from kinote.web.api.protocol.keys import LARGEST
 from kinote.web.problems import FieldError, RefusedContentError
 
 

@@ -19,9 +19,9 @@ from kinote.lifecycle.second_person.requests import (
     take_up,
 )
 from kinote.security.actors import KINOTE
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.api.withdrawing.as_json import request_as_json
 from kinote.web.api.withdrawing.asked import AskedWithdrawal, carry_out, scope_as_json
 from kinote.web.permitted import PermittedAPIRoute

@@ -16,10 +16,10 @@ from kinote.jobs.lists import JobFilter, numbers_as_json, one, page
 from kinote.jobs.queues import Queue, QueueState, queues, set_queue
 from kinote.jobs.states import State
 from kinote.notes.registrar.registering_jobs import register_found
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import Key, KeyInBody
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, position_of
-from kinote.web.api.pages import page as collection
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import Key, KeyInBody
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, position_of
+from kinote.web.api.protocol.pages import page as collection
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import ConflictError, UnknownResourceError
 from kinote.web.rooms import Rooms, rooms_of

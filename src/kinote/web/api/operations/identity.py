@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from kinote.web.api.pages import answer
+from kinote.web.api.protocol.pages import answer
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import UnknownResourceError
 from kinote.web.rooms import rooms_of

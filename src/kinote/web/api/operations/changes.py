@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from kinote.catalog import changes
 from kinote.security.rights import Right
-from kinote.web.api.pages import Limit, answer, page
+from kinote.web.api.protocol.pages import Limit, answer, page
 from kinote.web.identified import may_go_on
 from kinote.web.negotiation import accepted, choose
 from kinote.web.permitted import PermittedAPIRoute

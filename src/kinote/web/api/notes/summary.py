@@ -11,7 +11,7 @@ from kinote.delivery.reports.sheets import pdf, png
 from kinote.notes.acts.request import NoteNotFoundError
 from kinote.notes.lists import queries
 from kinote.web.actor import actor_of
-from kinote.web.api.keys import Key
+from kinote.web.api.protocol.keys import Key
 from kinote.web.negotiation import accepted, choose
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import NotAcceptableError

@@ -24,11 +24,11 @@ from kinote.notes.lists.search import SearchError
 from kinote.notes.lists.studies import study_labels
 from kinote.security.actors import Actor
 from kinote.security.rights import Right
-from kinote.web.api.idempotency import Answered, AskedAct
-from kinote.web.api.keys import Key
-from kinote.web.api.note_body import NoteBody
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.api.versions import IfMatch, expected_version, required_version
+from kinote.web.api.notes.body import NoteBody
+from kinote.web.api.protocol.idempotency import Answered, AskedAct
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.versions import IfMatch, expected_version, required_version
 from kinote.web.metrics import observe_note
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError

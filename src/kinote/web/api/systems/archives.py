@@ -25,10 +25,10 @@ from kinote.peers.archive_policy import (
     CommitmentBy,
     RecallBy,
 )
-from kinote.web.api.idempotency import Answered, AskedAct
-from kinote.web.api.keys import Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
-from kinote.web.api.versions import IfMatch, expected_version
+from kinote.web.api.protocol.idempotency import Answered, AskedAct
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.versions import IfMatch, expected_version
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import BadRequestError, ConflictError, UnknownResourceError
 from kinote.web.rooms import Rooms, rooms_of

@@ -8,7 +8,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from kinote.web.api.pages import answer, page
+from kinote.web.api.protocol.pages import answer, page
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 

@@ -20,8 +20,8 @@ from kinote.migration.reading import Format, FormatError, TableReader
 from kinote.notes.creator.making import make_some
 from kinote.notes.lists.waiting import duplicates, waiting_notes
 from kinote.web.actor import actor_of
-from kinote.web.api.keys import KeyInBody
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.keys import KeyInBody
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import BadRequestError, UnsupportedMediaTypeError
 from kinote.web.recording import recorder

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.responses import Response
 
-from kinote.web.api.keys import LARGEST
+from kinote.web.api.protocol.keys import LARGEST
 from kinote.web.problems import FieldError, RefusedContentError
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many items a page has at most.")]

@@ -17,7 +17,7 @@ from kinote.keyobject.titles import (
     title_group,
 )
 from kinote.notes.lists.note import code_as_json
-from kinote.web.api.pages import answer, page
+from kinote.web.api.protocol.pages import answer, page
 from kinote.web.permitted import PermittedAPIRoute
 
 router = APIRouter(tags=["titles"], route_class=PermittedAPIRoute)

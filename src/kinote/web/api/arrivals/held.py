@@ -21,9 +21,9 @@ from kinote.lifecycle.held import HeldCopy, HeldSelection, first_copy, held, hel
 from kinote.notes.copies.deciding import Decision as Decided
 from kinote.notes.copies.deciding import decide, preview
 from kinote.notes.copies.reading import read_held
-from kinote.web.api.idempotency import Act, Answered, AskedAct
-from kinote.web.api.keys import LARGEST, Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import Act, Answered, AskedAct
+from kinote.web.api.protocol.keys import LARGEST, Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.dicomweb.rendered import picture_of
 from kinote.web.dicomweb.rendering import rendering
 from kinote.web.permitted import PermittedAPIRoute

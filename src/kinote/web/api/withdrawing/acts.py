@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from kinote.lifecycle.acts import ACTS, Act
 from kinote.notes.lists.note import code_as_json
-from kinote.web.api.pages import answer, page
+from kinote.web.api.protocol.pages import answer, page
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 

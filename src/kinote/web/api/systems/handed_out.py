@@ -12,8 +12,8 @@ from starlette.responses import Response
 from kinote.catalog.patients_of import studies_of_instances
 from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.peers.calling import PeerError, written_entity
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.pages import answer
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.pages import answer
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import FieldError, RefusedContentError
 from kinote.web.rooms import rooms_of

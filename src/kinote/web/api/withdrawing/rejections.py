@@ -21,9 +21,9 @@ from kinote.lifecycle.rejection.proposals import (
 from kinote.lifecycle.withdrawal_scope import shares_of
 from kinote.notes.acts.accepting import accept
 from kinote.notes.lists.note import code_as_json
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 

@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from kinote.lifecycle.purging.lists import counts, failures, plan, purged
 from kinote.lifecycle.purging.tombstones import try_again
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import KeyInBody
-from kinote.web.api.moments import moment_of
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import KeyInBody
+from kinote.web.api.protocol.moments import moment_of
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 

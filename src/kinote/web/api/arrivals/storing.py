@@ -10,7 +10,7 @@ from starlette.responses import Response
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.security.origins import Interface, Origin
 from kinote.web.actor import actor_of
-from kinote.web.api.pages import answer
+from kinote.web.api.protocol.pages import answer
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.problems import OutOfResourcesError, UnsupportedMediaTypeError
 from kinote.web.request_body import Taking, in_threads_with_body

@@ -8,8 +8,8 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from kinote.web.api.idempotency import Answered, AskedAct
-from kinote.web.api.pages import Cursor, answer, cursor_of, position_of
+from kinote.web.api.protocol.idempotency import Answered, AskedAct
+from kinote.web.api.protocol.pages import Cursor, answer, cursor_of, position_of
 from kinote.web.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of
 

@@ -33,10 +33,10 @@ from kinote.notes.copies.issuing_again import issue_again
 from kinote.notes.lists.note import code_as_json
 from kinote.security.actors import Actor
 from kinote.security.rights import Right
-from kinote.web.api.csv_lines import csv_line
-from kinote.web.api.idempotency import AskedAct
-from kinote.web.api.keys import Key
-from kinote.web.api.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.protocol.csv_lines import csv_line
+from kinote.web.api.protocol.idempotency import AskedAct
+from kinote.web.api.protocol.keys import Key
+from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.api.withdrawing.as_json import actor_as_json, request_as_json
 from kinote.web.api.withdrawing.asked import AskedWithdrawal, carry_out, refused, scope_as_json
 from kinote.web.negotiation import accepted, choose
