@@ -23,7 +23,7 @@ from kinote.security.rights import Right
 from kinote.web.bodies.response_body import iterated
 from kinote.web.bodies.warning_header import warning
 from kinote.web.dicomweb.addresses import Addresses
-from kinote.web.dicomweb.metadata import json_media_type, with_absolute_bulk
+from kinote.web.dicomweb.retrieving.metadata import json_media_type, with_absolute_bulk
 from kinote.web.problems import BadRequestError
 from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of
