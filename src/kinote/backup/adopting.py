@@ -19,7 +19,7 @@ from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import instance, withdrawal, withdrawal_target
 from kinote.catalog.sql import statements
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.removal import owed, owned
+from kinote.holdings.removing.removal import owed, owned
 from kinote.intake.arrival import Arrival
 from kinote.intake.expected import InStudy
 from kinote.intake.outcome import Outcome

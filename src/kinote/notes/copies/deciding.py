@@ -20,7 +20,7 @@ from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.sql import dialects
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.values.uids import new_uid
-from kinote.holdings.removal import remember
+from kinote.holdings.removing.removal import remember
 from kinote.keyobject.codes import Code
 from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import TitleGroup, title_group
@@ -135,7 +135,7 @@ def decide(
     `text` is the reason. `readings` are those of key objects by the keys of their instances (`key_objects_held`).
     Nothing is done if the number of copies is not `expected`, or the preview has changed (`seen`). `now` is in the time
     zone in which documents are written. The caller removes the files of discarded copies after the commit
-    (`kinote.holdings.removal`).
+    (`kinote.holdings.removing.removal`).
 
     Raises `NotDecidableError`, `OtherNumberError`, `OtherCopiesError`, `OnHoldError` if a hold keeps a copy that would
     be discarded, and `HeldNotFoundError` if a copy that the selection names is not held.
