@@ -24,7 +24,7 @@ from kinote.delivery.archives.fetching import NotFetchedError
 from kinote.delivery.archives.recall import Recaller
 from kinote.dimse.tls import NO_CERTIFICATES
 from kinote.holdings.door import Door
-from kinote.holdings.journal import Journal, read_all
+from kinote.holdings.journal.keeping import Journal, read_all
 from kinote.holdings.live_objects import LiveObject, Selection
 from kinote.holdings.removing import evicting
 from kinote.holdings.removing.evicting import Evicted, evict

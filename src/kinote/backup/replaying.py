@@ -21,7 +21,7 @@ from kinote.catalog.schema.tables import instance, journal_entry, withdrawal, wi
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.journal import purged_digests
+from kinote.holdings.journal.comparing import purged_digests
 from kinote.holdings.removing.evicting import evict_again
 from kinote.lifecycle.acts import AFTER_RESTORE, stored_act
 from kinote.lifecycle.holds.acts import leave_in_force, put_back

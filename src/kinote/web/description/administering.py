@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from kinote.holdings.journal import Difference
+from kinote.holdings.journal.comparing import Difference
 from kinote.intake.comparison import AttributeDifference
 from kinote.lifecycle.copies.decided import ListedDecision
 from kinote.lifecycle.holds.lists import Kept
