@@ -75,26 +75,29 @@ class Peer:
     def established(self, _event: evt.Event) -> None:
         self.associations += 1
 
+    def handlers(self) -> list[Any]:
+        return [
+            (evt.EVT_C_STORE, self.store),
+            (evt.EVT_C_FIND, self.find),
+            (evt.EVT_ESTABLISHED, self.established),
+        ]
+
+    def support(self, entity: AE) -> None:
+        """Say what it accepts."""
+        for uid in self.classes:
+            entity.add_supported_context(uid, list(self.syntaxes))
+        if self.answers_queries:
+            entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind, SYNTAXES)
+        entity.add_supported_context("1.2.840.10008.1.1", SYNTAXES)
+
 
 @contextmanager
 def listening(peer: Peer, title: str = "ARCHIVE") -> Iterator[Endpoint]:
     """Let it listen, and give its endpoint."""
     entity = AE(title)
     entity.network_timeout = entity.dimse_timeout = 20
-    for uid in peer.classes:
-        entity.add_supported_context(uid, list(peer.syntaxes))
-    if peer.answers_queries:
-        entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind, SYNTAXES)
-    entity.add_supported_context("1.2.840.10008.1.1", SYNTAXES)
-    server: Any = entity.start_server(
-        ("127.0.0.1", 0),
-        block=False,
-        evt_handlers=[
-            (evt.EVT_C_STORE, peer.store),
-            (evt.EVT_C_FIND, peer.find),
-            (evt.EVT_ESTABLISHED, peer.established),
-        ],
-    )
+    peer.support(entity)
+    server: Any = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=peer.handlers())
     try:
         yield dimse(title, *server.socket.getsockname())
     finally:

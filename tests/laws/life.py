@@ -48,7 +48,7 @@ _IN_TURN = (
 WHOLE_AUDIT_EVERY = 100
 
 #: In so many looks at what is due all jobs must have ended.
-_MOST_ROUNDS = 800
+_MOST_ROUNDS = 900
 
 
 class DeadError(BaseException):

@@ -258,6 +258,8 @@ def hold_everything(product: LivingProduct, rows: Rows) -> None:
     """The whole audit: every way out, all bytes, every document made again, and what the product's own look says."""
     for study in STUDIES:
         hold_study(product, rows, study)
+    # Some ways out read bytes, and so recall what was evicted.
+    rows = read(product)
     there = product.stored_bytes(all_have=False)
     for row in rows.instances.values():
         if row.residence != "local":
