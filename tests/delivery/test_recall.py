@@ -35,7 +35,7 @@ from kinote.intake.expected import InStudy
 from kinote.intake.receiver import Receiver
 from kinote.lifecycle.archives.evidence import Archive, Proof
 from kinote.lifecycle.archives.promises import acknowledged, archive_of, set_archive
-from kinote.lifecycle.explain import explain
+from kinote.lifecycle.explaining.explain import explain
 from kinote.peers.archive_policy import ArchivePolicy
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint

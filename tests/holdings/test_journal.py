@@ -21,7 +21,7 @@ from kinote.lifecycle.copies.choices import Choice
 from kinote.lifecycle.held import HeldSelection
 from kinote.lifecycle.holds.acts import WantedHold, end, place
 from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from kinote.notes.copies.issuing_again import issue_again
 from kinote.storage.journal_files import journal_files
 from tests.actors import ROE

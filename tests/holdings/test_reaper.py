@@ -25,7 +25,7 @@ from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
 from kinote.lifecycle.purging import tombstones
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import MOST_ATTEMPTS
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from kinote.notes.acts.undo_windows import close_window
 from kinote.security.audit.search import TrailSearch, search_trail
 from kinote.security.audit.trail import AuditTrail

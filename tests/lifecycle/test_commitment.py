@@ -32,7 +32,7 @@ from kinote.lifecycle.commitment.given import (
     shown,
 )
 from kinote.lifecycle.commitment.judging import judge
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.security.actors import Actor
 from kinote.storage.read_in_place import FIRST_IN_PLACE
 from tests.actors import ROE

@@ -26,7 +26,7 @@ from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.intake.upload import Upload
 from kinote.lifecycle.acts import AFTER_RESTORE
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.security.actors import KINOTE, Actor, ActorKind
 from kinote.security.origins import Interface, Origin
 from kinote.storage.store import StorageError, Store

@@ -26,7 +26,7 @@ from kinote.holdings.removing.evicting import evict_again
 from kinote.lifecycle.acts import AFTER_RESTORE, stored_act
 from kinote.lifecycle.holds.acts import leave_in_force, put_back
 from kinote.lifecycle.standing import settle
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.notes.acts.rejection import prepare_again
 from kinote.notes.acts.undo_windows import close_window
 from kinote.security.actors import KINOTE

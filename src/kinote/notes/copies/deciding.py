@@ -36,8 +36,8 @@ from kinote.lifecycle.held import HeldNotFoundError, HeldSelection
 from kinote.lifecycle.holds.membership import require_no_hold_on
 from kinote.lifecycle.rejection.reconsidering import instances_came, patients_became_known
 from kinote.lifecycle.standing import lock
-from kinote.lifecycle.withdrawal import NO_WINDOW
-from kinote.lifecycle.withdrawal_scope import StudyShare, study_shares
+from kinote.lifecycle.withdrawals.scope import StudyShare, study_shares
+from kinote.lifecycle.withdrawals.withdrawal import NO_WINDOW
 from kinote.notes.acts.rejection import reject
 from kinote.notes.belonging import patients_changed
 from kinote.notes.registrar.register import ReceivedKeyObject, images_came, register

@@ -18,7 +18,7 @@ from kinote.catalog.queries.removed import asks_for_removed
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.value_representations import implicit_vr
-from kinote.lifecycle.reasons import reasons_for_removal
+from kinote.lifecycle.withdrawals.reasons import reasons_for_removal
 from kinote.security.rights import Right
 from kinote.web.bodies.response_body import iterated
 from kinote.web.bodies.warning_header import warning
