@@ -16,8 +16,9 @@ from kinote.intake.outcome import CANNOT_UNDERSTAND, aborted, refused
 from kinote.intake.refusals import PER_HOUR, RefusedArrivals
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.acts import SAFETY
+from kinote.lifecycle.explaining.asked import Asked, Cause
 from kinote.lifecycle.explaining.explain import explain
-from kinote.lifecycle.explaining.missing import CODES, Asked, Cause, missing
+from kinote.lifecycle.explaining.missing import CODES, missing
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import entomb
 from kinote.lifecycle.withdrawals.withdrawal import withdraw

@@ -13,7 +13,7 @@ from kinote.holdings.law_check import Breach
 from kinote.intake.outcome import OutcomeKind
 from kinote.jobs.acts import Acted
 from kinote.jobs.states import State
-from kinote.lifecycle.explaining.missing import Cause
+from kinote.lifecycle.explaining.asked import Cause
 from kinote.lifecycle.purging.lists import PurgeCounts
 from kinote.lifecycle.rejection.proposals import RejectedInstance, RejectionState
 from kinote.lifecycle.second_person.requests import RequestState
