@@ -35,7 +35,7 @@ from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.reconciling.reconciler import Reconciler
 from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.purging.delays import PurgeDelays
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.settings.model import Settings
 from kinote.telemetry.clock import system_clock
 

@@ -28,7 +28,7 @@ from benchmarks.table import Table, ratio
 from benchmarks.uids import image_uid
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 
 #: What withdrawing 10,000 instances may take: the project's target.
 BAR = 1.0

@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kinote.holdings.removal import Place
+from kinote.holdings.removing.removal import Place
 from kinote.storage.local import FILES, local_stores
 from kinote.storage.stores import Stores
 

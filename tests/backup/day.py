@@ -12,7 +12,7 @@ from sqlalchemy import select
 from kinote.backup.making import Made, Source, make_backup
 from kinote.backup.restoring import Restored, chosen_backup, restore
 from kinote.catalog.schema.tables import metadata
-from kinote.holdings.journal import Journal
+from kinote.holdings.journal.keeping import Journal
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import store_roots
 from tests.clock import clock

@@ -14,7 +14,8 @@ from kinote.backup.making import Source, make_backup
 from kinote.backup.manifest import INDEX, MANIFEST
 from kinote.backup.refusals import BackupError
 from kinote.backup.restoring import chosen_backup, restore
-from kinote.holdings.journal import compare, end_left, read_all
+from kinote.holdings.journal.comparing import compare
+from kinote.holdings.journal.keeping import end_left, read_all
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.marks import DirectoryMark, directory_mark, mark_directory
 from tests.backup.day import (

@@ -12,7 +12,8 @@ from kinote.backup import replaying
 from kinote.backup.replaying import replay
 from kinote.catalog.journal import Kind
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.holdings.journal import Journal, compare, read_all
+from kinote.holdings.journal.comparing import compare
+from kinote.holdings.journal.keeping import Journal, read_all
 from kinote.lifecycle.acts import SAFETY
 from kinote.lifecycle.copies.choices import Choice
 from kinote.lifecycle.held import HeldSelection

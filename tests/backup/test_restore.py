@@ -16,10 +16,11 @@ from kinote.backup.replaying import replay
 from kinote.backup.running import BackupOptions, Backups
 from kinote.catalog import changes
 from kinote.catalog.schema.tables import api_token, sign_in_session, user_account
-from kinote.holdings.journal import Journal, compare
+from kinote.holdings.journal.comparing import compare
+from kinote.holdings.journal.keeping import Journal
 from kinote.lifecycle.acts import RETENTION_EXPIRED, WRONG_PATIENT, Act
-from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
-from kinote.lifecycle.withdrawal import undo
+from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.withdrawals.withdrawal import undo
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo_windows import close_window
 from kinote.storage.journal_files import journal_folder

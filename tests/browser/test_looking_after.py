@@ -18,7 +18,7 @@ from kinote.jobs.leased import Failed
 from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import entomb, mark_removed, remember_failure
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.notes.registrar.registering_jobs import REGISTER_AGAIN
 from tests.actors import ROE
 from tests.alerting.receivers import Hook, Mailbox, mail_server, web_server

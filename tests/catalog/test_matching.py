@@ -25,7 +25,7 @@ from kinote.catalog.sql.text_index import NOTE_TEXT
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.lifecycle import counts
-from kinote.lifecycle.reasons import reasons_for_removal
+from kinote.lifecycle.withdrawals.reasons import reasons_for_removal
 from tests.catalog.archive import CT, KOS, MR, data_set, keep, store
 
 REQUESTS = [{"StudyInstanceUID": "1.1", "AccessionNumber": "A1", "RequestedProcedureID": "RP1"}]

@@ -11,7 +11,7 @@ from kinote.catalog.queries.matching import Query, pages, search
 from kinote.catalog.queries.matching_keys import Level, path_of
 from kinote.catalog.queries.patients import patient_pages
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.lifecycle.reasons import reasons_for_removal
+from kinote.lifecycle.withdrawals.reasons import reasons_for_removal
 
 _EVIDENCE = "CurrentRequestedProcedureEvidenceSequence.ReferencedSeriesSequence.ReferencedSOPSequence"
 

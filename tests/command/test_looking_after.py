@@ -10,7 +10,7 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.alerts import AlertWatch
 from kinote.holdings.health import Alert
 from kinote.lifecycle.acts import SAFETY
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from tests.actors import ROE
 from tests.command_line import kinote
 from tests.intake.objects import image

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.lifecycle.withdrawal_list import one_withdrawal
+from kinote.lifecycle.withdrawals.lists import one_withdrawal
 from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.web.objects import SERIES, STUDY

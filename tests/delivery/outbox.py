@@ -25,7 +25,8 @@ from kinote.intake.receiver import Receiver
 from kinote.jobs.claiming import claim
 from kinote.jobs.leased import Failed, LeasedJob, Outcome, PermanentError
 from kinote.jobs.moments import moment_of
-from kinote.lifecycle import acts, withdrawal
+from kinote.lifecycle import acts
+from kinote.lifecycle.withdrawals import withdrawal
 from kinote.notes.creator.making import KeyObjectMaker
 from kinote.peers import destination_acts
 from kinote.peers.destination import Policy

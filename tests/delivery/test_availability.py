@@ -26,7 +26,7 @@ from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailabi
 from kinote.dimse.tls import NO_CERTIFICATES
 from kinote.jobs.leased import Done, Failed, LeasedJob, Outcome, PermanentError
 from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo_windows import close_window
 from kinote.peers import destination_acts

@@ -12,7 +12,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders import notices as sending
 from kinote.delivery.orders.notices import NoticeSender
 from kinote.lifecycle.acts import QUALITY, SAFETY, Act
-from kinote.lifecycle.notices import notices, tell_by_hand
+from kinote.lifecycle.owed.notices import notices, tell_by_hand
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.undo_windows import UndoWindows

@@ -23,19 +23,19 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.delivery.archives.fetching import NotFetchedError
 from kinote.delivery.archives.recall import Recaller
 from kinote.dimse.tls import NO_CERTIFICATES
-from kinote.holdings import evicting
 from kinote.holdings.door import Door
-from kinote.holdings.evicting import Evicted, evict
-from kinote.holdings.journal import Journal, read_all
+from kinote.holdings.journal.keeping import Journal, read_all
 from kinote.holdings.live_objects import LiveObject, Selection
-from kinote.holdings.removal import remove_remembered
+from kinote.holdings.removing import evicting
+from kinote.holdings.removing.evicting import Evicted, evict
+from kinote.holdings.removing.removal import remove_remembered
 from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesDamagedError, BytesElsewhereError, RecallFailedError
 from kinote.intake.expected import InStudy
 from kinote.intake.receiver import Receiver
 from kinote.lifecycle.archives.evidence import Archive, Proof
 from kinote.lifecycle.archives.promises import acknowledged, archive_of, set_archive
-from kinote.lifecycle.explain import explain
+from kinote.lifecycle.explaining.explain import explain
 from kinote.peers.archive_policy import ArchivePolicy
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint

@@ -18,7 +18,7 @@ from kinote.holdings.checking import CheckedFile, DiffersError
 from kinote.holdings.damage import damaged_now, mark_damaged
 from kinote.holdings.door import Door
 from kinote.holdings.health import health
-from kinote.holdings.recovery import Recovered
+from kinote.holdings.opening.recovery import Recovered
 from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesDamagedError, StoreUnreachableError
 from kinote.storage.digests import BLAKE3, PIECE, SHA256

@@ -17,8 +17,8 @@ import pytest
 
 from kinote.app import Application, ApplicationError, Purpose, adopt, open_application, opening
 from kinote.catalog.sql import dialects
-from kinote.holdings import installation
-from kinote.holdings.recovery import recover
+from kinote.holdings.opening import installation
+from kinote.holdings.opening.recovery import recover
 from kinote.settings.model import Settings
 from kinote.storage.journal_files import JournalFiles
 from tests.actors import ORIGIN

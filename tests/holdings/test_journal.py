@@ -13,13 +13,15 @@ from kinote.catalog import journal
 from kinote.catalog.journal import DIRECTIONS, JournalUnavailableError, Kind
 from kinote.catalog.schema.tables import metadata
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.holdings.journal import Journal, begin, compare, end_left, read_all
+from kinote.holdings.journal.beginning import begin
+from kinote.holdings.journal.comparing import compare
+from kinote.holdings.journal.keeping import Journal, end_left, read_all
 from kinote.lifecycle.acts import ACTS, QUALITY, SAFETY
 from kinote.lifecycle.copies.choices import Choice
 from kinote.lifecycle.held import HeldSelection
 from kinote.lifecycle.holds.acts import WantedHold, end, place
 from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from kinote.notes.copies.issuing_again import issue_again
 from kinote.storage.journal_files import journal_files
 from tests.actors import ROE

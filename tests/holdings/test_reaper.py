@@ -15,9 +15,9 @@ from kinote.catalog.changes import Kind
 from kinote.catalog.nodes import Node
 from kinote.catalog.schema.tables import instance, owed_removal, purge, study
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.holdings.opening.recovery import Recovered, recover
 from kinote.holdings.reaping import reaper as reaper_module
 from kinote.holdings.reaping.reaper import Reaper
-from kinote.holdings.recovery import Recovered, recover
 from kinote.lifecycle import counts
 from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_PATIENT, Act
 from kinote.lifecycle.holds.acts import WantedHold, end, place
@@ -25,7 +25,7 @@ from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
 from kinote.lifecycle.purging import tombstones
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import MOST_ATTEMPTS
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from kinote.notes.acts.undo_windows import close_window
 from kinote.security.audit.search import TrailSearch, search_trail
 from kinote.security.audit.trail import AuditTrail

@@ -19,7 +19,7 @@ from kinote.catalog.schema.tables import instance, owed_removal
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.reconciling import unowned as unowned_module
 from kinote.holdings.reconciling.reconciler import NAME, Reconciler
-from kinote.holdings.removal import remember
+from kinote.holdings.removing.removal import remember
 from kinote.storage.stores import Stores
 from tests.clock import clock
 from tests.holdings.stored_objects import CHANGES, Shelf

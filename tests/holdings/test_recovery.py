@@ -14,9 +14,9 @@ import pytest
 
 from kinote.app import opening
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings import removal
 from kinote.holdings.health import health
-from kinote.holdings.recovery import Recovered, recover
+from kinote.holdings.opening.recovery import Recovered, recover
+from kinote.holdings.removing import removal
 from kinote.intake.receiver import Receiver
 from kinote.settings.model import Settings
 from kinote.storage.local import FILES, PACKS, local_stores

@@ -17,8 +17,10 @@ from kinote.holdings.door import Door
 from kinote.intake import filing
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
-from kinote.lifecycle import acts, counts, explain, held, withdrawal
-from kinote.lifecycle.account import account
+from kinote.lifecycle import acts, counts, held
+from kinote.lifecycle.explaining import explain
+from kinote.lifecycle.explaining.account import account
+from kinote.lifecycle.withdrawals import withdrawal
 from kinote.storage.local import local_stores
 from tests.actors import ORIGIN, ROE
 from tests.clock import clock

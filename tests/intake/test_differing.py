@@ -15,8 +15,8 @@ from kinote.catalog.schema.tables import finding, instance, key_object
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake.receiver import Receiver
 from kinote.keyobject.writer import encode_file
-from kinote.lifecycle.explain import explain
-from kinote.lifecycle.finding_list import found_objects
+from kinote.lifecycle.explaining.explain import explain
+from kinote.lifecycle.findings.finding_list import found_objects
 from kinote.storage.local import local_stores
 from tests.actors import ORIGIN
 from tests.clock import clock

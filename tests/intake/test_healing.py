@@ -11,7 +11,7 @@ import pytest
 
 from kinote.catalog.changes import Kind
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.recovery import recover
+from kinote.holdings.opening.recovery import recover
 from kinote.holdings.unavailable import BytesDamagedError
 from kinote.intake import filing
 from kinote.intake.healing import HEALED

@@ -22,7 +22,7 @@ from kinote.delivery.outgoing import part10
 from kinote.dicom.files.part10 import FileScanner
 from kinote.dicom.json import from_elements
 from kinote.holdings.door import Door
-from kinote.holdings.recovery import Recovered, recover
+from kinote.holdings.opening.recovery import Recovered, recover
 from kinote.intake.outcome import OUT_OF_RESOURCES, Outcome
 from kinote.intake.receiver import Receiver
 from kinote.keyobject.writer import encode_file

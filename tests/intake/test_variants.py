@@ -18,7 +18,7 @@ from kinote.dimse.invoking import store
 from kinote.intake.importing import import_sources, local_sink
 from kinote.keyobject.findings import RULES
 from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.media.sources import sources
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.server import DicomServer

@@ -16,7 +16,7 @@ import pydicom
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from tests.actors import ROE
 from tests.kept_bytes import left_behind
 from tests.laws.arrivals import KEY_OBJECT, PATIENTS, STUDIES, Arriving, Flag, KeyObject

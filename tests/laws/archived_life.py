@@ -16,9 +16,9 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import delivery_object, location
 from kinote.delivery.archives.fetching import Fetched, NotFetchedError, Wanted
 from kinote.delivery.orders.ordering import Selected, order
-from kinote.holdings.evicting import evict
 from kinote.holdings.live_objects import Selection
-from kinote.holdings.removal import remove_remembered
+from kinote.holdings.removing.evicting import evict
+from kinote.holdings.removing.removal import remove_remembered
 from kinote.holdings.unavailable import BytesElsewhereError, BytesUnavailableError
 from kinote.lifecycle.archives.asking import (
     Event,

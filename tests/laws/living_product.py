@@ -36,8 +36,8 @@ from kinote.dimse.negotiation import Acceptance, Service, answer_to
 from kinote.dimse.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.tls import NO_CERTIFICATES
 from kinote.holdings.door import Door
+from kinote.holdings.opening.recovery import recover
 from kinote.holdings.reaping.reaper import Reaper
-from kinote.holdings.recovery import recover
 from kinote.holdings.stored import Stored
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver

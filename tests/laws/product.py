@@ -19,8 +19,8 @@ from kinote.backup.making import Source, make_backup
 from kinote.backup.restoring import restore
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.door import Door
-from kinote.holdings.recovery import recover
-from kinote.holdings.removal import Place
+from kinote.holdings.opening.recovery import recover
+from kinote.holdings.removing.removal import Place
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.storage.journal_files import journal_folder

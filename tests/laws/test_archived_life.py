@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from kinote.holdings import evicting
+from kinote.holdings.removing import evicting
 from tests.actors import ORIGIN
 from tests.laws.archived_life import ArchivedLife
 from tests.laws.arrivals import FIRST, LARGE, Image, image_uid

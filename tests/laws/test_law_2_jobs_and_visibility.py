@@ -109,7 +109,7 @@ def test_law_2_rooms_that_decide_what_is_live_or_deleted_ask_nothing_of_jobs() -
 def test_breach_of_law_2_a_file_that_asks_is_noticed(tmp_path: Path) -> None:
     files = {
         "lifecycle/standing.py": "from kinote.catalog.schema.tables import instance, job",
-        "holdings/removal.py": "from kinote.jobs.lists import number_of_dead",
+        "holdings/removing/removal.py": "from kinote.jobs.lists import number_of_dead",
         "notes/acts/withdraw.py": "from kinote.jobs.states import State",
     }
     for name, source in files.items():
@@ -117,7 +117,7 @@ def test_breach_of_law_2_a_file_that_asks_is_noticed(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         path.write_text(source)
     assert knowing_tables(tmp_path) == {"lifecycle/standing.py": {"job"}}
-    assert set(asking(tmp_path)) == {"holdings/removal.py", "notes/acts/withdraw.py"}
+    assert set(asking(tmp_path)) == {"holdings/removing/removal.py", "notes/acts/withdraw.py"}
 
 
 @contextmanager

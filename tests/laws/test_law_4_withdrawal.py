@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from kinote.lifecycle import withdrawal
+from kinote.lifecycle.withdrawals import withdrawal
 from kinote.notes.acts import rejection
 from kinote.security.actors import Actor, ActorKind
 from tests.laws.acts import Acts

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from kinote.catalog.transactions.commits import Commits
 from kinote.dimse import invoking, statuses
-from kinote.holdings.removal import remember
+from kinote.holdings.removing.removal import remember
 from kinote.intake import receiver as receiving
 from kinote.intake.arrival import Arrival
 from kinote.intake.filing import Filed, file_arrivals

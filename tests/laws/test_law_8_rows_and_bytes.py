@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from kinote.holdings.recovery import Recovered
+from kinote.holdings.opening.recovery import Recovered
 from kinote.intake.filing import file_arrivals
 from kinote.storage.store import Incoming, StorageError
 from kinote.storage.stores import Stores

@@ -22,8 +22,8 @@ from kinote.keyobject.titles import (
 )
 from kinote.lifecycle import acts
 from kinote.lifecycle.acts import ACTS, Act, LaterCopies, stored_act
-from kinote.lifecycle.explain import explain
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.explaining.explain import explain
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.notes.acts.withdraw import withdraw_note
 from kinote.notes.lists.note import Note
 from kinote.notes.lists.queries import notes_of_study

@@ -15,7 +15,8 @@ from kinote.catalog.journal import Kind
 from kinote.catalog.schema.tables import archive, commitment_given, instance, location
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.holdings.journal import Journal, compare, read_all
+from kinote.holdings.journal.comparing import compare
+from kinote.holdings.journal.keeping import Journal, read_all
 from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.commitment import judging
 from kinote.lifecycle.commitment.given import (
@@ -31,7 +32,7 @@ from kinote.lifecycle.commitment.given import (
     shown,
 )
 from kinote.lifecycle.commitment.judging import judge
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.security.actors import Actor
 from kinote.storage.read_in_place import FIRST_IN_PLACE
 from tests.actors import ROE

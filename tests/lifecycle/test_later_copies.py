@@ -18,7 +18,7 @@ from kinote.lifecycle.acts import LaterCopies
 from kinote.lifecycle.rejection import decisions
 from kinote.lifecycle.rejection.decisions import EFFECTS, FATES, Asked, Fate, Held, strictest
 from kinote.lifecycle.rejection.rules import Effect
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from kinote.security.actors import Actor
 from tests.actors import ROE
 from tests.lifecycle.rejected import (

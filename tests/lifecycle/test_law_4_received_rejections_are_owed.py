@@ -10,11 +10,11 @@ from sqlalchemy import select
 from kinote.catalog.schema.tables import delivery, peer, withdrawal
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.acts import LaterCopies
-from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.rejection import arriving
 from kinote.lifecycle.rejection.proposals import accept
 from kinote.lifecycle.rejection.rules import Effect
-from kinote.lifecycle.withdrawal import undo
+from kinote.lifecycle.withdrawals.withdrawal import undo
 from tests.actors import ROE
 from tests.lifecycle.rejected import (
     ARCHIVE,

@@ -16,11 +16,12 @@ from kinote.intake.outcome import CANNOT_UNDERSTAND, aborted, refused
 from kinote.intake.refusals import PER_HOUR, RefusedArrivals
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.acts import SAFETY
-from kinote.lifecycle.explain import explain
-from kinote.lifecycle.missing import CODES, Asked, Cause, missing
+from kinote.lifecycle.explaining.asked import Asked, Cause
+from kinote.lifecycle.explaining.explain import explain
+from kinote.lifecycle.explaining.missing import CODES, missing
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import entomb
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from tests.actors import ORIGIN, ROE
 from tests.notes.sample_studies import (
     FIRST,

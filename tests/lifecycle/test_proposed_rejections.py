@@ -13,8 +13,8 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader
 from kinote.keyobject.codes import Code
 from kinote.keyobject.model import Reference
-from kinote.lifecycle.account import account
-from kinote.lifecycle.explain import explain
+from kinote.lifecycle.explaining.account import account
+from kinote.lifecycle.explaining.explain import explain
 from kinote.lifecycle.rejection import waiting as waiting_rejections
 from kinote.lifecycle.rejection.later_copies import in_force
 from kinote.lifecycle.rejection.proposals import (
@@ -30,7 +30,7 @@ from kinote.lifecycle.rejection.proposals import (
 )
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules
 from kinote.lifecycle.standing import settle
-from kinote.lifecycle.withdrawal import undo
+from kinote.lifecycle.withdrawals.withdrawal import undo
 from kinote.notes.lists.queries import notes_of_study
 from kinote.notes.registrar.again import register_again
 from kinote.notes.registrar.register import ReceivedKeyObject

@@ -9,7 +9,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.acts import SAFETY
 from kinote.lifecycle.purging.lists import PurgeCounts, counts, number_of_dead
 from kinote.lifecycle.purging.tombstones import MOST_ATTEMPTS, remember_failure
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from tests.actors import ROE
 from tests.notes.sample_studies import IMAGE, NOW, SECOND_IMAGE, fill
 

@@ -11,7 +11,7 @@ from kinote.catalog.schema.tables import withdrawal
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.model import Reference
 from kinote.lifecycle import counts, standing
-from kinote.lifecycle.withdrawal import undo
+from kinote.lifecycle.withdrawals.withdrawal import undo
 from tests.actors import ROE
 from tests.lifecycle.rejected import (
     EXPIRED,

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.acts import QUALITY, SAFETY
-from kinote.lifecycle.removed import removed_in
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.removed import removed_in
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from kinote.security.actors import KINOTE
 from tests.actors import PROGRAM, ROE
 

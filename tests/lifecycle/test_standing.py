@@ -17,7 +17,7 @@ from kinote.catalog.schema.tables import instance, series, study
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.lifecycle import counts, standing
 from kinote.lifecycle.acts import QUALITY, SAFETY
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from tests.actors import ROE
 from tests.catalog.archive import NOW, data_set, store
 from tests.notes.statements import each_statement

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.lifecycle import acts, withdrawal_list
-from kinote.lifecycle.withdrawal import withdraw
-from kinote.lifecycle.withdrawal_list import WithdrawalFilter, withdrawals
+from kinote.lifecycle import acts
+from kinote.lifecycle.withdrawals import lists
+from kinote.lifecycle.withdrawals.lists import WithdrawalFilter, withdrawals
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.security.actors import Actor, ActorKind
 
 NOW = datetime(2026, 11, 24, 5, 31, tzinfo=UTC)
@@ -30,7 +31,7 @@ def withdrawn(catalog: Catalog, who: str, text: str) -> int:
 def test_parts_of_names_and_reasons_are_found_in_any_case(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch, one_page: int
 ) -> None:
-    monkeypatch.setattr(withdrawal_list, "_LOOKED_THROUGH", one_page)
+    monkeypatch.setattr(lists, "_LOOKED_THROUGH", one_page)
     first = withdrawn(catalog, "MÜLLER", "Verwackelt: 100 % der Bilder")
     withdrawn(catalog, "Roe", "ПАЦИЕНТ_2")
     third = withdrawn(catalog, "Doe", "Пациент 3")

@@ -23,7 +23,7 @@ from kinote.dicom.pixels.frames import Frames
 from kinote.dicom.pixels.pictures import picture_pixels, render_frame
 from kinote.keyobject import reader
 from kinote.memory import estimates
-from kinote.web.dicomweb.rendered import OF_PIXEL
+from kinote.web.dicomweb.retrieving.rendered import OF_PIXEL
 from tests.web.objects import as_file, image
 
 #: What anything may take beside what grows with its input, in bytes.

@@ -17,8 +17,8 @@ from sqlalchemy import select
 from kinote.app import open_application
 from kinote.app.application import Application
 from kinote.catalog.schema.tables import instance
-from kinote.holdings.evicting import evict
 from kinote.holdings.live_objects import Selection
+from kinote.holdings.removing.evicting import evict
 from kinote.holdings.unavailable import BytesDamagedError, StoreUnreachableError
 from kinote.migration.folders import scan as scanning
 from kinote.migration.folders.scan import FolderScans, NoFolderError, ScanTold, ScanUnderWayError

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from kinote.catalog.schema.tables import awaited_key_object, instance, note
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.lifecycle.withdrawal import undo
+from kinote.lifecycle.withdrawals.withdrawal import undo
 from kinote.migration import importing
 from kinote.migration.filing import file_notes
 from kinote.migration.importing import ImportOptions

@@ -11,7 +11,7 @@ from kinote.catalog.schema.tables import note_study
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.model import InstanceReference, Reference
 from kinote.lifecycle.acts import REVISED
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.notes import belonging
 from kinote.notes.lists.queries import NoteSearch, notes_of_study, search
 from kinote.notes.lists.studies import StudyFilter, studies

@@ -31,12 +31,12 @@ from kinote.lifecycle.copies import candidates
 from kinote.lifecycle.copies.choices import ABOUT_HELD, WAYS, Asked, Choice, First, Way
 from kinote.lifecycle.copies.decided import record_decision
 from kinote.lifecycle.copies.patient_conflicts import conflicts
-from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.held import HeldSelection
 from kinote.lifecycle.holds.acts import WantedHold, end, place
 from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel, OnHoldError
+from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
 from kinote.lifecycle.standing import resulting_standings
-from kinote.lifecycle.withdrawal import NotUndoableError
+from kinote.lifecycle.withdrawals.withdrawal import NotUndoableError
 from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.copies import deciding
 from kinote.notes.copies.deciding import Decision, NotDecidableError, OtherNumberError, decide

@@ -24,7 +24,7 @@ from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY, WRONG_ORDER, Act
 from kinote.lifecycle.rejection.proposals import rejected_instances, rejections, urgent
 from kinote.lifecycle.rejection.rules import ACTS_BY_TITLE
-from kinote.lifecycle.withdrawal import NotUndoableError
+from kinote.lifecycle.withdrawals.withdrawal import NotUndoableError
 from kinote.notes.acts.accepting import accept
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo import undo_withdrawal

@@ -12,7 +12,7 @@ from kinote.catalog.instances import uid_locks
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.intake.filing import file_arrivals
 from kinote.lifecycle import acts
-from kinote.lifecycle.withdrawal import undo
+from kinote.lifecycle.withdrawals.withdrawal import undo
 from kinote.notes.acts.rejection import reject
 from tests.actors import ROE
 from tests.notes.sample_studies import FIRST, NOW, arrival, dataset, fill, later, object_of

@@ -16,11 +16,12 @@ from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import delivery, rejection_note, withdrawal
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.keyobject import writer
-from kinote.lifecycle import acts, counts, deliveries
+from kinote.lifecycle import acts, counts
 from kinote.lifecycle.acts import Act
-from kinote.lifecycle.deliveries import Given, Receiver, State, record_given
-from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
-from kinote.lifecycle.withdrawal_list import owed_by
+from kinote.lifecycle.owed import deliveries
+from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.withdrawals.lists import owed_by
+from kinote.lifecycle.withdrawals.withdrawal import NotUndoableError, WithdrawalNotFoundError
 from kinote.notes.acts import rejection, undo_windows
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.revise import revise
@@ -142,7 +143,7 @@ def test_breach_of_law_4_a_note_that_is_live_at_once_is_noticed(
 def test_breach_of_law_4_a_note_that_outlives_its_undoing_is_noticed(
     filled: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kinote.lifecycle.withdrawal.forget_rejection_notes", lambda *_: None)
+    monkeypatch.setattr("kinote.lifecycle.withdrawals.withdrawal.forget_rejection_notes", lambda *_: None)
     with pytest.raises(AssertionError):
         hold_nothing_is_seen_of_the_note(filled)
 

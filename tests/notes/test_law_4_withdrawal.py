@@ -12,8 +12,10 @@ from sqlalchemy import Connection, select, text
 from kinote.catalog.schema.tables import metadata
 from kinote.catalog.schema.tables import withdrawal as withdrawn
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.lifecycle import counts, deliveries, standing, withdrawal
+from kinote.lifecycle import counts, standing
 from kinote.lifecycle.acts import QUALITY
+from kinote.lifecycle.owed import deliveries
+from kinote.lifecycle.withdrawals import withdrawal
 from kinote.notes.acts import rejection
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note

@@ -14,7 +14,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import BEST_IN_SET, OF_INTEREST, QUALITY_ISSUE, REJECTED_FOR_QUALITY_REASONS
 from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteRefusedError, NoteRequest
 from kinote.notes.author import Author

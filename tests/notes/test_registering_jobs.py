@@ -19,7 +19,7 @@ from kinote.jobs.leased import Done, Failed, LeftOff
 from kinote.jobs.queues import QueueClosedError, QueueState, set_queue
 from kinote.keyobject import reader
 from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.notes.lists.queries import notes_of_study
 from kinote.notes.registrar import registering_jobs
 from kinote.notes.registrar.reading_again import reading_again

@@ -25,7 +25,7 @@ from kinote.keyobject.reader import read
 from kinote.keyobject.reading import Reading, with_findings
 from kinote.lifecycle import counts
 from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from kinote.notes import belonging
 from kinote.notes.lists.note import Note, as_json
 from kinote.notes.lists.queries import NoteSearch, notes_of_study, search, versions

@@ -16,7 +16,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.keyobject import reader
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS, REPLACED_BY_ALTERNATE
 from kinote.lifecycle import acts, counts
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.notes.acts.request import (
     NoteNotFoundError,
     NoteRefusedError,

@@ -195,7 +195,10 @@ def test_the_addresses_in_examples_are_there(page: Path) -> None:
 def test_every_parameter_of_dicomweb_is_documented() -> None:
     read = {
         name
-        for path in (*(PACKAGE / "web" / "dicomweb").glob("*.py"), PACKAGE / "web" / "negotiation.py")
+        for path in (
+            *(PACKAGE / "web" / "dicomweb").rglob("*.py"),
+            PACKAGE / "web" / "bodies" / "negotiation.py",
+        )
         for name in _parameters_read(path)
     }
     assert set(first_names(sections("http.md")["Parameters of DICOMweb"])) == read | search._OWN

@@ -25,7 +25,7 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.removal import remove_remembered
+from kinote.holdings.removing.removal import remove_remembered
 from kinote.intake.receiver import Receiver
 from kinote.lifecycle.holds.acts import WantedHold, end, place
 from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel

@@ -21,8 +21,8 @@ from kinote.catalog.schema.tables import (
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
-from kinote.holdings.evicting import evict
-from kinote.holdings.removal import remove_remembered
+from kinote.holdings.removing.evicting import evict
+from kinote.holdings.removing.removal import remove_remembered
 from kinote.lifecycle.holds.acts import WantedHold, end, place
 from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
 from kinote.retention.evictions import carry_out, evictions, regret

@@ -13,7 +13,7 @@ from kinote.catalog.schema.tables import study
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.scp.queries.find import find
 from kinote.scp.queries.query_options import QueryOptions
 from kinote.web.application import Rooms

@@ -23,7 +23,8 @@ from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import RejectedError
 from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.negotiation import Context
-from kinote.lifecycle import acts, withdrawal
+from kinote.lifecycle import acts
+from kinote.lifecycle.withdrawals import withdrawal
 from kinote.peers.entities import ServiceName
 from kinote.scp.options import ScpLimits, ScpOptions
 from kinote.scp.queries import query

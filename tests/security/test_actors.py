@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kinote.intake.receiver import Receiver
-from kinote.lifecycle.withdrawal import undo, withdraw
+from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw
 from kinote.notes.acts.make import make
 from kinote.notes.acts.revise import revise
 from kinote.notes.acts.withdraw import withdraw_note

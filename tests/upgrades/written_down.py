@@ -22,7 +22,7 @@ from sqlalchemy import Connection, MetaData, Table, func, select, text
 
 from kinote.catalog.schema.tables import metadata
 from kinote.catalog.sql.text_index import NOTE_TEXT, STUDY_TEXT
-from kinote.holdings.removal import remember
+from kinote.holdings.removing.removal import remember
 from tests.laws.acts import Acts
 from tests.laws.arrivals import Flag
 from tests.laws.day import a_day

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import finding, instance
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.intake.receiver import Receiver
-from kinote.lifecycle.finding_list import found_objects
+from kinote.lifecycle.findings.finding_list import found_objects
 from kinote.lifecycle.held import HeldNotFoundError, held
 from kinote.notes.lists.search import SearchError
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail

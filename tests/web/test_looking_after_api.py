@@ -21,7 +21,7 @@ from kinote.intake.refusals import RefusedArrivals
 from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import remember_failure
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.storage.local import local_stores
 from kinote.web.application import Rooms, create_application
 from tests.actors import ORIGIN, ROE

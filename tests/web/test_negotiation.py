@@ -6,8 +6,8 @@ import pytest
 from starlette.requests import Request
 
 from kinote.web.bodies.negotiation import accepted, choose, media_type
-from kinote.web.dicomweb.frame_media import frame_form
-from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
+from kinote.web.dicomweb.retrieving.frame_media import frame_form
+from kinote.web.dicomweb.retrieving.transfer_syntax import outgoing_syntax
 from kinote.web.problems import BadRequestError
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"

@@ -23,9 +23,9 @@ from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import Ledger
 from kinote.holdings.door import Door
-from kinote.holdings.installation import NotTogetherError
+from kinote.holdings.opening.installation import NotTogetherError
+from kinote.holdings.opening.recovery import Others, Recovered
 from kinote.holdings.reconciling.unowned import Unowned
-from kinote.holdings.recovery import Others, Recovered
 from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
 from kinote.security.audit.trail import AuditTrail

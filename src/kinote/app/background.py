@@ -33,7 +33,7 @@ from kinote.holdings.health import (
 from kinote.holdings.last_use import LastUse
 from kinote.holdings.reaping.reaper import Reaper
 from kinote.holdings.reconciling.reconciler import Reconciler
-from kinote.holdings.removal import remove_remembered
+from kinote.holdings.removing.removal import remove_remembered
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.slow_scrub import SlowScrub
 from kinote.intake.refusals import RefusedArrivals

@@ -23,7 +23,7 @@ from kinote.holdings.health import (
     index_damaged,
     index_not_written,
 )
-from kinote.holdings.in_place_stores import folders_away, is_in_place_folder, read_in_place
+from kinote.holdings.opening.in_place_stores import folders_away, is_in_place_folder, read_in_place
 from kinote.holdings.reaping.clock_check import clock_alerts
 from kinote.holdings.repeatedly import Repeatedly
 from kinote.holdings.scrubbing.progress import ScrubProgress, scrub_progress

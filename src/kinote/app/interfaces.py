@@ -21,9 +21,9 @@ from kinote.dimse.acceptor import AddressTakenError
 from kinote.dimse.operations.offered import Offered
 from kinote.dimse.tls import TlsFileError
 from kinote.holdings.health import Alert
-from kinote.holdings.journal import compare
+from kinote.holdings.journal.comparing import compare
 from kinote.holdings.law_check import check_after
-from kinote.holdings.removal import remove_remembered
+from kinote.holdings.removing.removal import remove_remembered
 from kinote.holdings.scrubbing.scrub import scrub_after
 from kinote.intake.packets.taking_on import Channels
 from kinote.lifecycle.rejection.rules import RejectionRules

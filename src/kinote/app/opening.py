@@ -33,8 +33,11 @@ from kinote.delivery.ledger import Ledger
 from kinote.delivery.routing.from_settings import mirror_routes
 from kinote.dimse.tls import TlsOptions
 from kinote.holdings.door import Door
-from kinote.holdings.in_place_stores import is_in_place_folder, reach_in_place
-from kinote.holdings.installation import (
+from kinote.holdings.journal.beginning import begin
+from kinote.holdings.journal.keeping import Journal, end_left, read_all
+from kinote.holdings.last_use import LastUse
+from kinote.holdings.opening.in_place_stores import is_in_place_folder, reach_in_place
+from kinote.holdings.opening.installation import (
     Marks,
     NotTogetherError,
     Places,
@@ -43,10 +46,8 @@ from kinote.holdings.installation import (
     open_anew,
     prove_together,
 )
-from kinote.holdings.journal import Journal, begin, end_left, read_all
-from kinote.holdings.last_use import LastUse
+from kinote.holdings.opening.recovery import Recovered, recover
 from kinote.holdings.reconciling.unowned import Unowned
-from kinote.holdings.recovery import Recovered, recover
 from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesElsewhereError
 from kinote.intake.outcome import Outcome

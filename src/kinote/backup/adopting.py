@@ -19,14 +19,14 @@ from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import instance, withdrawal, withdrawal_target
 from kinote.catalog.sql import statements
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.removal import owed, owned
+from kinote.holdings.removing.removal import owed, owned
 from kinote.intake.arrival import Arrival
 from kinote.intake.expected import InStudy
 from kinote.intake.outcome import Outcome
 from kinote.intake.receiver import Receiver
 from kinote.intake.upload import Upload
 from kinote.lifecycle.acts import AFTER_RESTORE
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.security.actors import KINOTE, Actor, ActorKind
 from kinote.security.origins import Interface, Origin
 from kinote.storage.store import StorageError, Store

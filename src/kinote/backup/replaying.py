@@ -21,12 +21,12 @@ from kinote.catalog.schema.tables import instance, journal_entry, withdrawal, wi
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.evicting import evict_again
-from kinote.holdings.journal import purged_digests
+from kinote.holdings.journal.comparing import purged_digests
+from kinote.holdings.removing.evicting import evict_again
 from kinote.lifecycle.acts import AFTER_RESTORE, stored_act
 from kinote.lifecycle.holds.acts import leave_in_force, put_back
 from kinote.lifecycle.standing import settle
-from kinote.lifecycle.withdrawal import withdraw
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.notes.acts.rejection import prepare_again
 from kinote.notes.acts.undo_windows import close_window
 from kinote.security.actors import KINOTE

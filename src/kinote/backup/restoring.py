@@ -41,9 +41,10 @@ from kinote.catalog.sql import dialects
 from kinote.catalog.sql.dialects import shown
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.damage import mark_damaged
-from kinote.holdings.in_place_stores import reach_in_place
-from kinote.holdings.installation import Marks, Places, forget_earlier_openings, give_marks
-from kinote.holdings.journal import Journal, note_begun, read_all
+from kinote.holdings.journal.beginning import note_begun
+from kinote.holdings.journal.keeping import Journal, read_all
+from kinote.holdings.opening.in_place_stores import reach_in_place
+from kinote.holdings.opening.installation import Marks, Places, forget_earlier_openings, give_marks
 from kinote.holdings.reconciling.rows import difference
 from kinote.holdings.scrubbing.scrub import local_after
 from kinote.storage.folders import make_folder, sync_folder

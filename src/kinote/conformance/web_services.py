@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kinote.conformance.markdown import Section, table, uid_name
 from kinote.web.dicomweb.capabilities import answers_of, taken_by
-from kinote.web.dicomweb.frame_media import STORED_AS
+from kinote.web.dicomweb.retrieving.frame_media import STORED_AS
 from kinote.web.dicomweb.routes import capabilities_routes, routes
 
 #: What each function that serves a resource does, in the terms of PS3.18.

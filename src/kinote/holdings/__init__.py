@@ -1,8 +1,7 @@
 """Access to the bytes that we hold, and the checks that rows and bytes agree.
 
-`installation` checks at the start that index and bytes belong together. `door` looks an instance up in the live view,
-opens its bytes and compares them with their digest. All code that reads stored bytes uses the door. `damage` marks
-instances whose bytes differ. `recovery` runs when a server starts. `removal` deletes the files of removed rows.
-`setting_aside` keeps the files that a healed instance no longer uses. May use `kinote.lifecycle` and what lies below
-it.
+`opening` checks at the start that index and bytes belong together, and sets aside what a crash left. `door` looks an
+instance up in the live view, opens its bytes and compares them with their digest. All code that reads stored bytes uses
+the door. `damage` marks instances whose bytes differ. `removing` removes bytes whose rows say so. May use
+`kinote.lifecycle` and what lies below it.
 """

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.damage import Damaged, damaged_now
-from kinote.holdings.recovery import Recovered
+from kinote.holdings.opening.recovery import Recovered
 from kinote.holdings.scrubbing.progress import ScrubProgress
 from kinote.storage.quarantine import Quarantine
 

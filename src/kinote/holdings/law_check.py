@@ -16,7 +16,7 @@ from kinote.catalog.schema.tables import instance, instance_bytes, instance_meta
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.reconciling.rows import difference, is_missing
 from kinote.holdings.reconciling.unowned import pages
-from kinote.holdings.removal import owed, owned
+from kinote.holdings.removing.removal import owed, owned
 from kinote.holdings.stored import Stored, stored_bytes
 from kinote.lifecycle import counts
 from kinote.lifecycle.standing import resulting_standings

@@ -34,7 +34,7 @@ from kinote.lifecycle import counts
 from kinote.lifecycle.copies.decided import issued_elsewhere
 from kinote.lifecycle.copies.patient_conflicts import record_conflicts
 from kinote.lifecycle.copies.proposed_corrections import propose
-from kinote.lifecycle.differing import record_differences
+from kinote.lifecycle.findings.differing import record_differences
 from kinote.lifecycle.guards import CAN_GET_BYTES
 from kinote.lifecycle.rejection import later_copies
 from kinote.lifecycle.rejection.arriving import take_effect

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, select, update
 from kinote.catalog.changes import Kind
 from kinote.catalog.schema.tables import instance, instance_bytes, instance_metadata, instance_pieces
 from kinote.holdings.damage import tell
-from kinote.holdings.removal import Place
-from kinote.holdings.setting_aside import remember_to_set_aside
+from kinote.holdings.removing.removal import Place
+from kinote.holdings.removing.setting_aside import remember_to_set_aside
 from kinote.intake.arrival import Arrival
 
 #: The message to the sender, with `stored`.

@@ -13,8 +13,8 @@ from functools import partial
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, Result, Work
-from kinote.holdings.removal import is_owned, remove_remembered
-from kinote.holdings.setting_aside import set_aside_remembered
+from kinote.holdings.removing.removal import is_owned, remove_remembered
+from kinote.holdings.removing.setting_aside import set_aside_remembered
 from kinote.intake.arrival import Arrival
 from kinote.intake.committer import Committer, refused_by_store
 from kinote.intake.comparers import Comparers
@@ -32,8 +32,8 @@ from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)
 
-#: How many objects with bytes in a store may wait for a commit, besides one for each association. Senders beyond
-#: that have to wait, so that a crash leaves no more of them without a row (`kinote.holdings.recovery.MOST_LEFT`).
+#: How many objects with bytes in a store may wait for a commit, besides one for each association. Senders beyond that
+#: have to wait, so that a crash leaves no more of them without a row (`kinote.holdings.opening.recovery.MOST_LEFT`).
 _ON_THEIR_WAY = 512
 
 _UNFINISHED = "The receiver process died that received it, so its sender was not told that it is stored."

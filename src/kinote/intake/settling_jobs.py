@@ -8,7 +8,7 @@ from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import instance
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.door import Door
-from kinote.holdings.removal import remember, remove_remembered
+from kinote.holdings.removing.removal import remember, remove_remembered
 from kinote.intake.proposing import may_propose, proposing_held
 from kinote.intake.same_content import IN_BACKGROUND, compare_with_first
 from kinote.intake.verdict import Verdict

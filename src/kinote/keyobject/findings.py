@@ -48,14 +48,14 @@ def _info(source: str, sentence: str) -> Rule:
 
 
 RULES: dict[str, Rule] = {
-    # An object of any kind compared with the others of its study (`kinote.lifecycle.differing`).
+    # An object of any kind compared with the others of its study (`kinote.lifecycle.findings.differing`).
     "STUDY_DIFFERS": _warning(
         "PS3.3 A.1.2", "It says of its patient or study what other instances do not: {}."
     ),
     "SERIES_DIFFERS": _info("PS3.3 A.1.2", "It says of its series what other instances do not: {}."),
     # An image by itself: told when it is asked about (`kinote.web.api.picture_findings`).
     "PICTURE_LABEL": _warning("PS3.3 C.7.6.3.1.2", "Its pixels are not as they are labelled: {}."),
-    # Values of a study that key objects made here do not copy (`kinote.lifecycle.malformed_studies`).
+    # Values of a study that key objects made here do not copy (`kinote.lifecycle.findings.malformed_studies`).
     "STUDY_VALUE_MALFORMED": _warning(
         "PS3.5 6.2", "Its study has a value that key objects made here do not copy: {}."
     ),

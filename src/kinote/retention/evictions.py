@@ -1,8 +1,8 @@
 """Carries out plans, and keeps the ledger: what was evicted, by which rule, and what returned.
 
-Each object is checked again in the transaction that evicts it (`kinote.holdings.evicting`). The present state decides,
-and the ledger says how it differs from the plan. Images of a unit that cannot be evicted completely stay, and so does
-what the rules in force now keep (`kinote.retention.planning.looking_again`).
+Each object is checked again in the transaction that evicts it (`kinote.holdings.removing.evicting`). The present state
+decides, and the ledger says how it differs from the plan. Images of a unit that cannot be evicted completely stay, and
+so does what the rules in force now keep (`kinote.retention.planning.looking_again`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kinote.catalog.schema.tables import retention_eviction
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.evicting import Evicted, evict
+from kinote.holdings.removing.evicting import Evicted, evict
 from kinote.retention.planning.looking_again import reasons_to_stay
 from kinote.retention.planning.plans import Item, items_of, one_plan
 from kinote.retention.rules.sets import current_rules

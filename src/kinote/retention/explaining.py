@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import retention_eviction
-from kinote.holdings.evicting import takes_room
+from kinote.holdings.removing.evicting import takes_room
 from kinote.lifecycle.archives.evidence import archives_keeping
 from kinote.retention.planning.looking_again import deciding_rules, reasons_to_stay
 from kinote.retention.rules.sets import current_rules

@@ -56,7 +56,7 @@ from kinote.lifecycle.second_person.requests import (
     RequestNotFoundError,
     SecondPersonNeededError,
 )
-from kinote.lifecycle.withdrawal import NotUndoableError, WithdrawalNotFoundError
+from kinote.lifecycle.withdrawals.withdrawal import NotUndoableError, WithdrawalNotFoundError
 from kinote.memory.ledger import MemoryFullError
 from kinote.notes.acts.request import (
     NoteNotFoundError,

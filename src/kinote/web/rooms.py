@@ -17,7 +17,7 @@ from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import RecordFor, without_ledger
 from kinote.holdings.door import Door
 from kinote.holdings.health import HoldingsHealth
-from kinote.holdings.journal import Difference
+from kinote.holdings.journal.comparing import Difference
 from kinote.holdings.law_check import Breach
 from kinote.holdings.scrubbing.scrub import Scrubbed
 from kinote.intake.receiver import Receiver

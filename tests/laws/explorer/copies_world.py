@@ -2,9 +2,9 @@
 
 Of the product: the guards of evicting, of evidence and promises, of what is sent otherwise than it is stored, of what
 comes back, of purges and holds; and the states of a request for commitment. Modelled beside: how rows follow from a
-step, as `holdings.evicting`, `lifecycle.archives`, `delivery.orders.carrying_out` and `delivery.archives.recall` have
-it; moments, only as far as one is before another; that one delivery at a time goes to the archive and none while a
-recall is under way, and that few requests for commitment are remembered.
+step, as `holdings.removing.evicting`, `lifecycle.archives`, `delivery.orders.carrying_out` and
+`delivery.archives.recall` have it; moments, only as far as one is before another; that one delivery at a time goes to
+the archive and none while a recall is under way, and that few requests for commitment are remembered.
 
 What the laws say is kept beside the rows: what the archive was sent last, and whether it has given its word for it
 since. So a word that came late, twice, after a failure, or for other bytes is none, whatever a row says.

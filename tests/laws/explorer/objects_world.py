@@ -2,8 +2,8 @@
 
 Of the product: the guards of withdrawals, standing and purges; the effects of rejections by their title, the fates of
 later copies; when something is due; and why an undo is refused. Modelled beside: how rows follow from a step, as
-`standing.settle`, `intake.filing`, `lifecycle.deliveries` and `notes.acts.rejection` have it; time as the age of each
-withdrawal (fresh; its window is over; its delay is over); and that other content never comes under a UID.
+`standing.settle`, `intake.filing`, `lifecycle.owed.deliveries` and `notes.acts.rejection` have it; time as the age of
+each withdrawal (fresh; its window is over; its delay is over); and that other content never comes under a UID.
 
 Only the first object arrives late, comes again, and is given to the peer; the second, a key object, is there from the
 start. Only the image is purged. The first withdrawal names either both or the image, the second one the image.
@@ -25,7 +25,7 @@ from kinote.lifecycle.purging import delays
 from kinote.lifecycle.rejection import decisions
 from kinote.lifecycle.rejection.decisions import Asked, Fate, Held, strictest
 from kinote.lifecycle.rejection.rules import Effect
-from kinote.lifecycle.withdrawal import why_not_undoable
+from kinote.lifecycle.withdrawals.withdrawal import why_not_undoable
 from tests.laws.explorer.exploring import BY_ITSELF, BrokenError
 
 _NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)

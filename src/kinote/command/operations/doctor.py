@@ -58,7 +58,7 @@ def adopt_index(begun: Begun) -> None:
 def set_aside(begun: Begun) -> None:
     """Set aside files that the index does not know, in a data directory that nobody else may have open."""
     from kinote.app import open_application
-    from kinote.holdings.recovery import recover
+    from kinote.holdings.opening.recovery import recover
 
     with open_application(begun.settings, makes_new=False) as application:
         done = recover(

@@ -21,7 +21,7 @@ from kinote.delivery.orders.ordering import Selected, order
 from kinote.delivery.orders.rows import DeliveryState
 from kinote.jobs.kinds import NORMAL, URGENT
 from kinote.lifecycle.acts import REVISED, SAFETY, stored_act
-from kinote.lifecycle.notices import Notice, not_given, notices, peers_owed, successors
+from kinote.lifecycle.owed.notices import Notice, not_given, notices, peers_owed, successors
 from kinote.peers.destination import Content, Destination, destination_of
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock

@@ -24,7 +24,7 @@ from kinote.catalog.transactions.catalog import Catalog
 from kinote.catalog.transactions.commits import CommitInDoubtError
 from kinote.holdings.reaping.clock_check import NAME, ClockCheck
 from kinote.holdings.reaping.unlinking import remove_purged
-from kinote.holdings.removal import remember
+from kinote.holdings.removing.removal import remember
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.purging.tombstones import Tombstone, entomb, remember_failure, withdrawn_after
 from kinote.security.actors import KINOTE

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import owed_removal
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.removal import Place, forget, owned_places, tell_of_kept
+from kinote.holdings.removing.removal import Place, forget, owned_places, tell_of_kept
 from kinote.lifecycle.purging.tombstones import MOST_ATTEMPTS, mark_removed, retry_at
 from kinote.storage.stores import Stores
 

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.health import Alert
-from kinote.holdings.recovery import MOST_LEFT
-from kinote.holdings.removal import Place, is_owned, owed, owned
+from kinote.holdings.opening.recovery import MOST_LEFT
+from kinote.holdings.removing.removal import Place, is_owned, owed, owned
 from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)

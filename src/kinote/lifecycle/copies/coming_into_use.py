@@ -14,7 +14,7 @@ from kinote.catalog.instances.describing_anew import describe_anew, stored_diffe
 from kinote.catalog.schema.tables import instance, patient_conflict, study
 from kinote.catalog.sql import statements
 from kinote.lifecycle import counts
-from kinote.lifecycle.differing import forget_differences, record_differences
+from kinote.lifecycle.findings.differing import forget_differences, record_differences
 
 
 def stand_back(transaction: Connection, keys: Sequence[int]) -> None:

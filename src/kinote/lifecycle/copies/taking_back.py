@@ -18,7 +18,7 @@ from kinote.lifecycle.copies.coming_into_use import go_back, stand_back
 from kinote.lifecycle.copies.decided import DecidedCopy, by_withdrawal
 from kinote.lifecycle.copies.patient_conflicts import record_conflicts
 from kinote.lifecycle.guards import IN_FORCE
-from kinote.lifecycle.withdrawal import NotUndoableError
+from kinote.lifecycle.withdrawals.withdrawal import NotUndoableError
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import DATA_RETENTION_POLICY_EXPIRED, REJECTED_FOR_PATIENT_SAFETY_REASONS
 from kinote.lifecycle.copies.issued import issued_under
 from kinote.lifecycle.holds.membership import lock_holds, uids_on_hold
-from kinote.lifecycle.received_notes import owe_received_notes
+from kinote.lifecycle.owed.received_notes import owe_received_notes
 from kinote.lifecycle.rejection.decisions import EFFECTS, Asked, spared
 from kinote.lifecycle.rejection.naming import NamedInstance, instances_of
 from kinote.lifecycle.rejection.note_findings import (
@@ -35,8 +35,8 @@ from kinote.lifecycle.rejection.rules import (
     TitleRule,
 )
 from kinote.lifecycle.rejection.waiting import Room
-from kinote.lifecycle.withdrawal import withdraw
-from kinote.lifecycle.withdrawal_scope import shares_of
+from kinote.lifecycle.withdrawals.scope import shares_of
+from kinote.lifecycle.withdrawals.withdrawal import withdraw
 from kinote.security.actors import Actor
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry
 

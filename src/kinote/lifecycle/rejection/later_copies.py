@@ -15,7 +15,7 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import LaterCopies, stored_act
-from kinote.lifecycle.received_notes import take_back_received
+from kinote.lifecycle.owed.received_notes import take_back_received
 from kinote.lifecycle.rejection.decisions import FATES, Fate, Held, strictest
 from kinote.lifecycle.rejection.own_notes import take_back
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules, Spared

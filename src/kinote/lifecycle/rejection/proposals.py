@@ -18,12 +18,12 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REJECTED_FOR_PATIENT_SAFETY_REASONS
-from kinote.lifecycle.received_notes import owe_received_notes
+from kinote.lifecycle.owed.received_notes import owe_received_notes
 from kinote.lifecycle.rejection.arriving import note_itself
 from kinote.lifecycle.rejection.decisions import EFFECTS, Asked
 from kinote.lifecycle.rejection.rules import Effect, RejectionRules
 from kinote.lifecycle.standing import settle
-from kinote.lifecycle.withdrawal import targets, undo
+from kinote.lifecycle.withdrawals.withdrawal import targets, undo
 from kinote.security.actors import Actor
 
 

@@ -20,7 +20,7 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
 from kinote.lifecycle.acts import RETENTION_EXPIRED
 from kinote.lifecycle.holds.membership import uids_on_hold
-from kinote.lifecycle.received_notes import owe_received_notes, take_back_received
+from kinote.lifecycle.owed.received_notes import owe_received_notes, take_back_received
 from kinote.lifecycle.rejection.decisions import spared
 from kinote.lifecycle.rejection.note_findings import write_findings
 from kinote.lifecycle.rejection.patients import locked_places

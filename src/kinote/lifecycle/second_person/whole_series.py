@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from kinote.catalog.schema.live import live_instance
 from kinote.catalog.sql import statements
 from kinote.lifecycle.acts import SAFETY, WRONG_ORDER, WRONG_PATIENT, Act
-from kinote.lifecycle.withdrawal_scope import Scope
+from kinote.lifecycle.withdrawals.scope import Scope
 
 #: Acts that cannot be undone once others know of them: their receivers must never accept the UIDs again (IOCM).
 FOR_GOOD = (SAFETY, WRONG_PATIENT, WRONG_ORDER)

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from kinote.catalog.in_place_folders import add_folder
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.removal import owned
+from kinote.holdings.removing.removal import owned
 from kinote.intake.arrival import Arrival
 from kinote.intake.expected import InStudy
 from kinote.intake.importing import local_sink

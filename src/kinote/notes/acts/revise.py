@@ -12,7 +12,7 @@ from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.schema.tables import note_version
 from kinote.catalog.sql import statements
 from kinote.lifecycle import acts
-from kinote.lifecycle.withdrawal import NO_WINDOW
+from kinote.lifecycle.withdrawals.withdrawal import NO_WINDOW
 from kinote.notes.acts.checks import check_request
 from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.make import created_text, named_instances, touched_studies

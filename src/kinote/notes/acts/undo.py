@@ -20,7 +20,7 @@ from kinote.lifecycle.acts import NOTE_WITHDRAWN, WITHDRAWN_BY_AUTHOR
 from kinote.lifecycle.copies.ambiguous_references import write_ambiguous
 from kinote.lifecycle.copies.taking_back import take_back
 from kinote.lifecycle.rejection.reconsidering import patients_became_known
-from kinote.lifecycle.withdrawal import (
+from kinote.lifecycle.withdrawals.withdrawal import (
     NotUndoableError,
     locked_withdrawal,
     number_purged,

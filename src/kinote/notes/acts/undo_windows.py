@@ -24,7 +24,7 @@ from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql.guards import as_sql
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.guards import CAN_BE_CLOSED
-from kinote.lifecycle.withdrawal import targets
+from kinote.lifecycle.withdrawals.withdrawal import targets
 from kinote.notes.acts.rejection import prepare_without_spared, tell
 from kinote.security.actors import KINOTE, Actor
 from kinote.telemetry.clock import Clock

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from kinote.catalog import changes
 from kinote.lifecycle import acts
 from kinote.lifecycle.acts import Act
-from kinote.lifecycle.withdrawal import NO_WINDOW
+from kinote.lifecycle.withdrawals.withdrawal import NO_WINDOW
 from kinote.notes.acts.current import CurrentVersion, locked_version
 from kinote.notes.acts.presenting import states_only_of
 from kinote.notes.acts.rejection import reject

@@ -20,7 +20,7 @@ from kinote.catalog.instances.uid_locks import lock_many_uids
 from kinote.catalog.sql import dialects
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.values.uids import new_uid
-from kinote.holdings.removal import remember
+from kinote.holdings.removing.removal import remember
 from kinote.keyobject.codes import Code
 from kinote.keyobject.reading import Reading
 from kinote.keyobject.titles import TitleGroup, title_group
@@ -36,8 +36,8 @@ from kinote.lifecycle.held import HeldNotFoundError, HeldSelection
 from kinote.lifecycle.holds.membership import require_no_hold_on
 from kinote.lifecycle.rejection.reconsidering import instances_came, patients_became_known
 from kinote.lifecycle.standing import lock
-from kinote.lifecycle.withdrawal import NO_WINDOW
-from kinote.lifecycle.withdrawal_scope import StudyShare, study_shares
+from kinote.lifecycle.withdrawals.scope import StudyShare, study_shares
+from kinote.lifecycle.withdrawals.withdrawal import NO_WINDOW
 from kinote.notes.acts.rejection import reject
 from kinote.notes.belonging import patients_changed
 from kinote.notes.registrar.register import ReceivedKeyObject, images_came, register
@@ -135,7 +135,7 @@ def decide(
     `text` is the reason. `readings` are those of key objects by the keys of their instances (`key_objects_held`).
     Nothing is done if the number of copies is not `expected`, or the preview has changed (`seen`). `now` is in the time
     zone in which documents are written. The caller removes the files of discarded copies after the commit
-    (`kinote.holdings.removal`).
+    (`kinote.holdings.removing.removal`).
 
     Raises `NotDecidableError`, `OtherNumberError`, `OtherCopiesError`, `OnHoldError` if a hold keeps a copy that would
     be discarded, and `HeldNotFoundError` if a copy that the selection names is not held.

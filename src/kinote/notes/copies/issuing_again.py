@@ -42,7 +42,7 @@ from kinote.lifecycle.copies.new_uids import issue_under_new_uids
 from kinote.lifecycle.guards import IN_FORCE
 from kinote.lifecycle.rejection.reconsidering import patients_became_known
 from kinote.lifecycle.standing import lock
-from kinote.lifecycle.withdrawal import locked_withdrawal, targets
+from kinote.lifecycle.withdrawals.withdrawal import locked_withdrawal, targets
 from kinote.notes.acts.rejection import carriers, reject
 from kinote.notes.belonging import patients_changed, refresh
 from kinote.notes.content import NoteContent

@@ -38,7 +38,7 @@ from kinote.keyobject.model import (
     Reference,
 )
 from kinote.lifecycle import counts
-from kinote.lifecycle.malformed_studies import record_malformed
+from kinote.lifecycle.findings.malformed_studies import record_malformed
 from kinote.notes.author import Author
 from kinote.notes.content import ContentReference, NoteContent
 from kinote.notes.creator.context import FIRST_SERIES_NUMBER, KeyObjectIdentity, envelope, not_copied

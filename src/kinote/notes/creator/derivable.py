@@ -20,7 +20,7 @@ from kinote.catalog.instances.entry import InstanceEntry
 from kinote.keyobject import writer
 from kinote.keyobject.elements import encoded
 from kinote.lifecycle import counts
-from kinote.lifecycle.malformed_studies import record_malformed
+from kinote.lifecycle.findings.malformed_studies import record_malformed
 from kinote.notes.creator.context import KeyObjectIdentity, not_copied
 from kinote.notes.creator.create import Draft, drafts_of, insert_key_objects, studies_by_uid
 from kinote.notes.creator.index_entry import made_entry

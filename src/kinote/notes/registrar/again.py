@@ -30,7 +30,7 @@ from kinote.keyobject import reader
 from kinote.keyobject.file_meta import OF_THE_ENVELOPE
 from kinote.keyobject.findings import Finding
 from kinote.keyobject.reading import with_findings
-from kinote.lifecycle.differing import BESIDE_OTHERS
+from kinote.lifecycle.findings.differing import BESIDE_OTHERS
 from kinote.lifecycle.rejection.arriving import ReceivedRejection, propose_missing, rejection_title
 from kinote.notes.belonging import refresh
 from kinote.notes.content import NoteContent

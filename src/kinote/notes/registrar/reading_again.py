@@ -15,9 +15,9 @@ from kinote.dicom.dictionary import sop_classes
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject, live_objects
 from kinote.keyobject import reader
-from kinote.lifecycle.differing import BESIDE_OTHERS
-from kinote.lifecycle.explain import explain
-from kinote.lifecycle.finding_list import SEVERITIES
+from kinote.lifecycle.explaining.explain import explain
+from kinote.lifecycle.findings.differing import BESIDE_OTHERS
+from kinote.lifecycle.findings.finding_list import SEVERITIES
 from kinote.notes.registrar.again import RegisteredAgain, register_again
 from kinote.notes.registrar.register import ReceivedKeyObject
 from kinote.security.actors import KINOTE, Actor

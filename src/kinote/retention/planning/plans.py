@@ -15,7 +15,7 @@ from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import retention_plan, retention_plan_item
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
-from kinote.holdings.evicting import takes_room
+from kinote.holdings.removing.evicting import takes_room
 from kinote.lifecycle.archives.evidence import kept_by_archives
 from kinote.lifecycle.holds.membership import keys_on_hold
 from kinote.retention.planning.asking import asked_plan, usable_archives

@@ -26,7 +26,7 @@ from kinote.catalog.schema.tables import (
 )
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import statements
-from kinote.holdings.evicting import takes_room
+from kinote.holdings.removing.evicting import takes_room
 from kinote.keyobject.titles import TitleGroup
 from kinote.lifecycle.archives.evidence import Evidence
 from kinote.retention.rules.compiled import joined
@@ -134,7 +134,7 @@ def _add(connection: Connection, counted: dict[tuple[int, str], _Counted], rows:
             each.archives[archive] = objects + 1, min(oldest, at)
 
 
-#: What takes room in the cache (`kinote.holdings.evicting`).
+#: What takes room in the cache (`kinote.holdings.removing.evicting`).
 _CACHED = statements.LookUp(
     select(
         live_instance.c.id,

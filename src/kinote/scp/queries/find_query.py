@@ -10,7 +10,7 @@ from kinote.catalog.queries.patients import PATIENT_COUNTS
 from kinote.catalog.queries.removed import asks_for_removed
 from kinote.dicom.dictionary import tags
 from kinote.dimse.information_models import InformationModel, QueryLevel
-from kinote.lifecycle.reasons import reasons_for_removal
+from kinote.lifecycle.withdrawals.reasons import reasons_for_removal
 from kinote.scp.queries.identifier_error import IdentifierError, Refusal
 from kinote.scp.queries.identifiers import Identifier
 from kinote.scp.queries.query_options import QueryOptions

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from kinote.lifecycle.missing import Asked, missing
+from kinote.lifecycle.explaining.asked import Asked
+from kinote.lifecycle.explaining.missing import missing
 from kinote.web.api.protocol.moments import moment_of
 from kinote.web.api.protocol.pages import answer, page
 from kinote.web.problems import RefusedContentError

@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from kinote.delivery.orders.lists import delivery_sentences
 from kinote.holdings.live_objects import LiveObject
-from kinote.lifecycle.explain import explain
-from kinote.lifecycle.finding_list import found_objects
+from kinote.lifecycle.explaining.explain import explain
+from kinote.lifecycle.findings.finding_list import found_objects
 from kinote.lifecycle.holds.membership import hold_sentences
 from kinote.notes.registrar.reading_again import reading_again, to_be_read_again
 from kinote.retention.explaining import retention_sentences

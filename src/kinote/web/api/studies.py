@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from kinote.catalog.columns import normal
-from kinote.lifecycle.account import account
+from kinote.lifecycle.explaining.account import account
 from kinote.notes.lists.studies import StudyFilter, studies, study_detail
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.problems import FieldError, RefusedContentError, UnknownResourceError

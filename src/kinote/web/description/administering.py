@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from kinote.holdings.journal import Difference
+from kinote.holdings.journal.comparing import Difference
 from kinote.intake.comparison import AttributeDifference
 from kinote.lifecycle.copies.decided import ListedDecision
 from kinote.lifecycle.holds.lists import Kept
-from kinote.lifecycle.withdrawal_scope import StudyShare
+from kinote.lifecycle.withdrawals.scope import StudyShare
 from kinote.notes.creator.making import MadeSome
 from kinote.security.actors import Actor
 from kinote.security.rights import Right

@@ -13,12 +13,12 @@ from kinote.holdings.law_check import Breach
 from kinote.intake.outcome import OutcomeKind
 from kinote.jobs.acts import Acted
 from kinote.jobs.states import State
-from kinote.lifecycle.missing import Cause
+from kinote.lifecycle.explaining.asked import Cause
 from kinote.lifecycle.purging.lists import PurgeCounts
 from kinote.lifecycle.rejection.proposals import RejectedInstance, RejectionState
 from kinote.lifecycle.second_person.requests import RequestState
-from kinote.lifecycle.withdrawal_list import Owed
-from kinote.lifecycle.withdrawal_scope import StudyShare
+from kinote.lifecycle.withdrawals.lists import Owed
+from kinote.lifecycle.withdrawals.scope import StudyShare
 from kinote.security.actors import Actor
 from kinote.web.description.shapes import Code, Page
 

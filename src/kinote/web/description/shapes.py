@@ -10,8 +10,8 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel
 
 from kinote.keyobject.findings import Finding
-from kinote.lifecycle.account import Tally
-from kinote.lifecycle.explain import Explanation
+from kinote.lifecycle.explaining.account import Tally
+from kinote.lifecycle.explaining.explain import Explanation
 from kinote.notes.registrar.again import RegisteredAgain
 from kinote.security.actors import Actor
 

@@ -20,7 +20,7 @@ from kinote.memory.ledger import Charge
 from kinote.memory.shared import MEMORY
 from kinote.web.bodies.negotiation import accepted, choose, media_type
 from kinote.web.bodies.request_body import Taking, in_threads_with_body
-from kinote.web.dicomweb.store_json import JSON
+from kinote.web.dicomweb.storing.store_json import JSON
 from kinote.web.problems import (
     BadRequestError,
     BodyTooLargeError,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from kinote.web.dicomweb.addresses import ROOT
-from kinote.web.dicomweb.bulk_data import bulk_data
 from kinote.web.dicomweb.capabilities import capabilities
 from kinote.web.dicomweb.commitment import ask_commitment, read_commitment
-from kinote.web.dicomweb.frames import frames
-from kinote.web.dicomweb.metadata import metadata
-from kinote.web.dicomweb.rendered import rendered, rendered_frame, rendered_objects, thumbnail
-from kinote.web.dicomweb.retrieve import retrieve
+from kinote.web.dicomweb.retrieving.bulk_data import bulk_data
+from kinote.web.dicomweb.retrieving.frames import frames
+from kinote.web.dicomweb.retrieving.metadata import metadata
+from kinote.web.dicomweb.retrieving.rendered import rendered, rendered_frame, rendered_objects, thumbnail
+from kinote.web.dicomweb.retrieving.retrieve import retrieve
 from kinote.web.dicomweb.search import search_instances, search_series, search_studies
-from kinote.web.dicomweb.store import store
+from kinote.web.dicomweb.storing.store import store
 from kinote.web.requests.permitted import PermittedRoute
 
 _STUDY = f"{ROOT}/studies/{{study}}"

@@ -18,12 +18,12 @@ from kinote.catalog.queries.removed import asks_for_removed
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.value_representations import implicit_vr
-from kinote.lifecycle.reasons import reasons_for_removal
+from kinote.lifecycle.withdrawals.reasons import reasons_for_removal
 from kinote.security.rights import Right
 from kinote.web.bodies.response_body import iterated
 from kinote.web.bodies.warning_header import warning
 from kinote.web.dicomweb.addresses import Addresses
-from kinote.web.dicomweb.metadata import json_media_type, with_absolute_bulk
+from kinote.web.dicomweb.retrieving.metadata import json_media_type, with_absolute_bulk
 from kinote.web.problems import BadRequestError
 from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of

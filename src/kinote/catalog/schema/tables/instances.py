@@ -197,7 +197,7 @@ received_value = Table(
     sqlite_with_rowid=False,
 )
 
-#: Files of deleted or purged rows that still have to be removed (`kinote.holdings.removal`).
+#: Files of deleted or purged rows that still have to be removed (`kinote.holdings.removing.removal`).
 owed_removal = Table(
     "owed_removal",
     metadata,

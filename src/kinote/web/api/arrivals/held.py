@@ -26,8 +26,8 @@ from kinote.web.api.protocol.keys import LARGEST, Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
 from kinote.web.bodies.response_body import iterated
 from kinote.web.bodies.while_wanted import while_wanted
-from kinote.web.dicomweb.rendered import picture_of
-from kinote.web.dicomweb.rendering import rendering
+from kinote.web.dicomweb.retrieving.rendered import picture_of
+from kinote.web.dicomweb.retrieving.rendering import rendering
 from kinote.web.problems import FieldError, RefusedContentError
 from kinote.web.requests.permitted import PermittedAPIRoute
 from kinote.web.rooms import rooms_of

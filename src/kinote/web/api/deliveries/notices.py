@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from kinote.delivery.orders.notices import destination_for
-from kinote.lifecycle.notices import Notice, notices, tell_by_hand
+from kinote.lifecycle.owed.notices import Notice, notices, tell_by_hand
 from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.keys import KeyInBody
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from kinote.lifecycle.withdrawal_list import one_withdrawal
+from kinote.lifecycle.withdrawals.lists import one_withdrawal
 from kinote.notes.acts.make import make
 from kinote.notes.acts.request import NoteNotFoundError, NoteRequest
 from kinote.notes.acts.revise import revise

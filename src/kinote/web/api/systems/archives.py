@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from kinote.delivery.archives.fetching import NotFetchedError
 from kinote.delivery.archives.following import enqueue_asking
-from kinote.holdings.evicting import evict
 from kinote.holdings.live_objects import Selection
+from kinote.holdings.removing.evicting import evict
 from kinote.lifecycle.archives import promises
 from kinote.lifecycle.archives.asking import page_of_requests
 from kinote.lifecycle.archives.evidence import Archive, archives_in_use

@@ -14,7 +14,7 @@ from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import REMOVAL_REASONS
 from kinote.lifecycle.acts import FOR_OBJECTS, OTHER_COPY_CHOSEN, Act
 from kinote.lifecycle.second_person.whole_series import FOR_GOOD
-from kinote.lifecycle.withdrawal_scope import NothingMeantError, Scope, scope
+from kinote.lifecycle.withdrawals.scope import NothingMeantError, Scope, scope
 from kinote.notes.acts.rejection import reject
 from kinote.security.actors import Actor
 from kinote.web.api.protocol.keys import LARGEST

@@ -18,7 +18,7 @@ from kinote.lifecycle.rejection.proposals import (
     rejection,
     rejections,
 )
-from kinote.lifecycle.withdrawal_scope import shares_of
+from kinote.lifecycle.withdrawals.scope import shares_of
 from kinote.notes.acts.accepting import accept
 from kinote.notes.lists.note import code_as_json
 from kinote.web.api.protocol.idempotency import AskedAct

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from kinote.lifecycle.removed import Removed, removed_in
+from kinote.lifecycle.withdrawals.removed import Removed, removed_in
 from kinote.web.api.protocol.moments import moment_of
 from kinote.web.api.protocol.pages import answer, page
 from kinote.web.requests.permitted import PermittedAPIRoute

@@ -17,8 +17,7 @@ from kinote.catalog.schema.timestamps import asked_timestamp
 from kinote.lifecycle.acts import Act
 from kinote.lifecycle.second_person.requests import ask
 from kinote.lifecycle.second_person.whole_series import needs_second_person
-from kinote.lifecycle.withdrawal import WithdrawalNotFoundError
-from kinote.lifecycle.withdrawal_list import (
+from kinote.lifecycle.withdrawals.lists import (
     ListedWithdrawal,
     WithdrawalFilter,
     live_rejection_notes,
@@ -27,7 +26,8 @@ from kinote.lifecycle.withdrawal_list import (
     owed_by,
     withdrawals,
 )
-from kinote.lifecycle.withdrawal_scope import Scope, StudyShare, shares_of
+from kinote.lifecycle.withdrawals.scope import Scope, StudyShare, shares_of
+from kinote.lifecycle.withdrawals.withdrawal import WithdrawalNotFoundError
 from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.copies.issuing_again import issue_again
 from kinote.notes.lists.note import code_as_json

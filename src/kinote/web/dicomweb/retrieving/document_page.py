@@ -17,7 +17,7 @@ from kinote.keyobject import reader
 from kinote.keyobject.reading import Reading
 from kinote.security.actors import Actor
 from kinote.web.bodies.negotiation import accepted, choose
-from kinote.web.dicomweb.resources import CACHED, entity_tag, not_modified
+from kinote.web.dicomweb.retrieving.resources import CACHED, entity_tag, not_modified
 from kinote.web.problems import NotAcceptableError
 from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of

@@ -13,7 +13,7 @@ from kinote.keyobject.codes import Code
 from kinote.lifecycle.acts import stored_act
 from kinote.lifecycle.rejection.rules import Effect
 from kinote.lifecycle.second_person.requests import confirmed_by
-from kinote.lifecycle.withdrawal import (
+from kinote.lifecycle.withdrawals.withdrawal import (
     WithdrawalNotFoundError,
     number_purged,
     why_not_undoable_by_people,

@@ -22,7 +22,7 @@ from kinote.web.bodies.negotiation import accepted, choose
 from kinote.web.bodies.response_body import iterated
 from kinote.web.bodies.warning_header import warning, without_bytes
 from kinote.web.dicomweb.addresses import Addresses
-from kinote.web.dicomweb.resources import CACHED, entity_tag, named_objects, not_modified
+from kinote.web.dicomweb.retrieving.resources import CACHED, entity_tag, named_objects, not_modified
 from kinote.web.problems import NotAcceptableError
 from kinote.web.rooms import rooms_of
 

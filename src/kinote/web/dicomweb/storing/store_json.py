@@ -12,14 +12,14 @@ from kinote.memory.shared import MEMORY
 from kinote.web.bodies.multipart_related import PartBegins, PartEnds, PartReader
 from kinote.web.bodies.negotiation import MediaType, media_type
 from kinote.web.bodies.request_body import Taking
-from kinote.web.dicomweb.json_instances import (
+from kinote.web.dicomweb.storing.json_instances import (
     BulkPart,
     JsonInstanceError,
     as_file,
     instances_in,
     named_uids,
 )
-from kinote.web.dicomweb.store_batch import StoreBatch
+from kinote.web.dicomweb.storing.store_batch import StoreBatch
 from kinote.web.problems import BadRequestError, BodyTooLargeError
 
 JSON = "application/dicom+json"

@@ -30,10 +30,16 @@ from kinote.web.bodies.response_body import iterated
 from kinote.web.bodies.warning_header import warning
 from kinote.web.bodies.while_wanted import watched, while_wanted
 from kinote.web.dicomweb.addresses import Addresses
-from kinote.web.dicomweb.document_page import document_page
-from kinote.web.dicomweb.frames import check_frame, frame_numbers
-from kinote.web.dicomweb.rendering import Rendering, rendering
-from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, named_objects, not_modified
+from kinote.web.dicomweb.retrieving.document_page import document_page
+from kinote.web.dicomweb.retrieving.frames import check_frame, frame_numbers
+from kinote.web.dicomweb.retrieving.rendering import Rendering, rendering
+from kinote.web.dicomweb.retrieving.resources import (
+    CACHED,
+    entity_tag,
+    named_instance,
+    named_objects,
+    not_modified,
+)
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnknownResourceError
 from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import Rooms, rooms_of

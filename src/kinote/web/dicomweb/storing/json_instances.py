@@ -15,7 +15,7 @@ from kinote.dicom.json.received import ReceivedJsonError, encode_received
 from kinote.dicom.values import uids
 from kinote.memory.ledger import Charge
 from kinote.web.bodies.negotiation import MediaType
-from kinote.web.dicomweb.frame_media import OCTETS, default_transfer_syntax
+from kinote.web.dicomweb.retrieving.frame_media import OCTETS, default_transfer_syntax
 
 #: The largest bulk value, other than pixel data, that is built in memory, in bytes.
 _IN_MEMORY = 64 * 1024 * 1024

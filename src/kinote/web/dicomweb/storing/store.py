@@ -20,9 +20,9 @@ from kinote.web.bodies.negotiation import accepted, choose, media_type
 from kinote.web.bodies.request_body import Taking, in_threads_with_body
 from kinote.web.bodies.warning_header import warning
 from kinote.web.dicomweb.addresses import Addresses
-from kinote.web.dicomweb.store_batch import DICOM, StoreBatch
-from kinote.web.dicomweb.store_json import JSON, take_json, take_json_parts
-from kinote.web.dicomweb.store_response import refusals, store_response, store_status
+from kinote.web.dicomweb.storing.store_batch import DICOM, StoreBatch
+from kinote.web.dicomweb.storing.store_json import JSON, take_json, take_json_parts
+from kinote.web.dicomweb.storing.store_response import refusals, store_response, store_status
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnsupportedMediaTypeError
 from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import Rooms, rooms_of

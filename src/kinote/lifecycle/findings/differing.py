@@ -13,8 +13,8 @@ from kinote.catalog.instances.differing import Difference
 from kinote.catalog.schema.tables import finding
 from kinote.catalog.sql import statements
 from kinote.keyobject.findings import Findings
-from kinote.lifecycle import malformed_studies
 from kinote.lifecycle.copies import ambiguous_references, given_before
+from kinote.lifecycle.findings import malformed_studies
 from kinote.lifecycle.rejection.note_findings import OF_REJECTIONS
 
 _CODES = {"study": "STUDY_DIFFERS", "series": "SERIES_DIFFERS"}

@@ -6,7 +6,7 @@ wrong one. If there are more of them than a kill can leave, that is likely. Then
 looked.
 
 Only objects that arrived since the last recovery are looked at. Bytes that have to be removed with their rows are
-remembered (`kinote.holdings.removal`).
+remembered (`kinote.holdings.removing.removal`).
 
 Other servers may be running. What a living process wrote is left alone (`kinote.storage.presence`) until the first
 recovery after that process has ended.
@@ -22,8 +22,8 @@ from pathlib import Path
 
 from kinote.catalog.facts import fact, write_fact
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.removal import owed, owned, remove_remembered
-from kinote.holdings.setting_aside import set_aside_remembered
+from kinote.holdings.removing.removal import owed, owned, remove_remembered
+from kinote.holdings.removing.setting_aside import set_aside_remembered
 from kinote.storage.store import Store
 from kinote.storage.stores import Stores
 

@@ -22,8 +22,8 @@ from kinote.web.bodies.multipart_related import Part, multipart_body, new_bounda
 from kinote.web.bodies.negotiation import accepted
 from kinote.web.bodies.response_body import iterated
 from kinote.web.dicomweb.addresses import Addresses
-from kinote.web.dicomweb.frame_media import OCTETS
-from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
+from kinote.web.dicomweb.retrieving.frame_media import OCTETS
+from kinote.web.dicomweb.retrieving.resources import CACHED, entity_tag, named_instance, not_modified
 from kinote.web.problems import NotAcceptableError, UnknownResourceError
 from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of

@@ -22,7 +22,7 @@ from kinote.catalog.sql.guards import as_sql, hold
 from kinote.catalog.sql.statements import ChangeAmong, LookUp
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.holdings.damage import tell
-from kinote.holdings.removal import remember
+from kinote.holdings.removing.removal import remember
 from kinote.lifecycle.archives.evidence import archives_in_use, archives_keeping
 from kinote.lifecycle.archives.promises import acknowledged
 from kinote.lifecycle.guards import CAN_BE_EVICTED, NOT_ON_HOLD

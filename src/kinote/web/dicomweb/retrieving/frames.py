@@ -23,8 +23,8 @@ from kinote.web.bodies.negotiation import MediaType, accepted
 from kinote.web.bodies.response_body import iterated
 from kinote.web.bodies.while_wanted import watched
 from kinote.web.dicomweb.addresses import Addresses
-from kinote.web.dicomweb.frame_media import FrameForm, frame_form
-from kinote.web.dicomweb.resources import CACHED, entity_tag, named_instance, not_modified
+from kinote.web.dicomweb.retrieving.frame_media import FrameForm, frame_form
+from kinote.web.dicomweb.retrieving.resources import CACHED, entity_tag, named_instance, not_modified
 from kinote.web.problems import BadRequestError, NotAcceptableError, UnknownResourceError
 from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import index_fact
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.holdings.removal import Place, owned_places
+from kinote.holdings.removing.removal import Place, owned_places
 from kinote.storage.stores import Stores
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from kinote.delivery.outgoing import TranscodingError, outgoing, part10
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
-from kinote.lifecycle.deliveries import Receiver, State
+from kinote.lifecycle.owed.deliveries import Receiver, State
 from kinote.security.actors import Actor, ActorKind
 from kinote.web.bodies.multipart_related import Part, multipart_body, new_boundary
 from kinote.web.bodies.negotiation import MediaType, accepted
@@ -22,8 +22,8 @@ from kinote.web.bodies.response_body import iterated
 from kinote.web.bodies.warning_header import warning, without_bytes
 from kinote.web.bodies.while_wanted import watched
 from kinote.web.dicomweb.addresses import Addresses
-from kinote.web.dicomweb.resources import named_objects
-from kinote.web.dicomweb.transfer_syntax import outgoing_syntax
+from kinote.web.dicomweb.retrieving.resources import named_objects
+from kinote.web.dicomweb.retrieving.transfer_syntax import outgoing_syntax
 from kinote.web.problems import NotAcceptableError
 from kinote.web.requests.actor import actor_of
 from kinote.web.rooms import rooms_of

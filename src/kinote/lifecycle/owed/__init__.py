@@ -1,0 +1,1 @@
+"""What other systems were given, and what they are owed because of withdrawals (law 4)."""
