@@ -15,7 +15,7 @@ from kinote.delivery.outgoing import Sendable, part10
 from kinote.delivery.sending import Sent
 from kinote.dimse import statuses
 from kinote.holdings.unavailable import NotLiveError
-from kinote.lifecycle.owed.deliveries import State
+from kinote.lifecycle.owed.receivers import State
 from kinote.peers.peer import Endpoint
 
 #: UIDs that can be used as file names. Others are represented by their digest.

@@ -26,7 +26,7 @@ from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dimse import statuses
 from kinote.holdings.unavailable import NotLiveError
-from kinote.lifecycle.owed.deliveries import State
+from kinote.lifecycle.owed.receivers import State
 from kinote.peers.destination import Policy
 from kinote.peers.peer import Endpoint
 

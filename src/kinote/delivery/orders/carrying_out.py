@@ -47,7 +47,8 @@ from kinote.lifecycle.archives.origins import came_from
 from kinote.lifecycle.archives.other_bytes import changed_by_archive, end_evidence_before
 from kinote.lifecycle.archives.promises import acknowledged_as_stored
 from kinote.lifecycle.guards import IS_ACKNOWLEDGED
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
+from kinote.lifecycle.owed.recording import record_given
 from kinote.peers.times import held_because
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock
