@@ -18,8 +18,8 @@ import httpx
 
 from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.ledger import Record
-from kinote.delivery.orders.calling import Calling
-from kinote.delivery.orders.finders import NotQueryableError
+from kinote.delivery.orders.ways.calling import Calling
+from kinote.delivery.orders.ways.finders import NotQueryableError
 from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set
 from kinote.delivery.sending import Sent
 from kinote.dicom.files.data_set_file import DataSet

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from kinote.delivery.ledger import Record
-from kinote.delivery.orders.finders import NotQueryableError
+from kinote.delivery.orders.ways.finders import NotQueryableError
 from kinote.delivery.outgoing import Sendable, part10
 from kinote.delivery.sending import Sent
 from kinote.dimse import statuses
