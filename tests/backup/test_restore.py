@@ -19,7 +19,8 @@ from kinote.catalog.schema.tables import api_token, sign_in_session, user_accoun
 from kinote.holdings.journal.comparing import compare
 from kinote.holdings.journal.keeping import Journal
 from kinote.lifecycle.acts import RETENTION_EXPIRED, WRONG_PATIENT, Act
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
+from kinote.lifecycle.owed.recording import record_given
 from kinote.lifecycle.withdrawals.withdrawal import undo
 from kinote.notes.acts.rejection import reject
 from kinote.notes.acts.undo_windows import close_window

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import delivery as ledger
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
-from kinote.delivery.orders.calling import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
 from kinote.delivery.orders.lists import objects, one
 from kinote.delivery.orders.ordering import DELIVER, Ordered, Selected, order
+from kinote.delivery.orders.ways.calling import Calling
 from kinote.dimse.tls import TlsOptions
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver

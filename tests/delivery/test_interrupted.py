@@ -14,9 +14,9 @@ from kinote.catalog.schema.tables import destination
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders import carrying_out
 from kinote.delivery.orders.acts import DeliveryAct, do
-from kinote.delivery.orders.by_folder import ByFolder
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.ordering import DELIVER
+from kinote.delivery.orders.ways.by_folder import ByFolder
 from kinote.delivery.outgoing import Sendable
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.jobs.leased import LeftOff

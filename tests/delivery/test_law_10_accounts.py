@@ -10,7 +10,7 @@ import pytest
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders import account
 from kinote.delivery.orders.acts import DeliveryAct, do
-from kinote.delivery.orders.finders import Remembered
+from kinote.delivery.orders.ways.finders import Remembered
 from kinote.peers.destination import Policy
 from tests.actors import ROE
 from tests.delivery.lying_peer import Peer, listening

@@ -11,7 +11,7 @@ from kinote.catalog.schema.tables import delivery
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.delivery import ledger as ledgers
 from kinote.delivery.ledger import Ledger
-from kinote.lifecycle.owed.deliveries import Receiver, State
+from kinote.lifecycle.owed.receivers import Receiver, State
 from tests.clock import clock
 
 PACS = Receiver(1)

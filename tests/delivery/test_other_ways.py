@@ -17,8 +17,8 @@ import pydicom
 import pytest
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.delivery.orders.calling import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
+from kinote.delivery.orders.ways.calling import Calling
 from kinote.peers.destination import Policy
 from kinote.peers.peer import Endpoint, EndpointKind
 from tests.delivery.outbox import Outbox, outbox

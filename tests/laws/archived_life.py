@@ -20,16 +20,10 @@ from kinote.holdings.live_objects import Selection
 from kinote.holdings.removing.evicting import evict
 from kinote.holdings.removing.removal import remove_remembered
 from kinote.holdings.unavailable import BytesElsewhereError, BytesUnavailableError
-from kinote.lifecycle.archives.asking import (
-    Event,
-    Request,
-    Taking,
-    happen,
-    make_request,
-    take_result,
-    time_up,
-)
+from kinote.lifecycle.archives.asking import Request, happen, make_request, time_up
 from kinote.lifecycle.archives.promises import archive_of, resume, set_archive
+from kinote.lifecycle.archives.request_states import Event
+from kinote.lifecycle.archives.taking_results import Taking, take_result
 from kinote.lifecycle.holds.acts import WantedHold, end, place
 from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel
 from kinote.peers import acts as peer_acts

@@ -22,9 +22,9 @@ from kinote.delivery.archives.fetching import Fetched, NotFetchedError, Wanted
 from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import Ledger
 from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
-from kinote.delivery.orders.calling import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.ordering import DELIVER
+from kinote.delivery.orders.ways.calling import Calling
 from kinote.dimse import statuses
 from kinote.dimse.acceptor import Acceptor, Caller, Listening
 from kinote.dimse.admission import Refused

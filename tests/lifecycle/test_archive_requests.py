@@ -11,19 +11,13 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import commitment_asked, instance, location
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.lifecycle.archives import asking
+from kinote.lifecycle.archives import taking_results
 from kinote.lifecycle.archives.asking import (
-    TRANSITIONS,
-    Event,
     Request,
-    State,
-    Taken,
-    Taking,
     happen,
     is_anything_overdue,
     make_request,
     page_of_requests,
-    take_result,
     time_up,
 )
 from kinote.lifecycle.archives.evidence import Archive, Proof
@@ -37,6 +31,8 @@ from kinote.lifecycle.archives.promises import (
     resume,
     set_archive,
 )
+from kinote.lifecycle.archives.request_states import TRANSITIONS, Event, State
+from kinote.lifecycle.archives.taking_results import Taken, Taking, take_result
 from kinote.peers.archive_policy import ArchivePolicy, CommitmentBy
 from kinote.peers.refusals import PeerNotFoundError, PeerVersionError, RefusedPeerError
 from tests.actors import ROE
@@ -282,7 +278,7 @@ def test_breach_of_law_9_evidence_without_the_digest_is_noticed(
     def careless(transaction: Connection, rows: Any) -> None:
         transaction.execute(location.update().values(evidence="committed"))
 
-    monkeypatch.setattr(asking, "_KEPT", careless)
+    monkeypatch.setattr(taking_results, "_KEPT", careless)
     with pytest.raises(AssertionError):
         test_law_9_only_bytes_that_were_acknowledged_are_committed_to(kept)
 

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from kinote.catalog.schema.tables import delivery, peer, withdrawal
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.acts import LaterCopies
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
+from kinote.lifecycle.owed.recording import record_given
 from kinote.lifecycle.rejection import arriving
 from kinote.lifecycle.rejection.proposals import accept
 from kinote.lifecycle.rejection.rules import Effect

@@ -34,7 +34,8 @@ from kinote.lifecycle.copies.patient_conflicts import conflicts
 from kinote.lifecycle.held import HeldSelection
 from kinote.lifecycle.holds.acts import WantedHold, end, place
 from kinote.lifecycle.holds.hold import HeldThing, HoldKind, HoldLevel, OnHoldError
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
+from kinote.lifecycle.owed.recording import record_given
 from kinote.lifecycle.standing import resulting_standings
 from kinote.lifecycle.withdrawals.withdrawal import NotUndoableError
 from kinote.notes.acts.undo import undo_withdrawal

@@ -18,8 +18,9 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.keyobject import writer
 from kinote.lifecycle import acts, counts
 from kinote.lifecycle.acts import Act
-from kinote.lifecycle.owed import deliveries
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed import recording
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
+from kinote.lifecycle.owed.recording import record_given
 from kinote.lifecycle.withdrawals.lists import owed_by
 from kinote.lifecycle.withdrawals.withdrawal import NotUndoableError, WithdrawalNotFoundError
 from kinote.notes.acts import rejection, undo_windows
@@ -257,7 +258,7 @@ def test_breach_of_law_4_somebody_who_is_not_told_is_noticed(
     if left_out == "at the withdrawal":
         monkeypatch.setattr(rejection, "owe_rejection_notes", lambda *_, **__: None)
     else:
-        monkeypatch.setattr(deliveries, "_notes_naming", lambda *_: ())
+        monkeypatch.setattr(recording, "_notes_naming", lambda *_: ())
     with pytest.raises(AssertionError):
         hold_everybody_is_told(filled)
 

@@ -14,7 +14,7 @@ from kinote.catalog.schema.tables import withdrawal as withdrawn
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle import counts, standing
 from kinote.lifecycle.acts import QUALITY
-from kinote.lifecycle.owed import deliveries
+from kinote.lifecycle.owed import owing
 from kinote.lifecycle.withdrawals import withdrawal
 from kinote.notes.acts import rejection
 from kinote.notes.acts.revise import revise
@@ -114,7 +114,7 @@ def test_breach_of_law_4_is_noticed(filled: Catalog, monkeypatch: pytest.MonkeyP
 
     def at_best(*arguments: Any, **options: Any) -> None:
         with suppress(InjectedError):
-            deliveries.owe_rejection_notes(*arguments, **options)
+            owing.owe_rejection_notes(*arguments, **options)
 
     monkeypatch.setattr(rejection, "owe_rejection_notes", at_best)
     with pytest.raises(AssertionError):

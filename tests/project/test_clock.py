@@ -37,7 +37,7 @@ _MAY_MEASURE = {
     "decoding/pool.py": "how long a frame waited and took",
     "decoding/turns.py": "how long to wait for a process, and how long a study is suspected",
     "decoding/worker.py": "how long a frame may take",
-    "delivery/orders/carriers.py": "how long a speed limit waits",
+    "delivery/orders/ways/carriers.py": "how long a speed limit waits",
     "delivery/orders/carrying_out.py": "how long a turn takes, and when outcomes are written",
     "dimse/acceptor.py": "time-outs of the network",
     "dimse/association.py": "time-outs of the network",

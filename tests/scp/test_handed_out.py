@@ -64,7 +64,7 @@ def test_what_cannot_be_written_waits(tmp_path: Path) -> None:
     from datetime import UTC, datetime
 
     from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-    from kinote.lifecycle.owed.deliveries import Given, Receiver, State
+    from kinote.lifecycle.owed.receivers import Given, Receiver, State
 
     catalog = Catalog(CatalogOptions(f"sqlite:///{tmp_path / 'kinote.sqlite'}"))
     ledger = Ledger(catalog, clock)

@@ -22,7 +22,7 @@ from kinote.delivery.outgoing import outgoing
 from kinote.keyobject.model import Reference
 from kinote.keyobject.titles import REJECTED_FOR_QUALITY_REASONS
 from kinote.keyobject.writer import encode_file
-from kinote.lifecycle.owed.deliveries import Receiver, State
+from kinote.lifecycle.owed.receivers import Receiver, State
 from kinote.media.profiles import PROFILES
 from kinote.security.audit.entry import AuditEvent
 from kinote.security.roles import RoleName

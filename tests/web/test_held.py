@@ -10,7 +10,7 @@ import pytest
 
 from kinote.delivery.ledger import Ledger
 from kinote.lifecycle.copies.proposed_corrections import ProposingCopy, propose
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
 from kinote.web.application import create_application
 from kinote.web.rooms import Rooms
 from tests.actors import ORIGIN

@@ -19,12 +19,12 @@ from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
 from kinote.delivery.commitment.telling import TELL_COMMITMENT, TellCommitment
 from kinote.delivery.orders.account import CHECK_DELIVERY, CheckDelivery
-from kinote.delivery.orders.calling import Calling
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.held import held_destinations
 from kinote.delivery.orders.keeping import DeliveryKeeper
 from kinote.delivery.orders.notices import NoticeSender
 from kinote.delivery.orders.ordering import DELIVER
+from kinote.delivery.orders.ways.calling import Calling
 from kinote.delivery.routing.following import RouteFollower
 from kinote.holdings.health import (
     MOVED_AWAY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kinote.app.application import Application
-from kinote.delivery.orders.calling import Calling
+from kinote.delivery.orders.ways.calling import Calling
 from kinote.migration.fetching.fetch import Fetches
 from kinote.migration.fetching.named_sources import NamedSources
 from kinote.settings.model import Settings

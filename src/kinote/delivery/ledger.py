@@ -2,7 +2,7 @@
 
 Entries are gathered in memory and written about once a second, so sending an object costs no SQL. A withdrawal that
 commits before an entry is written does not see it. Then the transaction that writes the entry sees the withdrawal, and
-records that a rejection note is owed (`kinote.lifecycle.owed.deliveries`). A kill loses the entries of the last second
+records that a rejection note is owed (`kinote.lifecycle.owed.recording`). A kill loses the entries of the last second
 or so.
 """
 
@@ -19,7 +19,8 @@ from kinote.catalog.sql.dialects import may_be_tried_again
 from kinote.catalog.sql.unavailable import unavailability
 from kinote.catalog.transactions.catalog import Catalog, CatalogClosedError, NoConnectionError
 from kinote.catalog.transactions.commits import CommitInDoubtError
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
+from kinote.lifecycle.owed.recording import record_given
 from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)

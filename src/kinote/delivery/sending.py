@@ -25,7 +25,7 @@ from kinote.dimse.negotiation import MOST_CONTEXTS, Context
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError
-from kinote.lifecycle.owed.deliveries import State
+from kinote.lifecycle.owed.receivers import State
 from kinote.security.actors import Actor
 
 #: Stored, stored with a warning, not stored, or no longer live and therefore not sent.

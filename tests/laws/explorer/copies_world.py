@@ -20,8 +20,8 @@ from typing import NamedTuple
 from kinote.catalog.sql.guards import Guard, hold
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.lifecycle import guards
-from kinote.lifecycle.archives import asking
-from kinote.lifecycle.archives.asking import Event, State
+from kinote.lifecycle.archives import request_states
+from kinote.lifecycle.archives.request_states import Event, State
 from kinote.storage.read_in_place import FIRST_IN_PLACE
 from tests.laws.explorer.exploring import BY_ITSELF, BrokenError
 from tests.scale import SCALE
@@ -246,7 +246,7 @@ class CopiesWorld:
         for place, each in enumerate(copy.asked):
             which = ("", "the later of two: ")[place]
             if each.state is State.ASKED:
-                late = each._replace(state=asking.TRANSITIONS[each.state, Event.TIME_UP])
+                late = each._replace(state=request_states.TRANSITIONS[each.state, Event.TIME_UP])
                 yield f"{BY_ITSELF}{which}no result comes in time", self._put(copy, place, late)
             if not each.said:
                 for said in ("committed", "failed"):
@@ -265,7 +265,7 @@ class CopiesWorld:
 
     def _result(self, copy: Copy, place: int, each: Asked) -> Copy:
         """As `take_result`. It may come again."""
-        settled = each._replace(state=asking.TRANSITIONS[each.state, Event.RESULT])
+        settled = each._replace(state=request_states.TRANSITIONS[each.state, Event.RESULT])
         is_first = each.state is not State.ANSWERED
         after = self._put(copy, place, settled)
         if each.said == "failed":

@@ -2,7 +2,7 @@
 
 Of the product: the guards of withdrawals, standing and purges; the effects of rejections by their title, the fates of
 later copies; when something is due; and why an undo is refused. Modelled beside: how rows follow from a step, as
-`standing.settle`, `intake.filing`, `lifecycle.owed.deliveries` and `notes.acts.rejection` have it; time as the age of
+`standing.settle`, `intake.filing`, `lifecycle.owed.recording` and `notes.acts.rejection` have it; time as the age of
 each withdrawal (fresh; its window is over; its delay is over); and that other content never comes under a UID.
 
 Only the first object arrives late, comes again, and is given to the peer; the second, a key object, is there from the

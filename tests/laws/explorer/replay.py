@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.keyobject.model import Reference
 from kinote.lifecycle.acts import QUALITY, RETENTION_EXPIRED, SAFETY
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
+from kinote.lifecycle.owed.recording import record_given
 from kinote.lifecycle.purging.tombstones import entomb
 from kinote.lifecycle.rejection.proposals import refuse
 from kinote.lifecycle.rejection.rules import Effect

@@ -9,7 +9,7 @@ from typing import Any, Self
 from kinote.command.output import errors
 from kinote.command.store.client import Client, ServerError
 from kinote.dimse.entity import ApplicationEntity
-from kinote.lifecycle.owed.deliveries import State
+from kinote.lifecycle.owed.receivers import State
 
 #: Seconds between two reports while objects are sent.
 _EVERY = 1.0

@@ -33,9 +33,11 @@ from kinote.dimse.tls import TlsOptions
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, Outcome, PermanentError
 from kinote.jobs.moments import moment_of
-from kinote.lifecycle.archives.asking import Event, Request, happen, make_request, take_result
+from kinote.lifecycle.archives.asking import Request, happen, make_request
 from kinote.lifecycle.archives.evidence import Archive
 from kinote.lifecycle.archives.promises import ArchiveNotFoundError, archive_of
+from kinote.lifecycle.archives.request_states import Event
+from kinote.lifecycle.archives.taking_results import take_result
 from kinote.peers.archive_policy import CommitmentBy
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint, EndpointKind, Peer

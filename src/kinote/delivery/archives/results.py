@@ -17,7 +17,7 @@ from kinote.delivery.commitment.data_sets import (
 from kinote.dimse import statuses
 from kinote.dimse.command_sets.normalized import NEventReportRequest
 from kinote.dimse.operations.offered import Answered, Asked, Offer
-from kinote.lifecycle.archives.asking import Taking, take_result
+from kinote.lifecycle.archives.taking_results import Taking, take_result
 from kinote.peers.known import PeersInUse
 from kinote.telemetry.clock import Clock
 

@@ -26,7 +26,7 @@ from kinote.dicom.files.part10 import FileScanner, file_meta_bytes
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError
-from kinote.lifecycle.owed.deliveries import State
+from kinote.lifecycle.owed.receivers import State
 from kinote.media.containers import File
 from kinote.media.file_set import LONGEST_ID, FileSet, Member
 from kinote.media.profiles import Profile

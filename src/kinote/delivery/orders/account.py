@@ -20,12 +20,12 @@ from kinote.catalog.schema.live import live_instance
 from kinote.catalog.schema.tables import delivery_object, series, study
 from kinote.catalog.sql.statements import ForEach
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.delivery.orders.calling import Calling
-from kinote.delivery.orders.finders import NotQueryableError, Remembered
 from kinote.delivery.orders.held import why_held
 from kinote.delivery.orders.outcomes import ObjectState
 from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_state
-from kinote.delivery.orders.ways import finder
+from kinote.delivery.orders.ways.calling import Calling
+from kinote.delivery.orders.ways.choosing import finder
+from kinote.delivery.orders.ways.finders import NotQueryableError, Remembered
 from kinote.jobs.enqueueing import enqueue
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, Outcome

@@ -22,8 +22,6 @@ from kinote.catalog.sql.guards import hold
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.orders import manifest
 from kinote.delivery.orders.account import conclude
-from kinote.delivery.orders.calling import Calling
-from kinote.delivery.orders.carriers import Carrier, LeftForLaterError, SpeedLimit
 from kinote.delivery.orders.outcomes import (
     REFUSED_TOO,
     TRIED_AGAIN,
@@ -34,7 +32,9 @@ from kinote.delivery.orders.outcomes import (
     write_outcomes,
 )
 from kinote.delivery.orders.rows import Delivery, DeliveryState, delivery, set_in_hand, set_state
-from kinote.delivery.orders.ways import carrier
+from kinote.delivery.orders.ways.calling import Calling
+from kinote.delivery.orders.ways.carriers import Carrier, LeftForLaterError, SpeedLimit
+from kinote.delivery.orders.ways.choosing import carrier
 from kinote.delivery.outgoing import Sendable, live
 from kinote.delivery.sending import Sent
 from kinote.dicom.files.data_set_file import DataSet
@@ -47,7 +47,8 @@ from kinote.lifecycle.archives.origins import came_from
 from kinote.lifecycle.archives.other_bytes import changed_by_archive, end_evidence_before
 from kinote.lifecycle.archives.promises import acknowledged_as_stored
 from kinote.lifecycle.guards import IS_ACKNOWLEDGED
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
+from kinote.lifecycle.owed.recording import record_given
 from kinote.peers.times import held_because
 from kinote.security.actors import KINOTE
 from kinote.telemetry.clock import Clock

@@ -15,7 +15,8 @@ from kinote.catalog.schema.tables import delivery_object, outgoing_delivery
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql.statements import ForEach
 from kinote.dimse import statuses
-from kinote.lifecycle.owed.deliveries import Given, Receiver, State, record_given
+from kinote.lifecycle.owed.receivers import Given, Receiver, State
+from kinote.lifecycle.owed.recording import record_given
 
 #: The most characters kept of an answer.
 _LONGEST = 500

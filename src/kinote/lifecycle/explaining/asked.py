@@ -66,14 +66,14 @@ def with_uid(uid: str | ColumnElement[str]) -> ColumnElement[bool]:
 def of_instances(
     connection: Connection, condition: ColumnElement[bool], code: str, sentence: str, remedy: str
 ) -> Iterator[Cause]:
-    """Say a cause of all instances of a condition, if there are any."""
+    """Yield the cause for all instances that meet a condition, if there are any."""
     yield from cause_of(
         connection, select(instance.c.sop_instance_uid).where(condition), code, sentence, remedy
     )
 
 
 def cause_of(connection: Connection, query: Any, code: str, sentence: str, remedy: str) -> Iterator[Cause]:
-    """Say a cause of all UIDs of a query, if there are any."""
+    """Yield the cause for all UIDs of a query, if there are any."""
     uids = list(connection.execute(query.limit(COUNTED)).scalars())
     if uids:
         yield Cause(code, sentence.format(len(uids)), remedy, len(uids), tuple(uids[:SHOWN]))

@@ -12,7 +12,7 @@ from kinote.lifecycle.explaining.asked import SHOWN, Asked, Cause, Found, cause_
 
 
 def never_offered(connection: Connection, asked: Asked, found: Found) -> Iterator[Cause]:
-    """What was never offered."""
+    """Tell what was never offered."""
     if found.studies or _refusals(connection, asked)[0]:
         return
     if _may_have_been_refused(connection, asked):
@@ -33,7 +33,7 @@ def never_offered(connection: Connection, asked: Asked, found: Found) -> Iterato
 
 
 def refused(connection: Connection, asked: Asked, found: Found) -> Iterator[Cause]:
-    """What was offered and not taken."""
+    """Tell what was offered and not taken."""
     count, rows = _refusals(connection, asked)
     if not count:
         return

@@ -12,7 +12,7 @@ from kinote.lifecycle.explaining.asked import SHOWN, Asked, Cause, Found, cause_
 
 
 def held(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cause]:
-    """Copies under a UID that another object has."""
+    """Tell of copies under a UID that another object has."""
     yield from of_instances(
         connection,
         and_(found.instances, instance.c.standing == "held", instance.c.standing != literal_column("'live'")),
@@ -23,7 +23,7 @@ def held(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cause]
 
 
 def unreadable(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cause]:
-    """Key objects that could not be understood."""
+    """Tell of key objects that could not be understood."""
     query = (
         select(instance.c.sop_instance_uid)
         .join(key_object, key_object.c.instance == instance.c.id)
@@ -45,7 +45,7 @@ def unreadable(connection: Connection, _asked: Asked, found: Found) -> Iterator[
 
 
 def hidden_title(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cause]:
-    """Key objects that are never shown as key images."""
+    """Tell of key objects that are never shown as key images."""
     query = (
         select(instance.c.sop_instance_uid)
         .join(key_object, key_object.c.instance == instance.c.id)
@@ -79,7 +79,7 @@ def _references(found: Found) -> Any:
 
 
 def pending(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cause]:
-    """What notes flag and has never come."""
+    """Tell what notes flag and has never come."""
     here = (
         select(instance.c.id)
         .where(instance.c.sop_instance_uid == note_reference.c.sop_instance_uid, instance.c.is_current)
@@ -95,7 +95,7 @@ def pending(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cau
 
 
 def foreign(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cause]:
-    """What notes of another patient flag."""
+    """Tell what notes of another patient flag."""
     query = (
         select(instance.c.sop_instance_uid)
         .join(note_reference, note_reference.c.sop_instance_uid == instance.c.sop_instance_uid)
@@ -121,7 +121,7 @@ def foreign(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cau
 
 
 def withdrawn(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cause]:
-    """What is withdrawn from use, or purged."""
+    """Tell what is withdrawn from use, or purged."""
     not_live = instance.c.standing != literal_column("'live'")
     yield from of_instances(
         connection,
@@ -141,7 +141,7 @@ def withdrawn(connection: Connection, _asked: Asked, found: Found) -> Iterator[C
 
 
 def other_study_or_patient(_connection: Connection, asked: Asked, found: Found) -> Iterator[Cause]:
-    """Studies under another patient, and several of one order."""
+    """Tell of studies under another patient, and of several studies of one order."""
     if asked.patient:
         others = [row for row in found.studies if row.patient_id != asked.patient]
         if others:
@@ -164,7 +164,7 @@ def other_study_or_patient(_connection: Connection, asked: Asked, found: Found) 
 
 
 def bytes_elsewhere(connection: Connection, _asked: Asked, found: Found) -> Iterator[Cause]:
-    """What is shown and cannot be sent."""
+    """Tell what is shown and cannot be sent."""
     yield from of_instances(
         connection,
         and_(
@@ -180,7 +180,7 @@ def bytes_elsewhere(connection: Connection, _asked: Asked, found: Found) -> Iter
 
 
 def visible(connection: Connection, found: Found) -> Iterator[Cause]:
-    """What is live, where nothing else is wrong."""
+    """Tell what is live, if nothing else is wrong."""
     yield from of_instances(
         connection,
         and_(found.instances, instance.c.standing == "live", instance.c.is_current),

@@ -20,7 +20,7 @@ from kinote.catalog.schema.tables import (
     withdrawal_target,
 )
 from kinote.catalog.schema.timestamps import timestamp
-from kinote.lifecycle.owed.deliveries import State
+from kinote.lifecycle.owed.receivers import State
 
 #: Repeats the WHERE clause of the index.
 _IS_OWED = delivery.c.state == literal_column("'owed'")

@@ -27,7 +27,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from kinote.catalog.schema.tables import delivery, peer, withdrawal, withdrawal_target
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql.dialects import is_sqlite
-from kinote.lifecycle.owed.deliveries import State, owe_again, owing
+from kinote.lifecycle.owed.owing import owe_again, owing
+from kinote.lifecycle.owed.receivers import State
 
 _COLUMNS = [column.name for column in delivery.c]
 

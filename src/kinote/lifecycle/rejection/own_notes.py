@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, exists, select
 
 from kinote.catalog.schema.tables import instance, rejection_note, study, withdrawal, withdrawal_target
 from kinote.catalog.sql import statements
-from kinote.lifecycle.owed.deliveries import owe_spared_instances
+from kinote.lifecycle.owed.owing import owe_spared_instances
 from kinote.lifecycle.standing import lock, settle
 from kinote.lifecycle.withdrawals.withdrawal import withdraw_notes
 from kinote.security.actors import KINOTE

@@ -27,7 +27,7 @@ from kinote.keyobject.codes import Code
 from kinote.lifecycle import standing
 from kinote.lifecycle.acts import REJECTION_UNDONE, REVISED, Act, LaterCopies, stored_act
 from kinote.lifecycle.guards import CAN_BE_UNDONE
-from kinote.lifecycle.owed.deliveries import forget_rejection_notes, owe_restored_instances
+from kinote.lifecycle.owed.owing import forget_rejection_notes, owe_restored_instances
 from kinote.lifecycle.owed.received_notes import take_back_received
 from kinote.lifecycle.rejection.rules import Effect, Spared
 from kinote.lifecycle.standing import in_chunks, settle

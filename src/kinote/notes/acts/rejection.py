@@ -22,7 +22,7 @@ from kinote.keyobject.codes import Code
 from kinote.keyobject.titles import title_group
 from kinote.lifecycle.acts import RETENTION_EXPIRED, Act, stored_act
 from kinote.lifecycle.holds.membership import require_no_hold
-from kinote.lifecycle.owed.deliveries import forget_rejection_notes, owe_rejection_notes
+from kinote.lifecycle.owed.owing import forget_rejection_notes, owe_rejection_notes
 from kinote.lifecycle.standing import lock
 from kinote.lifecycle.withdrawals.withdrawal import NO_WINDOW, withdraw
 from kinote.notes.acts.checks import printable

@@ -11,7 +11,7 @@ from kinote.dimse.association import Message
 from kinote.dimse.commands import CGetRequest, CGetResponse
 from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.archives.other_bytes import end_evidence_before
-from kinote.lifecycle.owed.deliveries import Receiver
+from kinote.lifecycle.owed.receivers import Receiver
 from kinote.peers.peer import Peer
 from kinote.scp.queries.identifier_error import IdentifierError
 from kinote.scp.recording import note_retrieval

@@ -17,7 +17,7 @@ from kinote.dimse.invoking import MoveOriginator
 from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.archives.other_bytes import end_evidence_before
-from kinote.lifecycle.owed.deliveries import Receiver
+from kinote.lifecycle.owed.receivers import Receiver
 from kinote.scp.queries.identifier_error import IdentifierError
 from kinote.scp.recording import note_retrieval
 from kinote.scp.retrieving.retrieval import Retrieval

@@ -91,7 +91,7 @@ commitment_asked = Table(
     key(),
     to("archive", "peer.id", nullable=False),
     matched("transaction_uid"),
-    # A `kinote.lifecycle.archives.asking.State`.
+    # A `kinote.lifecycle.archives.request_states.State`.
     Column("state", Text, nullable=False),
     Column("made_at", Text, nullable=False),
     # After this moment no result is waited for.

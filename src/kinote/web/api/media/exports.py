@@ -15,7 +15,7 @@ from starlette.responses import Response
 from kinote.delivery.media_sets.building import SetOptions, file_sets
 from kinote.delivery.media_sets.pages import Pages
 from kinote.delivery.media_sets.selection import NothingToExportError, Selected, Wanted, select_for_media
-from kinote.lifecycle.owed.deliveries import Receiver
+from kinote.lifecycle.owed.receivers import Receiver
 from kinote.media.containers import tarred, zipped
 from kinote.media.file_set import MOST_OBJECTS
 from kinote.media.profiles import PROFILES

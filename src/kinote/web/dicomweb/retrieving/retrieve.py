@@ -14,7 +14,7 @@ from kinote.delivery.outgoing import TranscodingError, outgoing, part10
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import BytesUnavailableError, NotLiveError
-from kinote.lifecycle.owed.deliveries import Receiver, State
+from kinote.lifecycle.owed.receivers import Receiver, State
 from kinote.security.actors import Actor, ActorKind
 from kinote.web.bodies.multipart_related import Part, multipart_body, new_boundary
 from kinote.web.bodies.negotiation import MediaType, accepted

@@ -18,15 +18,15 @@ import httpx
 
 from kinote.decoding.errors import DecodingUnavailableError
 from kinote.delivery.ledger import Record
-from kinote.delivery.orders.calling import Calling
-from kinote.delivery.orders.finders import NotQueryableError
+from kinote.delivery.orders.ways.calling import Calling
+from kinote.delivery.orders.ways.finders import NotQueryableError
 from kinote.delivery.outgoing import TARGETS, Sendable, TranscodingError, data_set
 from kinote.delivery.sending import Sent
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.files.part10 import file_meta_bytes
 from kinote.dimse import statuses
 from kinote.holdings.unavailable import NotLiveError
-from kinote.lifecycle.owed.deliveries import State
+from kinote.lifecycle.owed.receivers import State
 from kinote.peers.destination import Policy
 from kinote.peers.peer import Endpoint
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from uuid import uuid4
 
 from kinote.delivery.ledger import Record
-from kinote.delivery.orders.finders import NotQueryableError
+from kinote.delivery.orders.ways.finders import NotQueryableError
 from kinote.delivery.outgoing import Sendable, part10
 from kinote.delivery.sending import Sent
 from kinote.dimse import statuses
 from kinote.holdings.unavailable import NotLiveError
-from kinote.lifecycle.owed.deliveries import State
+from kinote.lifecycle.owed.receivers import State
 from kinote.peers.peer import Endpoint
 
 #: UIDs that can be used as file names. Others are represented by their digest.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Protocol
 
 from kinote.delivery.ledger import Record
-from kinote.delivery.orders.calling import Calling
+from kinote.delivery.orders.ways.calling import Calling
 from kinote.delivery.outgoing import Sendable
 from kinote.delivery.sending import Sent
 from kinote.delivery.transmit import send_in_order

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Protocol
 
-from kinote.delivery.orders.calling import Calling
+from kinote.delivery.orders.ways.calling import Calling
 from kinote.dimse.errors import NotAcceptedError, RefusedError
 from kinote.peers import querying
 from kinote.peers.calling import Caller

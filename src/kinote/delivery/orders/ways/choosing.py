@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from kinote.delivery.orders.by_folder import ByFolder, ByLooking
-from kinote.delivery.orders.by_web import ByQido, ByStow
-from kinote.delivery.orders.calling import Calling
-from kinote.delivery.orders.carriers import ByDimse, Carrier
-from kinote.delivery.orders.finders import ByFind, Finder, NotQueryableError
 from kinote.delivery.orders.rows import Delivery
+from kinote.delivery.orders.ways.by_folder import ByFolder, ByLooking
+from kinote.delivery.orders.ways.by_web import ByQido, ByStow
+from kinote.delivery.orders.ways.calling import Calling
+from kinote.delivery.orders.ways.carriers import ByDimse, Carrier
+from kinote.delivery.orders.ways.finders import ByFind, Finder, NotQueryableError
 from kinote.peers.peer import EndpointKind
 
 
