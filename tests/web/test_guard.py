@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Route, compile_path
 
+from kinote.web.allowed_methods import AllowedMethods
+from kinote.web.application import create_application
 from kinote.web.rooms import Rooms
 
 
@@ -132,6 +138,23 @@ def test_a_wrong_method_is_told_all_that_the_resource_takes(
     assert response.status_code == 405
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers["allow"] == allowed
+
+
+def test_no_route_is_asked_once_for_each_method(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    methods = AllowedMethods(create_application(rooms).routes[:-1])
+    compiled = Counter[str]()
+
+    def counted(path: str) -> Any:
+        compiled[path] += 1
+        return compile_path(path)
+
+    monkeypatch.setattr("kinote.web.allowed_methods.compile_path", counted)
+    for base in (Route, APIRoute):
+        monkeypatch.setattr(base, "matches", lambda *given: pytest.fail("asked a route"))
+    for _ in range(2):
+        assert methods.of("/api/v1/notes/1") == ("GET", "HEAD", "PUT", "DELETE")
+        assert methods.of("/nothing") == ()
+    assert len(compiled) > 50 and set(compiled.values()) == {1}
 
 
 def test_a_fault_of_the_server_tells_nothing_of_its_inside(client: httpx.Client, rooms: Rooms) -> None:

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from kinote.web.allowed_methods import allowed_methods
+from kinote.web.allowed_methods import AllowedMethods
 from kinote.web.api.router import api_routes
 from kinote.web.bodies.compression import Compression
 from kinote.web.connections.clients import RequestsPerClient
@@ -39,6 +39,8 @@ answer `{"items": [...], "next": cursor or null}`: give `next` as `cursor` for t
 
 #: Serves all paths that no other route serves, so it comes last.
 _VIEWER = PermittedRoute("/{path:path}", viewer_file)
+
+_OF_VIEWER = AllowedMethods([_VIEWER])
 
 
 def create_application(rooms: Rooms) -> FastAPI:
@@ -73,6 +75,7 @@ def create_application(rooms: Rooms) -> FastAPI:
     if rooms.openid is not None and rooms.sign_in is not None:
         rooms.openid.sessions.renewed = rooms.sign_in.forget
     require_rights(application)
+    application.state.methods = AllowedMethods([each for each in application.routes if each is not _VIEWER])
     # The last one added is the outermost.
     application.add_middleware(Identified, rooms=rooms)
     application.add_middleware(Compression)
@@ -98,7 +101,7 @@ async def openapi(request: Request) -> Response:
 async def _problem(request: Request, error: Exception) -> Response:
     response = (problem_of(error) or FAULT).response()
     if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        routes = [route for route in request.app.routes if route is not _VIEWER]
-        methods = allowed_methods(routes, request.scope) or allowed_methods([_VIEWER], request.scope)
+        path: str = request.scope["path"]
+        methods = request.app.state.methods.of(path) or _OF_VIEWER.of(path)
         response.headers["Allow"] = ", ".join(methods)
     return response
