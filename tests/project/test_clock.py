@@ -38,7 +38,7 @@ _MAY_MEASURE = {
     "decoding/turns.py": "how long to wait for a process, and how long a study is suspected",
     "decoding/worker.py": "how long a frame may take",
     "delivery/orders/ways/carriers.py": "how long a speed limit waits",
-    "delivery/orders/carrying_out.py": "how long a turn takes, and when outcomes are written",
+    "delivery/orders/carrying_out.py": "how long a turn takes, and when `page_under_way` writes outcomes",
     "dimse/acceptor.py": "time-outs of the network",
     "dimse/association.py": "time-outs of the network",
     "dimse/connection.py": "time-outs of the network",
