@@ -18,7 +18,7 @@ from kinote.app.application import Application
 from kinote.catalog.schema.tables import instance, note_reference
 from kinote.delivery import transmit
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.tls import NO_CERTIFICATES
+from kinote.dimse.transport.tls import NO_CERTIFICATES
 from kinote.media.sources import sources
 from kinote.migration.fetching import fetch as fetching
 from kinote.migration.fetching.account import fetches, missing_series

@@ -23,7 +23,7 @@ from kinote.command.network.named_objects import Named, named_objects
 from kinote.command.store.client import Client
 from kinote.command.store.in_process import answered_here
 from kinote.delivery import transmit
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.holdings import door as door_module
 from kinote.holdings.door import Door
 from kinote.holdings.stored import stored_bytes

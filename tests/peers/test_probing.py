@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.peers.peer import Endpoint, EndpointKind
 from kinote.peers.probing import Answer, probe
 from tests.dimse.ends import eventually

@@ -17,9 +17,9 @@ from kinote.app.fetching import fetching
 from kinote.app.health import health_of
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.archives.results import ResultTaker
-from kinote.dimse.acceptor import AddressTakenError
+from kinote.dimse.associations.acceptor import AddressTakenError
 from kinote.dimse.operations.offered import Offered
-from kinote.dimse.tls import TlsFileError
+from kinote.dimse.transport.tls import TlsFileError
 from kinote.holdings.health import Alert
 from kinote.holdings.journal.comparing import compare
 from kinote.holdings.law_check import check_after

@@ -31,7 +31,7 @@ from kinote.decoding.shared import decoding_processes
 from kinote.delivery.archives.recall import Recaller
 from kinote.delivery.ledger import Ledger
 from kinote.delivery.routing.from_settings import mirror_routes
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.holdings.door import Door
 from kinote.holdings.journal.beginning import begin
 from kinote.holdings.journal.keeping import Journal, end_left, read_all

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking
+from kinote.dimse.associations.negotiation import MOST_CONTEXTS
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import RejectedError
-from kinote.dimse.negotiation import MOST_CONTEXTS
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 
 #: `TITLE@host:port`, an IPv6 address in brackets.
 _ADDRESS = re.compile(r"(?P<title>[^@]+)@(\[(?P<address>[^\]]+)\]|(?P<host>[^:]+)):(?P<port>[0-9]{1,5})")

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from kinote.dimse.errors import DimseError
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.peers import calling
 from kinote.peers.peer import Endpoint, EndpointKind
 

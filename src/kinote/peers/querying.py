@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.errors import NotAcceptedError, RefusedError
 from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.user_information import ExtendedNegotiation
+from kinote.dimse.protocol.user_information import ExtendedNegotiation
 from kinote.peers.calling import Caller, PeerError
 
 #: Requests relational queries, combined date-time matching, fuzzy names and time zone adjustment (PS3.4 C.5.1.1).

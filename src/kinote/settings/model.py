@@ -25,7 +25,7 @@ from pydantic_settings import (
 from kinote.alerting.channels import AlertOptions
 from kinote.backup.running import BackupOptions
 from kinote.decoding.options import DecodingOptions
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.lifecycle.purging.delays import PurgeDelays
 from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.memory.shared import default_size

@@ -10,7 +10,7 @@ import httpx
 
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.migration.fetching.dimse_source import DimseSource
 from kinote.migration.fetching.source import Source
 from kinote.migration.fetching.web_source import WebSource, without_password

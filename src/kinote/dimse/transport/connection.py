@@ -17,9 +17,9 @@ import time
 from collections.abc import Sequence
 
 from kinote.dimse.errors import AbortReason, ConnectionLostError, PduError, SilenceError
-from kinote.dimse.pdu import ABORT, ASSOCIATE_AC, ASSOCIATE_RQ, HEAD, P_DATA_TF
-from kinote.dimse.tls_faults import reason_of
-from kinote.dimse.tls_socket import TlsSocket
+from kinote.dimse.protocol.pdu import ABORT, ASSOCIATE_AC, ASSOCIATE_RQ, HEAD, P_DATA_TF
+from kinote.dimse.transport.tls_faults import reason_of
+from kinote.dimse.transport.tls_socket import TlsSocket
 
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _TIMEVAL = struct.Struct("@ll")

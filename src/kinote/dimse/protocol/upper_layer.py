@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kinote.dimse.errors import AbortReason, DimseError, PduError
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     Abort,
     AssociateAccept,
     AssociateReject,
@@ -22,7 +22,7 @@ from kinote.dimse.pdu import (
     encode,
     encode_in_pieces,
 )
-from kinote.dimse.state_table import TRANSITIONS, Action, Event, State
+from kinote.dimse.protocol.state_table import TRANSITIONS, Action, Event, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from kinote.dimse.connection import Connection
 from kinote.dimse.errors import (
     AbortedError,
     BrokenError,
@@ -17,9 +16,9 @@ from kinote.dimse.errors import (
     PduError,
     SilenceError,
 )
-from kinote.dimse.pdu import Abort, Pdu
-from kinote.dimse.state_table import Event, State
-from kinote.dimse.upper_layer import (
+from kinote.dimse.protocol.pdu import Abort, Pdu
+from kinote.dimse.protocol.state_table import Event, State
+from kinote.dimse.protocol.upper_layer import (
     Close,
     Effect,
     EventData,
@@ -30,6 +29,7 @@ from kinote.dimse.upper_layer import (
     StopTimer,
     UpperLayer,
 )
+from kinote.dimse.transport.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from kinote.dicom.values import uids
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     APPLICATION_CONTEXT,
     AssociateAccept,
     AssociateReject,
@@ -15,7 +15,7 @@ from kinote.dimse.pdu import (
     ContextResult,
     ProposedContext,
 )
-from kinote.dimse.user_information import (
+from kinote.dimse.protocol.user_information import (
     AsynchronousOperations,
     ExtendedNegotiation,
     RoleSelection,

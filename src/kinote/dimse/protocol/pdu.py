@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kinote.dimse.errors import AbortReason, PduError
-from kinote.dimse.items import item, items, uid_of
-from kinote.dimse.user_information import UserInformation, decode_user_information, encode_user_information
+from kinote.dimse.protocol.items import item, items, uid_of
+from kinote.dimse.protocol.user_information import (
+    UserInformation,
+    decode_user_information,
+    encode_user_information,
+)
 
 #: DICOM Application Context Name (PS3.7 A.2.1).
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"

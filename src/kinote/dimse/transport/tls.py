@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 
 from kinote.dimse.errors import DimseError
-from kinote.dimse.tls_faults import reason_of
+from kinote.dimse.transport.tls_faults import reason_of
 
 #: OpenSSL's security level 2: at least 112 bits of security for every key, e.g. RSA with 2048 bits.
 _LEVEL = "@SECLEVEL=2"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 
-from kinote.dimse.association import Association, Handed
-from kinote.dimse.connection import Connection
-from kinote.dimse.endpoint import Endpoint
-from kinote.dimse.state_table import State
+from kinote.dimse.associations.association import Association, Handed
+from kinote.dimse.protocol.state_table import State
+from kinote.dimse.transport.connection import Connection
+from kinote.dimse.transport.endpoint import Endpoint
 
 
 def taken_over(sock: socket.socket, handed: Handed, *, largest_data: int) -> Association:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from kinote.dimse.negotiation import LOCAL_LIMIT_EXCEEDED, MAXIMUM_LENGTH, TEMPORARY_CONGESTION
-from kinote.dimse.pdu import AssociateReject
+from kinote.dimse.associations.negotiation import LOCAL_LIMIT_EXCEEDED, MAXIMUM_LENGTH, TEMPORARY_CONGESTION
+from kinote.dimse.protocol.pdu import AssociateReject
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from kinote.dicom.values import uids
-from kinote.dimse.association import Association
-from kinote.dimse.connection import Connection
-from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.negotiation import MAXIMUM_LENGTH, MOST_CONTEXTS, Context, Result
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import AssociationError, BrokenError, RefusedError, RejectedError
-from kinote.dimse.negotiation import MAXIMUM_LENGTH, MOST_CONTEXTS, Context, Result
 from kinote.dimse.operations.both_ways import serve_waiting
 from kinote.dimse.operations.offered import NOTHING, Offered
-from kinote.dimse.pdu import AssociateAccept, AssociateReject, AssociateRequest, ProposedContext
-from kinote.dimse.state_table import Event
-from kinote.dimse.tls import NO_CERTIFICATES, TlsOptions, wrap
-from kinote.dimse.user_information import ExtendedNegotiation, RoleSelection, UserInformation
+from kinote.dimse.protocol.pdu import AssociateAccept, AssociateReject, AssociateRequest, ProposedContext
+from kinote.dimse.protocol.state_table import Event
+from kinote.dimse.protocol.user_information import ExtendedNegotiation, RoleSelection, UserInformation
+from kinote.dimse.transport.connection import Connection
+from kinote.dimse.transport.endpoint import PATIENCE, Endpoint, Patience
+from kinote.dimse.transport.tls import NO_CERTIFICATES, TlsOptions, wrap
 
 #: Seconds to wait for a host to accept the connection.
 _CONNECTING = 10

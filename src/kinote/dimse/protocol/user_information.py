@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from kinote.dimse.errors import PduError
-from kinote.dimse.items import item, items, uid_of
+from kinote.dimse.protocol.items import item, items, uid_of
 
 _LENGTH = struct.Struct(">I")
 _WINDOW = struct.Struct(">HH")

@@ -13,16 +13,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from kinote.dimse.admission import DEFAULT_LIMITS, AcceptorLimits, Admission, AdmittedConnection, Refused
-from kinote.dimse.association import Association
-from kinote.dimse.connection import Connection
-from kinote.dimse.endpoint import PATIENCE, Endpoint, Patience
+from kinote.dimse.associations.admission import (
+    DEFAULT_LIMITS,
+    AcceptorLimits,
+    Admission,
+    AdmittedConnection,
+    Refused,
+)
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.negotiation import TEMPORARY_CONGESTION, Acceptance
 from kinote.dimse.errors import BrokenError, DimseError
-from kinote.dimse.negotiation import TEMPORARY_CONGESTION, Acceptance
-from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.dimse.peer_certificate import PeerCertificate, certificate_of
-from kinote.dimse.reserve import Reserve
-from kinote.dimse.state_table import Event
+from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.protocol.state_table import Event
+from kinote.dimse.transport.connection import Connection
+from kinote.dimse.transport.endpoint import PATIENCE, Endpoint, Patience
+from kinote.dimse.transport.peer_certificate import PeerCertificate, certificate_of
+from kinote.dimse.transport.reserve import Reserve
 
 log = logging.getLogger(__name__)
 

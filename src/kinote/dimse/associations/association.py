@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from kinote.dicom.files.data_set_file import DataSet
+from kinote.dimse.associations.negotiation import Context
+from kinote.dimse.associations.under_way import UnderWay
 from kinote.dimse.command_sets.coding import LONGEST, decode_command, encode_command
 from kinote.dimse.commands import Command
-from kinote.dimse.endpoint import Endpoint, Patience
 from kinote.dimse.errors import (
     AbortReason,
     AssociationError,
@@ -25,8 +26,7 @@ from kinote.dimse.errors import (
     ReleasedError,
     UnreadableDataSetError,
 )
-from kinote.dimse.negotiation import Context
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     AssociateRequest,
     DataTransfer,
     Pdu,
@@ -34,8 +34,8 @@ from kinote.dimse.pdu import (
     ReleaseRequest,
     data_in_pieces,
 )
-from kinote.dimse.state_table import Event, State
-from kinote.dimse.under_way import UnderWay
+from kinote.dimse.protocol.state_table import Event, State
+from kinote.dimse.transport.endpoint import Endpoint, Patience
 from kinote.memory import estimates
 from kinote.memory.ledger import Charge
 
