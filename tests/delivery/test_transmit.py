@@ -24,7 +24,7 @@ from kinote.dimse.errors import AbortedError, BrokenError, DimseError, Disconnec
 from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
 from kinote.dimse.transport.tls import TlsOptions
 from kinote.media.sources import Source
-from kinote.peers.calling import Caller
+from kinote.peers.reaching.calling import Caller
 from tests.delivery.ending_peer import taking_of_each_association
 from tests.dimse.both_ends import EXPLICIT, Provider, service_of
 from tests.dimse.ends import CALM, CT

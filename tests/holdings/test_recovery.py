@@ -19,8 +19,8 @@ from kinote.holdings.opening.recovery import Recovered, recover
 from kinote.holdings.removing import removal
 from kinote.intake.receiver import Receiver
 from kinote.settings.model import Settings
+from kinote.storage.directory.presence import Presence
 from kinote.storage.local import FILES, PACKS, local_stores
-from kinote.storage.presence import Presence
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.stores import Stores
 from tests.actors import ORIGIN

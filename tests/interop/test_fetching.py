@@ -24,7 +24,7 @@ from kinote.migration.fetching import fetch as fetching
 from kinote.migration.fetching.account import fetches, missing_series
 from kinote.migration.fetching.fetch import Fetches, FetchTold, Wants
 from kinote.migration.fetching.named_sources import NamedSources
-from kinote.peers.calling import Caller, PeerError
+from kinote.peers.reaching.calling import Caller, PeerError
 from kinote.settings.model import Settings
 from tests.interop.dcmtk import dcmqrscp
 from tests.interop.orthanc import orthanc

@@ -28,8 +28,8 @@ from kinote.holdings import door as door_module
 from kinote.holdings.door import Door
 from kinote.holdings.stored import stored_bytes
 from kinote.intake.receiver import Receiver
-from kinote.peers.calling import Caller
 from kinote.peers.known import PeersInUse
+from kinote.peers.reaching.calling import Caller
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.options import ScpOptions
 from kinote.scp.server import DicomServer

@@ -30,11 +30,11 @@ from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.migration.folders.scan import FolderScans
 from kinote.migration.following.followed import note_opened
 from kinote.notes.registrar.opened_first import read_first
-from kinote.peers.accepting import Accepted, accepted_by
-from kinote.peers.calling import Caller
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
-from kinote.peers.probing import Answer, probe
+from kinote.peers.reaching.accepting import Accepted, accepted_by
+from kinote.peers.reaching.calling import Caller
+from kinote.peers.reaching.probing import Answer, probe
 from kinote.retention.headroom import Volume
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.availability.taking import availability_offers

@@ -63,11 +63,11 @@ from kinote.security.audit_messages.message import AuditSource
 from kinote.security.audit_messages.sending import AuditSending, unsent_from
 from kinote.security.audit_messages.syslog import SyslogOptions
 from kinote.settings.model import Settings
-from kinote.storage.data_directory import DataDirectory, is_data_directory
+from kinote.storage.directory.data_directory import DataDirectory, is_data_directory
+from kinote.storage.directory.marks import DirectoryMark, UnreadableMarkError, directory_mark, has_mark
+from kinote.storage.directory.presence import Presence
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import KINDS, left_arriving, local_stores, store_roots
-from kinote.storage.marks import DirectoryMark, UnreadableMarkError, directory_mark, has_mark
-from kinote.storage.presence import Presence
 from kinote.storage.stores import Stores
 from kinote.storage.volume import RoomLeft
 from kinote.telemetry.clock import Clock, system_clock

@@ -19,7 +19,7 @@ from kinote.holdings.law_check import check_after
 from kinote.holdings.opening.in_place_stores import is_in_place_folder, reach_in_place
 from kinote.holdings.scrubbing.scrub import Scrubbed, scrub_after
 from kinote.settings.model import Settings
-from kinote.storage.data_directory import DataDirectory, is_data_directory
+from kinote.storage.directory.data_directory import DataDirectory, is_data_directory
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import KINDS, local_stores
 from kinote.telemetry.clock import system_clock

@@ -47,10 +47,10 @@ from kinote.holdings.opening.in_place_stores import reach_in_place
 from kinote.holdings.opening.installation import Marks, Places, forget_earlier_openings, give_marks
 from kinote.holdings.reconciling.rows import difference
 from kinote.holdings.scrubbing.scrub import local_after
+from kinote.storage.directory.marks import DirectoryMark, UnreadableMarkError, directory_mark, store_mark
 from kinote.storage.folders import make_folder, sync_folder
 from kinote.storage.journal_files import journal_files, journal_folder
 from kinote.storage.local import FILES, local_stores, store_roots
-from kinote.storage.marks import DirectoryMark, UnreadableMarkError, directory_mark, store_mark
 from kinote.storage.stores import Stores
 
 #: Called with the current step, how much of it is done, and how much there is.

@@ -18,7 +18,7 @@ from kinote.dimse import statuses
 from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.errors import DimseError
 from kinote.media.sources import Refusal, Source
-from kinote.peers.calling import Caller
+from kinote.peers.reaching.calling import Caller
 
 #: The number of files read before their association is opened.
 _TOGETHER = 2000

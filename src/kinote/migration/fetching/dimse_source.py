@@ -38,8 +38,8 @@ from kinote.migration.fetching.source import (
     counted,
     in_parts,
 )
-from kinote.peers.calling import Caller
-from kinote.peers.querying import find, identifier
+from kinote.peers.reaching.calling import Caller
+from kinote.peers.reaching.querying import find, identifier
 
 _UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 

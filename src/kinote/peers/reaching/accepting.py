@@ -11,7 +11,7 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
     known_syntaxes,
 )
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.peers.calling import Caller, accepted
+from kinote.peers.reaching.calling import Caller, accepted
 
 #: Storage Commitment Push Model (PS3.4 J.3).
 _COMMITMENT = "1.2.840.10008.1.20.1"

@@ -15,7 +15,7 @@ from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.errors import NotAcceptedError, RefusedError
 from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.protocol.user_information import ExtendedNegotiation
-from kinote.peers.calling import Caller, PeerError
+from kinote.peers.reaching.calling import Caller, PeerError
 
 #: Requests relational queries, combined date-time matching, fuzzy names and time zone adjustment (PS3.4 C.5.1.1).
 _ALL_OPTIONS = b"\1\1\1\1"

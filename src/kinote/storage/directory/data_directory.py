@@ -1,14 +1,14 @@
 """The data directory: everything Kinote keeps, below one folder, used by one owner at a time.
 
 kinote.sqlite      the index (unless it is on PostgreSQL)
-installation.json  which index it belongs to (`kinote.storage.marks`)
+installation.json  which index it belongs to (`kinote.storage.directory.marks`)
 objects/           images, each a file of its own
 packs/             small images, many to a file
 journal/           the journal of rare acts (`kinote.storage.journal_files`)
 quarantine/        files that recovery has set aside (`kinote.storage.quarantine`)
-processes/         who has it open now (`kinote.storage.presence`)
-lock               which process has it open (`kinote.storage.directory_lock`)
-server.json        the server that has it open (`kinote.storage.announcement`)
+processes/         who has it open now (`kinote.storage.directory.presence`)
+lock               which process has it open (`kinote.storage.directory.directory_lock`)
+server.json        the server that has it open (`kinote.storage.directory.announcement`)
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from kinote.storage import announcement
-from kinote.storage.announcement import Announcement
-from kinote.storage.directory_lock import DirectoryLock, holder
+from kinote.storage.directory import announcement
+from kinote.storage.directory.announcement import Announcement
+from kinote.storage.directory.directory_lock import DirectoryLock, holder
+from kinote.storage.directory.marks import is_marked
 from kinote.storage.folders import make_folder
 from kinote.storage.local import store_roots
-from kinote.storage.marks import is_marked
 
 _INDEX = "kinote.sqlite"
 

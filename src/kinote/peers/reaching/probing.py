@@ -16,8 +16,8 @@ import httpx
 
 from kinote.dimse.errors import DimseError
 from kinote.dimse.transport.tls import TlsOptions
-from kinote.peers import calling
 from kinote.peers.peer import Endpoint, EndpointKind
+from kinote.peers.reaching import calling
 
 #: Time limit for an HTTP request and its response, in seconds.
 _WEB_SECONDS = 15.0
