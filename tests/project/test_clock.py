@@ -119,7 +119,7 @@ def test_only_app_and_what_runs_without_it_take_the_clock() -> None:
         for path in PACKAGE.rglob("*.py")
         if ("kinote.telemetry.clock", "system_clock") in imports_of(path)
     }
-    assert taking == {"app/opening.py", "app/restoring.py", "command/check.py"}
+    assert taking == {"app/adopting.py", "app/opening.py", "app/restoring.py", "command/check.py"}
 
 
 def test_who_measures_how_long_something_takes_says_why() -> None:
