@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kinote.app import opening
+from kinote.app import opening, taking_over
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.health import health
 from kinote.holdings.opening.recovery import Recovered, recover
@@ -186,7 +186,7 @@ def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         looked.append("recovered")
         return Recovered()
 
-    monkeypatch.setattr(opening, "recover", recovering)
+    monkeypatch.setattr(taking_over, "recover", recovering)
     for purpose in ("work", "look", "serve"):
         looked.append(purpose)
         with opening.open_application(settings, purpose):

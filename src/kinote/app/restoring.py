@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from kinote.app.application import telling_of_folder
+from kinote.backup.bringing import Tell
 from kinote.backup.manifest import read_manifest
 from kinote.backup.refusals import BackupError
-from kinote.backup.restoring import Restored, Tell, chosen_backup, rebuild, restore
+from kinote.backup.restoring import Restored, chosen_backup, rebuild, restore
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.journal.comparing import compare
 from kinote.holdings.law_check import check_after
