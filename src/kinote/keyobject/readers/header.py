@@ -10,15 +10,15 @@ from kinote.dicom.dictionary.value_representations import implicit_vr
 from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.values import uids
 from kinote.dicom.values.dates import is_date, is_offset, is_time, parse_date, parse_offset, parse_time
-from kinote.keyobject.coded import (
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.readers.coded import (
     check_characters,
     check_person_name,
     needs_characters,
     read_code_sequence,
     read_text,
 )
-from kinote.keyobject.element_cache import LONGEST, ElementCache
-from kinote.keyobject.findings import Findings
+from kinote.keyobject.readers.element_cache import LONGEST, ElementCache
 from kinote.keyobject.reading import FoundRequest
 
 _INSTANCE_CREATION_DATE = 0x00080012

@@ -8,9 +8,9 @@ from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.values import uids
-from kinote.keyobject.coded import plain, read_numbers, read_plain, read_uid
 from kinote.keyobject.findings import Findings
-from kinote.keyobject.item_cache import ItemCache
+from kinote.keyobject.readers.coded import plain, read_numbers, read_plain, read_uid
+from kinote.keyobject.readers.item_cache import ItemCache
 from kinote.keyobject.reading import BrokenReference, FoundInstance
 
 #: The place of the evidence in findings.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from kinote.dicom.dictionary import tags
 from kinote.dicom.elements.dataset import DataSet
-from kinote.keyobject.coded import read_code_parts
 from kinote.keyobject.codes import Code
-from kinote.keyobject.element_cache import LONGEST, ElementCache
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.readers.coded import read_code_parts
+from kinote.keyobject.readers.element_cache import LONGEST, ElementCache
 from kinote.keyobject.titles import (
     TitleGroup,
     canonical,

@@ -9,8 +9,8 @@ from kinote.dicom.elements.dataset import DataSet
 from kinote.dicom.values.character_sets import ESCAPE
 from kinote.dicom.values.person_names import has_surplus
 from kinote.keyobject.codes import Code
-from kinote.keyobject.element_cache import LONGEST, ElementCache
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.readers.element_cache import LONGEST, ElementCache
 
 #: Codes by the bytes of their element, since the same few recur in every key object.
 _CODES: ElementCache[Code] = ElementCache()

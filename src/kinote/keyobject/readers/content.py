@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from kinote.dicom.dictionary import sop_classes, tags
 from kinote.dicom.elements.dataset import DataSet, Items
 from kinote.dicom.values import uids
-from kinote.keyobject import concepts
-from kinote.keyobject.coded import (
+from kinote.keyobject.codes import Code
+from kinote.keyobject.findings import Findings
+from kinote.keyobject.readers.coded import (
     plain,
     read_code_sequence,
     read_numbers,
@@ -17,12 +18,11 @@ from kinote.keyobject.coded import (
     read_text,
     read_uid,
 )
-from kinote.keyobject.codes import Code
-from kinote.keyobject.element_cache import ElementCache
-from kinote.keyobject.evidence import Evidence
-from kinote.keyobject.findings import Findings
-from kinote.keyobject.item_cache import ItemCache, Run
+from kinote.keyobject.readers.element_cache import ElementCache
+from kinote.keyobject.readers.evidence import Evidence
+from kinote.keyobject.readers.item_cache import ItemCache, Run
 from kinote.keyobject.reading import BrokenReference, FoundInstance, ReadReference
+from kinote.keyobject.values import concepts
 
 #: Deeper content does not belong to a key object: TID 2010 needs two levels, an image library four.
 MAX_DEPTH = 16

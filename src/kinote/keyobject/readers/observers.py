@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from kinote.keyobject import concepts
 from kinote.keyobject.codes import Code
-from kinote.keyobject.content import ObserverItem
+from kinote.keyobject.readers.content import ObserverItem
 from kinote.keyobject.reading import FoundObserver
+from kinote.keyobject.values import concepts
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from kinote.dicom.elements.byte_cache import ByteCache
 from kinote.dicom.elements.dataset import Items
 from kinote.dicom.elements.encodings import Encoding
-from kinote.keyobject.element_cache import LONGEST
+from kinote.keyobject.readers.element_cache import LONGEST
 
 Value = TypeVar("Value")
 
