@@ -23,8 +23,8 @@ from benchmarks.machine import add_folder, describe, temporary_folder
 from benchmarks.network import enter_own_network
 from benchmarks.subjects import CT
 from benchmarks.table import Table
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.requestor import Proposal, association
 
 DEFAULT = ("kinote", "storescp", "orthanc", "pynetdicom-idle")
 _PROPOSAL = Proposal([(CT, ("1.2.840.10008.1.2.1",))])

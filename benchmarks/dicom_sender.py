@@ -28,7 +28,7 @@ from benchmarks.uids import ROOT
 from kinote.dicom.files.part10 import read_file_meta
 from kinote.dimse.command_sets.coding import encode_command
 from kinote.dimse.commands import CStoreRequest
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     HEAD,
     AssociateAccept,
     AssociateRequest,
@@ -39,7 +39,7 @@ from kinote.dimse.pdu import (
     decode,
     encode,
 )
-from kinote.dimse.user_information import UserInformation
+from kinote.dimse.protocol.user_information import UserInformation
 
 #: What is sent, by the names they have in the tables.
 KINDS: dict[str, Callable[[int], bytes]] = {

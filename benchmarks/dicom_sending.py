@@ -42,8 +42,8 @@ from benchmarks.table import Table, ratio
 from kinote.app import Application, open_application
 from kinote.delivery.sending import Sender, proposals
 from kinote.dicom.files.part10 import read_file_meta
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.live_objects import LiveObject, Selection
 from kinote.settings.model import Settings
 from tests.interop.orthanc import orthanc

@@ -9,12 +9,12 @@ import signal
 import sys
 
 from kinote.dimse import statuses
-from kinote.dimse.acceptor import Acceptor, Caller, Listening
-from kinote.dimse.admission import Refused
-from kinote.dimse.association import Association
+from kinote.dimse.associations.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.associations.admission import Refused
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.negotiation import Acceptance, Service, answer_to
 from kinote.dimse.commands import CStoreRequest, CStoreResponse
-from kinote.dimse.negotiation import Acceptance, Service, answer_to
-from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
 
 #: Takes the transfer syntax that the requestor names first.
 _SERVICE = Service(lambda proposed: proposed[0] if proposed else None)

@@ -45,7 +45,7 @@ from kinote.catalog.sql.text_grams import fold, grams
 from kinote.catalog.sql.text_index import NOTE_TEXT
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary import tags
-from kinote.storage.data_directory import DataDirectory
+from kinote.storage.directory.data_directory import DataDirectory
 
 #: Instances of a transaction, about.
 AT_ONCE = 10_000

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from benchmarks.sending import connect, get
 from benchmarks.subjects import CT, KOS
 from kinote.dimse import invoking, statuses
+from kinote.dimse.associations.negotiation import Context
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.negotiation import Context
-from kinote.dimse.requestor import Proposal, association
 
 #: Study Root Query/Retrieve Information Model, MOVE and GET (PS3.4 C.3).
 _MOVE, _GET = "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"

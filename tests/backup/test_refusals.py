@@ -16,8 +16,8 @@ from kinote.backup.refusals import BackupError
 from kinote.backup.restoring import chosen_backup, restore
 from kinote.holdings.journal.comparing import compare
 from kinote.holdings.journal.keeping import end_left, read_all
+from kinote.storage.directory.marks import DirectoryMark, directory_mark, mark_directory
 from kinote.storage.journal_files import journal_folder
-from kinote.storage.marks import DirectoryMark, directory_mark, mark_directory
 from tests.backup.day import (
     INSTALLATION,
     Day,

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kinote.storage.data_directory import DataDirectory
+from kinote.storage.directory.data_directory import DataDirectory
 from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.running_server import RunningServer

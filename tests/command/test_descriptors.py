@@ -13,9 +13,9 @@ import pytest
 
 from kinote.command.serving.descriptors import PER_ASSOCIATION, PER_HTTP_CONNECTION, SPARE, Wanted, budget
 from kinote.dimse import invoking
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.requestor import Proposal, association
 from kinote.scp.options import ScpLimits
 from kinote.web.connections.limits import ConnectionLimits
 from tests.dimse.ends import IMPLICIT, eventually

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from kinote.app import open_application
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.settings.model import Settings

@@ -16,8 +16,8 @@ import pytest
 
 from kinote.command.store.client import Client
 from kinote.command.store.proven import NotProvedError, ProvenTransport
-from kinote.storage.announcement import Announcement
-from kinote.storage.data_directory import DataDirectory
+from kinote.storage.directory.announcement import Announcement
+from kinote.storage.directory.data_directory import DataDirectory
 from tests.command_line import kinote
 from tests.intake.objects import image
 from tests.running_server import RunningServer

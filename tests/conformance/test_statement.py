@@ -19,7 +19,7 @@ from tests.project.pages import rows, sections
 from tests.project.sources import PACKAGE, ROOT
 
 #: The modules that open associations for anybody who asks them to: the table names who asks.
-_OPENING = frozenset({"kinote.dimse.requestor"})
+_OPENING = frozenset({"kinote.dimse.associations.requestor"})
 
 
 def test_page_is_what_the_code_says() -> None:

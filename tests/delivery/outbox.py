@@ -19,7 +19,7 @@ from kinote.delivery.orders.held import held_destinations
 from kinote.delivery.orders.lists import objects, one
 from kinote.delivery.orders.ordering import DELIVER, Ordered, Selected, order
 from kinote.delivery.orders.ways.calling import Calling
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.holdings.door import Door
 from kinote.intake.receiver import Receiver
 from kinote.jobs.claiming import claim

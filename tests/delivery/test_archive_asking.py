@@ -26,15 +26,15 @@ from kinote.delivery.commitment.data_sets import (
     read_request,
     written_result,
 )
-from kinote.dimse.acceptor import Acceptor, Listening
-from kinote.dimse.association import Association
+from kinote.dimse.associations.acceptor import Acceptor, Listening
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.command_sets.normalized import NActionRequest
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.operations.normalized import n_event_report
 from kinote.dimse.operations.offered import Answered, Asked, Offer, Offered
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.tls import NO_CERTIFICATES
-from kinote.dimse.user_information import RoleSelection
+from kinote.dimse.protocol.user_information import RoleSelection
+from kinote.dimse.transport.tls import NO_CERTIFICATES
 from kinote.jobs.leased import Done, Failed, Outcome, PermanentError
 from kinote.lifecycle.archives.asking import page_of_requests
 from kinote.lifecycle.archives.evidence import Archive

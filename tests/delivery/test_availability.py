@@ -23,7 +23,7 @@ from kinote.delivery.availability import notification, telling
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.notification import INSTANCE_AVAILABILITY_NOTIFICATION
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, TellAvailability
-from kinote.dimse.tls import NO_CERTIFICATES
+from kinote.dimse.transport.tls import NO_CERTIFICATES
 from kinote.jobs.leased import Done, Failed, LeasedJob, Outcome, PermanentError
 from kinote.lifecycle.acts import QUALITY
 from kinote.lifecycle.withdrawals.withdrawal import undo, withdraw

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import archive, instance, location, peer
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.delivery.orders import carrying_out
+from kinote.delivery.orders import page_under_way
 from kinote.lifecycle.archives.other_bytes import OnlyCopyThereError, other_bytes_go_out
 from kinote.lifecycle.archives.promises import set_archive
 from kinote.peers.archive_policy import ArchivePolicy
@@ -99,7 +99,7 @@ def test_law_9_other_bytes_that_are_sent_to_an_archive_end_its_evidence(box: Out
 def test_breach_of_law_9_evidence_that_outlives_other_bytes_is_noticed(
     box: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(carrying_out, "end_evidence_before", lambda *given: None)
+    monkeypatch.setattr(page_under_way, "end_evidence_before", lambda *given: None)
     with pytest.raises(AssertionError):
         test_law_9_other_bytes_that_are_sent_to_an_archive_end_its_evidence(box)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.delivery.orders import carrying_out, outcomes
+from kinote.delivery.orders import outcomes, page_under_way
 from kinote.delivery.orders.acts import DeliveryAct, do
 from kinote.delivery.orders.lists import delivery_sentences
 from kinote.delivery.orders.ordering import NotDeliverableError, Selected
@@ -186,7 +186,7 @@ def test_law_3_a_delivery_that_never_comes_about_ends(box: Outbox) -> None:
 
 def test_after_a_crash_one_group_at_most_is_sent_again(box: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker dies when it writes for the third time while sending."""
-    monkeypatch.setattr(carrying_out, "_GROUP", 5)
+    monkeypatch.setattr(page_under_way, "_GROUP", 5)
     uids = box.images(30)
     peer = Peer()
     writes = 0
@@ -201,9 +201,9 @@ def test_after_a_crash_one_group_at_most_is_sent_again(box: Outbox, monkeypatch:
 
     with listening(peer) as endpoint:
         ordered = box.order(box.destination(endpoint))
-        monkeypatch.setattr(carrying_out, "write_outcomes", dying)
+        monkeypatch.setattr(page_under_way, "write_outcomes", dying)
         box.carry_out()
-        monkeypatch.setattr(carrying_out, "write_outcomes", writing)
+        monkeypatch.setattr(page_under_way, "write_outcomes", writing)
         sent_before = len(peer.given)
         box.pass_time()
         box.carry_out()
@@ -226,10 +226,10 @@ def test_law_4_what_a_worker_that_died_may_have_sent_is_owed_its_withdrawal(
     peer = Peer()
     with listening(peer) as endpoint:
         ordered = box.order(box.destination(endpoint))
-        monkeypatch.setattr(carrying_out, "write_outcomes", dying)
+        monkeypatch.setattr(page_under_way, "write_outcomes", dying)
         box.carry_out()
         assert (sorted(peer.has), box.ledger()) == (uids, {})
-        monkeypatch.setattr(carrying_out, "write_outcomes", writing)
+        monkeypatch.setattr(page_under_way, "write_outcomes", writing)
         box.withdraw(uids[0])
         box.pass_time()
         box.carry_out()

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from kinote.catalog.schema.tables import destination
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.delivery.orders import carrying_out
+from kinote.delivery.orders import page_under_way
 from kinote.delivery.orders.acts import DeliveryAct, do
 from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.ordering import DELIVER
@@ -85,7 +85,7 @@ def test_what_is_under_way_when_a_turn_is_over_is_not_sent_again(box: Outbox) ->
 def test_a_destination_that_is_disabled_in_the_middle_gets_no_more(
     box: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(carrying_out, "_GROUP", 1)
+    monkeypatch.setattr(page_under_way, "_GROUP", 1)
     uids = box.images(200)
 
     def enable(value: bool) -> None:

@@ -22,7 +22,7 @@ from kinote.catalog.schema.tables import archive, change, instance, journal_entr
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.delivery.archives.fetching import NotFetchedError
 from kinote.delivery.archives.recall import Recaller
-from kinote.dimse.tls import NO_CERTIFICATES
+from kinote.dimse.transport.tls import NO_CERTIFICATES
 from kinote.holdings.door import Door
 from kinote.holdings.journal.keeping import Journal, read_all
 from kinote.holdings.live_objects import LiveObject, Selection

@@ -16,15 +16,15 @@ from kinote.delivery.going_on import GoingOn
 from kinote.delivery.outgoing import Sendable
 from kinote.delivery.transmit import send, send_objects
 from kinote.dicom.files.data_set_file import DataSet
-from kinote.dimse.acceptor import Acceptor, Listening
-from kinote.dimse.acceptor import Caller as Calling
+from kinote.dimse.associations.acceptor import Acceptor, Listening
+from kinote.dimse.associations.acceptor import Caller as Calling
+from kinote.dimse.associations.negotiation import Acceptance, answer_to
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import AbortedError, BrokenError, DimseError, DisconnectedError, SilenceError
-from kinote.dimse.negotiation import Acceptance, answer_to
-from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.media.sources import Source
-from kinote.peers.calling import Caller
+from kinote.peers.reaching.calling import Caller
 from tests.delivery.ending_peer import taking_of_each_association
 from tests.dimse.both_ends import EXPLICIT, Provider, service_of
 from tests.dimse.ends import CALM, CT

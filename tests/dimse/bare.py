@@ -8,8 +8,14 @@ from kinote.dimse.command_sets.coding import encode_command
 from kinote.dimse.commands import CEchoRequest, CStoreRequest
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ProposedContext, encode
-from kinote.dimse.user_information import UserInformation
+from kinote.dimse.protocol.pdu import (
+    AssociateRequest,
+    DataTransfer,
+    PresentationData,
+    ProposedContext,
+    encode,
+)
+from kinote.dimse.protocol.user_information import UserInformation
 from tests.dimse.ends import CT, IMPLICIT
 
 ECHO = encode_command(CEchoRequest(message_id=7, affected_sop_class_uid=VERIFICATION))

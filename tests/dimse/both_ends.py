@@ -11,22 +11,22 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from kinote.dimse.acceptor import Acceptor, Caller, Listening
-from kinote.dimse.admission import Refused
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.associations.admission import Refused
+from kinote.dimse.associations.association import Association, Message
+from kinote.dimse.associations.negotiation import Acceptance, Service, answer_to
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.command_sets.normalized import NormalizedRequest
 from kinote.dimse.commands import CEchoRequest, CEchoResponse
-from kinote.dimse.endpoint import Patience
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.negotiation import Acceptance, Service, answer_to
 from kinote.dimse.operations import both_ways
 from kinote.dimse.operations.offered import NOTHING, Answered, Asked, Offer, Offered
 from kinote.dimse.operations.refusals import NORMALIZED
-from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.user_information import RoleSelection
+from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.protocol.user_information import RoleSelection
+from kinote.dimse.transport.endpoint import Patience
 from tests.dimse.ends import CALM, CT, first_proposed, nothing_left
 
 #: Storage Commitment Push Model and its well-known instance; Instance Availability Notification; Modality Performed

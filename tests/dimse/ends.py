@@ -10,19 +10,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kinote.dimse.acceptor import Acceptor, Caller, Listening
-from kinote.dimse.admission import DEFAULT_LIMITS, AcceptorLimits, Refused
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.associations.admission import DEFAULT_LIMITS, AcceptorLimits, Refused
+from kinote.dimse.associations.association import Association, Message
+from kinote.dimse.associations.negotiation import Acceptance, Service, answer_to
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.commands import CEchoRequest, CEchoResponse, CStoreRequest, CStoreResponse
-from kinote.dimse.connection import Connection
-from kinote.dimse.endpoint import Endpoint, Patience
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.negotiation import Acceptance, Service, answer_to
-from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.state_table import Event
+from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.protocol.state_table import Event
+from kinote.dimse.transport.connection import Connection
+from kinote.dimse.transport.endpoint import Endpoint, Patience
 
 #: Seconds that anything may take on a machine that is busy with other things.
 LIMIT = 60

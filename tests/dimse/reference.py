@@ -21,7 +21,7 @@ from kinote.dimse.commands import (
     UnrecognizedRequest,
 )
 from kinote.dimse.errors import CommandError, PduError
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     APPLICATION_CONTEXT,
     AssociateRequest,
     DataTransfer,

@@ -13,15 +13,14 @@ from pathlib import Path
 import pytest
 
 from kinote.dimse import invoking
-from kinote.dimse.acceptor import Acceptor, AddressTakenError, Caller, Listening
-from kinote.dimse.admission import AcceptorLimits, Admission, AdmittedConnection, Refused
-from kinote.dimse.association import Association, Message
-from kinote.dimse.endpoint import Patience
+from kinote.dimse.associations.acceptor import Acceptor, AddressTakenError, Caller, Listening
+from kinote.dimse.associations.admission import AcceptorLimits, Admission, AdmittedConnection, Refused
+from kinote.dimse.associations.association import Association, Message
+from kinote.dimse.associations.negotiation import LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION, Acceptance
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import AbortedError, AssociationError, BrokenError, RejectedError
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.negotiation import LOCAL_LIMIT_EXCEEDED, TEMPORARY_CONGESTION, Acceptance
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     Abort,
     AssociateReject,
     AssociateRequest,
@@ -29,7 +28,8 @@ from kinote.dimse.pdu import (
     ReleaseRequest,
     encode,
 )
-from kinote.dimse.user_information import RoleSelection, UserInformation, encode_user_information
+from kinote.dimse.protocol.user_information import RoleSelection, UserInformation, encode_user_information
+from kinote.dimse.transport.endpoint import Patience
 from tests.dimse.bare import ECHO, STORE, Bare, data, exactly
 from tests.dimse.ends import (
     CALM,

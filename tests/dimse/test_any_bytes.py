@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from kinote.dimse.command_sets.coding import decode_command, encode_command
 from kinote.dimse.commands import Command, UnrecognizedRequest
 from kinote.dimse.errors import CommandError, PduError
-from kinote.dimse.items import item
-from kinote.dimse.pdu import Pdu, decode, encode
+from kinote.dimse.protocol.items import item
+from kinote.dimse.protocol.pdu import Pdu, decode, encode
 from tests.dimse.test_commands import commands
 from tests.dimse.test_pdu import pdus
 from tests.scale import SCALE

@@ -10,10 +10,10 @@ import pytest
 
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse import invoking
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
 from kinote.dimse.commands import CEchoRequest, CStoreRequest, UnrecognizedRequest
 from kinote.dimse.errors import BrokenError, PduError
-from kinote.dimse.pdu import DataTransfer, ReleaseReply, ReleaseRequest, decode, encode
+from kinote.dimse.protocol.pdu import DataTransfer, ReleaseReply, ReleaseRequest, decode, encode
 from tests.dimse.bare import ECHO, STORE, Bare, data
 from tests.dimse.ends import CT, accepting, answer, calling, eventually, keeping
 from tests.scale import SCALE

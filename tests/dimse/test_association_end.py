@@ -8,11 +8,11 @@ import socket
 import pytest
 
 from kinote.dimse import invoking
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
 from kinote.dimse.commands import CEchoRequest
-from kinote.dimse.endpoint import Patience
 from kinote.dimse.errors import AbortedError, AssociationError, BrokenError, ReleasedError
-from kinote.dimse.pdu import Abort, ReleaseReply, ReleaseRequest, encode
+from kinote.dimse.protocol.pdu import Abort, ReleaseReply, ReleaseRequest, encode
+from kinote.dimse.transport.endpoint import Patience
 from tests.dimse.bare import ECHO, STORE, Bare, data, exactly
 from tests.dimse.ends import CT, HASTY, accepted, accepting, answer, bare_peer, calling, eventually, keeping
 

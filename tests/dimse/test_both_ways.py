@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinote.dimse import invoking, statuses
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
+from kinote.dimse.associations.negotiation import Acceptance, answer_to
 from kinote.dimse.command_sets.coding import encode_command
 from kinote.dimse.command_sets.normalized import (
     NActionRequest,
@@ -33,18 +34,17 @@ from kinote.dimse.commands import (
     CStoreResponse,
     Response,
 )
-from kinote.dimse.connection import Connection
-from kinote.dimse.endpoint import Endpoint
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import AbortedError, AssociationError, BrokenError, NotAcceptedError, ReleasedError
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.negotiation import Acceptance, answer_to
 from kinote.dimse.operations import both_ways
 from kinote.dimse.operations.both_ways import serve_until
 from kinote.dimse.operations.normalized import n_action, n_event_report, n_get
 from kinote.dimse.operations.offered import Answered, Asked, Offer, Offered
-from kinote.dimse.pdu import AssociateRequest
-from kinote.dimse.state_table import Event
+from kinote.dimse.protocol.pdu import AssociateRequest
+from kinote.dimse.protocol.state_table import Event
+from kinote.dimse.transport.connection import Connection
+from kinote.dimse.transport.endpoint import Endpoint
 from tests.dimse.bare import data
 from tests.dimse.both_ends import (
     COMMITMENT,

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinote.dimse.connection import LARGEST_ASSOCIATE, Connection
 from kinote.dimse.errors import AbortReason, ConnectionLostError, PduError, SilenceError
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     ABORT,
     P_DATA_TF,
     RELEASE_RQ,
@@ -22,6 +21,7 @@ from kinote.dimse.pdu import (
     ReleaseRequest,
     encode,
 )
+from kinote.dimse.transport.connection import LARGEST_ASSOCIATE, Connection
 
 PATIENCE = 60.0
 

@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from kinote.dimse import invoking
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
 from kinote.dimse.command_sets.normalized import (
     NActionRequest,
     NEventReportRequest,
@@ -19,12 +19,12 @@ from kinote.dimse.command_sets.normalized import (
     NGetResponse,
 )
 from kinote.dimse.commands import CFindResponse, CGetResponse, Command, Response
-from kinote.dimse.endpoint import Patience
 from kinote.dimse.errors import BrokenError
 from kinote.dimse.operations import both_ways
 from kinote.dimse.operations.both_ways import serve_until
 from kinote.dimse.operations.normalized import n_action, n_event_report, n_get
 from kinote.dimse.operations.offered import Answered, Asked, Offer, Offered
+from kinote.dimse.transport.endpoint import Patience
 from tests.dimse.bare import data
 from tests.dimse.both_ends import COMMITMENT, COMMITMENT_INSTANCE, Log, Provider, providing, using
 from tests.dimse.ends import CT, FIND, GET, accepted, bare_peer, calling

@@ -13,7 +13,6 @@ import pytest
 from kinote.dimse import invoking
 from kinote.dimse.command_sets.coding import encode_command
 from kinote.dimse.commands import CEchoRequest, CEchoResponse, CFindResponse
-from kinote.dimse.endpoint import Patience
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import (
     AbortedError,
@@ -24,7 +23,7 @@ from kinote.dimse.errors import (
     ReleasedError,
 )
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     Abort,
     AssociateAccept,
     AssociateReject,
@@ -34,7 +33,8 @@ from kinote.dimse.pdu import (
     ReleaseRequest,
     encode,
 )
-from kinote.dimse.user_information import UserInformation
+from kinote.dimse.protocol.user_information import UserInformation
+from kinote.dimse.transport.endpoint import Patience
 from tests.dimse.bare import data, exactly
 from tests.dimse.ends import IMPLICIT, bare_peer, calling, descriptors, eventually, nothing_left
 from tests.scale import SCALE

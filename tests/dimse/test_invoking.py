@@ -8,7 +8,8 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from kinote.dimse import invoking, statuses
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
+from kinote.dimse.associations.negotiation import Context
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoResponse,
@@ -24,7 +25,6 @@ from kinote.dimse.commands import (
 )
 from kinote.dimse.errors import BrokenError, NotAcceptedError
 from kinote.dimse.invoking import MoveOriginator
-from kinote.dimse.negotiation import Context
 from tests.dimse.ends import CT, FIND, GET, MOVE, accepted, accepting, bare_peer, calling
 
 PENDING, CANCEL, SUCCESS = statuses.PENDING, statuses.CANCEL, statuses.SUCCESS

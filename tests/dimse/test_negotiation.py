@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kinote.dimse.negotiation import (
+from kinote.dimse.associations.negotiation import (
     NO_SUCH_APPLICATION_CONTEXT,
     Acceptance,
     Result,
@@ -12,9 +12,9 @@ from kinote.dimse.negotiation import (
     answer_to,
     first_of,
 )
-from kinote.dimse.pdu import AssociateAccept, AssociateRequest, ContextResult, ProposedContext
-from kinote.dimse.requestor import accepted_contexts
-from kinote.dimse.user_information import (
+from kinote.dimse.associations.requestor import accepted_contexts
+from kinote.dimse.protocol.pdu import AssociateAccept, AssociateRequest, ContextResult, ProposedContext
+from kinote.dimse.protocol.user_information import (
     AsynchronousOperations,
     ExtendedNegotiation,
     RoleSelection,

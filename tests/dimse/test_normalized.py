@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from kinote.dimse import invoking, statuses
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
 from kinote.dimse.command_sets.normalized import (
     NActionRequest,
     NActionResponse,
@@ -32,7 +32,7 @@ from kinote.dimse.operations import normalized
 from kinote.dimse.operations.both_ways import MOST_FOLLOW_UPS, meanwhile, serve_until
 from kinote.dimse.operations.normalized import n_action, n_create, n_event_report, n_get, n_set
 from kinote.dimse.operations.offered import Answered, Asked, Offer, Offered
-from kinote.dimse.user_information import RoleSelection
+from kinote.dimse.protocol.user_information import RoleSelection
 from tests.dimse.both_ends import (
     COMMITMENT,
     COMMITMENT_INSTANCE,

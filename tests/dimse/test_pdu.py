@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinote.dimse.errors import AbortReason, PduError
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     Abort,
     AssociateAccept,
     AssociateReject,
@@ -23,7 +23,7 @@ from kinote.dimse.pdu import (
     encode,
     encode_in_pieces,
 )
-from kinote.dimse.user_information import (
+from kinote.dimse.protocol.user_information import (
     AsynchronousOperations,
     CommonExtendedNegotiation,
     ExtendedNegotiation,

@@ -14,10 +14,17 @@ from typing import Any
 
 import pytest
 
-from kinote.dimse.connection import Connection
 from kinote.dimse.errors import ConnectionLostError, SilenceError
-from kinote.dimse.pdu import P_DATA_TF, RELEASE_RQ, DataTransfer, PresentationData, ReleaseRequest, encode
-from kinote.dimse.tls import TlsError, TlsFileError, TlsOptions, TlsProfile, wrap
+from kinote.dimse.protocol.pdu import (
+    P_DATA_TF,
+    RELEASE_RQ,
+    DataTransfer,
+    PresentationData,
+    ReleaseRequest,
+    encode,
+)
+from kinote.dimse.transport.connection import Connection
+from kinote.dimse.transport.tls import TlsError, TlsFileError, TlsOptions, TlsProfile, wrap
 from tests.dimse.certificates import Authority, Identity, options
 
 PATIENCE = 60.0

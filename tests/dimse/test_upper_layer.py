@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kinote.dimse.errors import AbortReason, PduError
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     Abort,
     AssociateAccept,
     AssociateReject,
@@ -19,8 +19,8 @@ from kinote.dimse.pdu import (
     decode,
     encode,
 )
-from kinote.dimse.state_table import TRANSITIONS, Action, Event, State
-from kinote.dimse.upper_layer import (
+from kinote.dimse.protocol.state_table import TRANSITIONS, Action, Event, State
+from kinote.dimse.protocol.upper_layer import (
     ACTIONS,
     Close,
     Connect,

@@ -15,7 +15,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kinote.app import Application, ApplicationError, Purpose, adopt, open_application, opening
+from kinote.app import (
+    Application,
+    ApplicationError,
+    Purpose,
+    adopt,
+    adopting,
+    open_application,
+    opening,
+    taking_over,
+)
 from kinote.catalog.sql import dialects
 from kinote.holdings.opening import installation
 from kinote.holdings.opening.recovery import recover
@@ -260,7 +269,7 @@ def test_law_8_a_kill_while_marks_are_written_leaves_what_can_be_opened(
                 try:
                     with place.open():
                         # A kill comes to no end: nothing is marked as closed.
-                        patched.setattr(opening, "_end", lambda *_: None)
+                        patched.setattr(opening, "mark_end", lambda *_: None)
                 except _KilledError:
                     pass
             with place.open():
@@ -311,7 +320,7 @@ def test_law_8_from_before_there_were_marks_an_index_that_does_not_know_the_file
     place.bring_back_index("older")
     _forget_marks(place)
     with monkeypatch.context() as patched:
-        patched.setattr(opening, "recover", partial(recover, at_most=5))
+        patched.setattr(taking_over, "recover", partial(recover, at_most=5))
         assert "does not know 7 objects" in refusal(place)
     place.lose_index()
     assert "Bring back the index" in refusal(place)
@@ -358,7 +367,7 @@ def test_an_older_index_that_cannot_learn_from_the_journal_is_not_taken_for_the_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(opening, "replay", failing)
+        patched.setattr(adopting, "replay", failing)
         with pytest.raises(KeyboardInterrupt):
             adopt(place.settings)
     refusal(place)

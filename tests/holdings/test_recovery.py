@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from kinote.app import opening
+from kinote.app import opening, taking_over
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.holdings.health import health
 from kinote.holdings.opening.recovery import Recovered, recover
 from kinote.holdings.removing import removal
 from kinote.intake.receiver import Receiver
 from kinote.settings.model import Settings
+from kinote.storage.directory.presence import Presence
 from kinote.storage.local import FILES, PACKS, local_stores
-from kinote.storage.presence import Presence
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.stores import Stores
 from tests.actors import ORIGIN
@@ -186,7 +186,7 @@ def test_only_a_server_recovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         looked.append("recovered")
         return Recovered()
 
-    monkeypatch.setattr(opening, "recover", recovering)
+    monkeypatch.setattr(taking_over, "recover", recovering)
     for purpose in ("work", "look", "serve"):
         looked.append(purpose)
         with opening.open_application(settings, purpose):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kinote.storage.data_directory import DataDirectory
+from kinote.storage.directory.data_directory import DataDirectory
 from kinote.storage.files import FileStore
 from kinote.storage.local import local_stores
 

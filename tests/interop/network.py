@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from tests.demo_data import copied
 from tests.dimse.certificates import Authority, Identity, options
 from tests.interop.peers import peer

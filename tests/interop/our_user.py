@@ -12,12 +12,12 @@ from pydicom.filereader import read_dataset
 
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.dimse import invoking, statuses
+from kinote.dimse.associations.negotiation import Context
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.dimse.negotiation import Context
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.tls import NO_CERTIFICATES, TlsOptions
+from kinote.dimse.transport.tls import NO_CERTIFICATES, TlsOptions
 from tests.interop.test_every_copy import received
 
 OURS = "OURS"

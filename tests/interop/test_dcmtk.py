@@ -17,10 +17,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from kinote.dimse import statuses
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.dimse.invoking import VERIFICATION, echo, find
-from kinote.dimse.requestor import Proposal, association
 from tests.dimse.certificates import options
 from tests.interop.dcmtk import dcmqrscp, storescp, tls
 from tests.interop.network import TITLE, Certificates, Kinote, kinote

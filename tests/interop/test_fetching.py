@@ -18,13 +18,13 @@ from kinote.app.application import Application
 from kinote.catalog.schema.tables import instance, note_reference
 from kinote.delivery import transmit
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.tls import NO_CERTIFICATES
+from kinote.dimse.transport.tls import NO_CERTIFICATES
 from kinote.media.sources import sources
 from kinote.migration.fetching import fetch as fetching
 from kinote.migration.fetching.account import fetches, missing_series
 from kinote.migration.fetching.fetch import Fetches, FetchTold, Wants
 from kinote.migration.fetching.named_sources import NamedSources
-from kinote.peers.calling import Caller, PeerError
+from kinote.peers.reaching.calling import Caller, PeerError
 from kinote.settings.model import Settings
 from tests.interop.dcmtk import dcmqrscp
 from tests.interop.orthanc import orthanc

@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE, build_role, evt
 
-from kinote.dimse.acceptor import Acceptor, Listening
+from kinote.dimse.associations.acceptor import Acceptor, Listening
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.command_sets.normalized import NActionRequest, NCreateRequest, NEventReportRequest
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.operations.both_ways import serve_until
@@ -27,8 +28,7 @@ from kinote.dimse.operations.normalized import (
     n_set,
 )
 from kinote.dimse.operations.offered import Answered, Asked, Offer, Offered
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.user_information import RoleSelection
+from kinote.dimse.protocol.user_information import RoleSelection
 from tests.dimse.both_ends import (
     COMMITMENT,
     COMMITMENT_INSTANCE,

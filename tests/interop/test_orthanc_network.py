@@ -13,7 +13,7 @@ from pydicom.uid import RLELossless
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from tests.interop.journey import notes, retrieve
 from tests.interop.network import TITLE, Certificates, Kinote, kinote
 from tests.interop.orthanc import orthanc

@@ -21,10 +21,10 @@ from pynetdicom.pdu_primitives import (
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import statuses
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
 from kinote.dimse.invoking import VERIFICATION, echo, find, move
-from kinote.dimse.requestor import Proposal, association
 from tests.dimse.certificates import options
 from tests.interop.network import TITLE, Certificates, Kinote, kinote
 from tests.interop.our_user import OURS, Peer, identifier

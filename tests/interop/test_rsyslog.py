@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.security.actors import Actor, ActorKind
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry
 from kinote.security.audit.trail import AuditTrail

@@ -15,7 +15,6 @@ from pydicom._uid_dict import UID_dictionary
 from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.values import uids
 from kinote.keyobject.codes import Code
-from kinote.keyobject.languages import NAMES
 from kinote.keyobject.model import (
     Device,
     DocumentContext,
@@ -27,6 +26,7 @@ from kinote.keyobject.model import (
     RequestReference,
 )
 from kinote.keyobject.titles import OF_INTEREST, TITLES, modifiers_for
+from kinote.keyobject.values.languages import NAMES
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"

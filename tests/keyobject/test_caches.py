@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kinote.dicom.elements.byte_cache import ByteCache, caches_disabled
-from kinote.keyobject import content, evidence, title_reader
 from kinote.keyobject.reader import read
+from kinote.keyobject.readers import content, evidence, title_reader
 from tests.keyobject.documents import EXPLICIT
 from tests.keyobject.variants.table import VARIANTS
 from tests.keyobject.variants.variant import Variant, encoded, good

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kinote.dicom.elements.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from kinote.keyobject.element_cache import LONGEST, ElementCache
+from kinote.keyobject.readers.element_cache import LONGEST, ElementCache
 
 
 def test_bytes_are_remembered_in_their_encoding() -> None:

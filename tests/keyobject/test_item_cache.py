@@ -7,7 +7,7 @@ import pytest
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.elements.dataset import Items, scan
 from kinote.dicom.elements.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from kinote.keyobject.item_cache import ItemCache, Run
+from kinote.keyobject.readers.item_cache import ItemCache, Run
 from tests.dicom.elements import Writer
 
 EXPLICIT = Writer(EXPLICIT_VR_LITTLE_ENDIAN)

@@ -14,10 +14,10 @@ from pydicom.dataset import Dataset
 
 from kinote.dicom.elements.dataset import scan
 from kinote.dicom.elements.scanner import DataSetScanner
-from kinote.keyobject import content
 from kinote.keyobject.findings import RULES
 from kinote.keyobject.model import Reference
 from kinote.keyobject.reader import LIMITS, MAX_BYTES, read, read_dataset
+from kinote.keyobject.readers import content
 from kinote.keyobject.reading import FoundInstance, FoundObserver, Reading
 from kinote.keyobject.titles import TitleGroup, title_group
 from kinote.keyobject.writer import encode

@@ -26,15 +26,15 @@ from kinote.delivery.orders.carrying_out import CarryOut
 from kinote.delivery.orders.ordering import DELIVER
 from kinote.delivery.orders.ways.calling import Calling
 from kinote.dimse import statuses
-from kinote.dimse.acceptor import Acceptor, Caller, Listening
-from kinote.dimse.admission import Refused
-from kinote.dimse.association import Association
+from kinote.dimse.associations.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.associations.admission import Refused
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.negotiation import Acceptance, Service, answer_to
 from kinote.dimse.commands import CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.dimse.negotiation import Acceptance, Service, answer_to
-from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.dimse.tls import NO_CERTIFICATES
+from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.transport.tls import NO_CERTIFICATES
 from kinote.holdings.door import Door
 from kinote.holdings.opening.recovery import recover
 from kinote.holdings.reaping.reaper import Reaper

@@ -21,10 +21,10 @@ from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.files.part10 import find_dataset
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import store
-from kinote.dimse.requestor import Proposal, association
 from kinote.dimse.statuses import SUCCESS
 from kinote.keyobject.model import Reference
 from kinote.keyobject.writer import encode_file

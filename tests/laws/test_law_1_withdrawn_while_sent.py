@@ -23,13 +23,13 @@ from kinote.command.network.named_objects import Named, named_objects
 from kinote.command.store.client import Client
 from kinote.command.store.in_process import answered_here
 from kinote.delivery import transmit
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.holdings import door as door_module
 from kinote.holdings.door import Door
 from kinote.holdings.stored import stored_bytes
 from kinote.intake.receiver import Receiver
-from kinote.peers.calling import Caller
 from kinote.peers.known import PeersInUse
+from kinote.peers.reaching.calling import Caller
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.options import ScpOptions
 from kinote.scp.server import DicomServer

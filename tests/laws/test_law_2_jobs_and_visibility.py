@@ -54,6 +54,7 @@ HANDLERS = {
     "delivery/commitment/telling.py",
     "delivery/orders/account.py",
     "delivery/orders/carrying_out.py",
+    "delivery/orders/page_under_way.py",
     "intake/settling_jobs.py",
     "notes/creator/making_jobs.py",
     "notes/registrar/registering_jobs.py",

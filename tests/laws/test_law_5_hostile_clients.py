@@ -23,9 +23,9 @@ import httpx
 import pytest
 
 from kinote.dimse import invoking
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.pdu import AssociateRequest, ProposedContext, encode
-from kinote.dimse.requestor import Proposal, association
+from kinote.dimse.protocol.pdu import AssociateRequest, ProposedContext, encode
 from tests.dimse.ends import CT
 from tests.intake.objects import image
 from tests.intake.test_receiver import data_set

@@ -16,8 +16,8 @@ import pytest
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.files.part10 import find_dataset
 from kinote.dimse import invoking, statuses
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.requestor import Proposal, association
 from kinote.keyobject.model import Reference
 from kinote.keyobject.writer import encode_file
 from tests.intake.objects import CT, image

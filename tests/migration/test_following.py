@@ -11,7 +11,7 @@ import pytest
 
 from kinote.app import open_application
 from kinote.app.application import Application
-from kinote.dimse.tls import NO_CERTIFICATES
+from kinote.dimse.transport.tls import NO_CERTIFICATES
 from kinote.intake.expected import InStudy
 from kinote.migration.fetching.fetch import Fetches
 from kinote.migration.fetching.named_sources import NamedSources

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from kinote.app import open_application
 from kinote.app.application import Application
 from kinote.catalog.schema.tables import instance
-from kinote.dimse.tls import NO_CERTIFICATES
+from kinote.dimse.transport.tls import NO_CERTIFICATES
 from kinote.migration.fetching import web_source
 from kinote.migration.fetching.account import fetches, missing_series
 from kinote.migration.fetching.fetch import Fetches, FetchTold

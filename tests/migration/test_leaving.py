@@ -10,9 +10,9 @@ import pytest
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
+from kinote.dimse.associations.negotiation import Context
 from kinote.dimse.commands import CGetResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.dimse.negotiation import Context
 from kinote.keyobject import writer
 from kinote.notes.creator.making import KeyObjectMaker
 from tests.catalog.archive import CT

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-from kinote.dimse.tls import TlsOptions
-from kinote.peers.accepting import Accepted, accepted_by
-from kinote.peers.calling import Caller
+from kinote.dimse.transport.tls import TlsOptions
+from kinote.peers.reaching.accepting import Accepted, accepted_by
+from kinote.peers.reaching.calling import Caller
 from tests.catalog.archive import CT, KOS, MR
 from tests.delivery.lying_peer import Peer, listening
 

@@ -11,7 +11,7 @@ import pytest
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import WantedPeer
-from kinote.peers.resolving import HostNames
+from kinote.peers.reaching.resolving import HostNames
 from tests.peers.known import as_peer
 from tests.peers.wanted import added, archive, changed, dimse, removed
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.peers.peer import Endpoint, EndpointKind
-from kinote.peers.probing import Answer, probe
+from kinote.peers.reaching.probing import Answer, probe
 from tests.dimse.ends import eventually
 from tests.peers.wanted import dimse
 from tests.scp.face import OPTIONS, face
@@ -100,7 +100,7 @@ def test_a_dicomweb_service_is_asked_for_one_study(status: int, answers: bool, s
 def test_a_web_server_that_is_not_there_or_never_ends_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     found = asked(Endpoint(EndpointKind.DICOMWEB, url="http://127.0.0.1:1/dicomweb"))
     assert (found.answers, "cannot be reached" in found.sentence) == (False, True)
-    monkeypatch.setattr("kinote.peers.probing._WEB_SECONDS", 0.0)
+    monkeypatch.setattr("kinote.peers.reaching.probing._WEB_SECONDS", 0.0)
     with answering(200) as (url, _):
         assert "does not answer within" in asked(Endpoint(EndpointKind.DICOMWEB, url=url)).sentence
 
@@ -138,7 +138,7 @@ def test_a_folder_that_never_answers_is_not_waited_for(
     monkeypatch.setattr(os, "access", never)
     folder = Endpoint(EndpointKind.FOLDER, path=str(tmp_path))
     with monkeypatch.context() as patch:
-        patch.setattr("kinote.peers.probing._FOLDER_SECONDS", 0.01)
+        patch.setattr("kinote.peers.reaching.probing._FOLDER_SECONDS", 0.01)
         for _ in range(3):
             assert "does not answer" in asked(folder).sentence
     # One thread waits for it, however often it is asked.

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from kinote.peers.resolving import HostNames, canonical, look_up
+from kinote.peers.reaching.resolving import HostNames, canonical, look_up
 
 #: Seconds that something which must happen may take on a busy machine.
 LIMIT = 60
@@ -113,7 +113,7 @@ def test_where_no_thread_can_be_started_a_name_is_asked_for_again(
 
 
 def test_breach_a_failure_that_is_kept_for_good_is_noticed(dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kinote.peers.resolving._FIRST_PAUSE", 1e9)
+    monkeypatch.setattr("kinote.peers.reaching.resolving._FIRST_PAUSE", 1e9)
     with pytest.raises(AssertionError):
         test_a_failure_is_asked_for_again_after_seconds(dns, NO_ANSWER, None)
 

@@ -38,13 +38,13 @@ _MAY_MEASURE = {
     "decoding/turns.py": "how long to wait for a process, and how long a study is suspected",
     "decoding/worker.py": "how long a frame may take",
     "delivery/orders/ways/carriers.py": "how long a speed limit waits",
-    "delivery/orders/carrying_out.py": "how long a turn takes, and when outcomes are written",
-    "dimse/acceptor.py": "time-outs of the network",
-    "dimse/association.py": "time-outs of the network",
-    "dimse/connection.py": "time-outs of the network",
-    "dimse/endpoint.py": "time-outs of the network",
+    "delivery/orders/carrying_out.py": "how long a turn takes, and when `page_under_way` writes outcomes",
+    "dimse/associations/acceptor.py": "time-outs of the network",
+    "dimse/associations/association.py": "time-outs of the network",
+    "dimse/transport/connection.py": "time-outs of the network",
+    "dimse/transport/endpoint.py": "time-outs of the network",
     "dimse/operations/both_ways.py": "time-outs of the network",
-    "dimse/tls_socket.py": "time-outs of the network",
+    "dimse/transport/tls_socket.py": "time-outs of the network",
     "holdings/scrubbing/slow_scrub.py": "how long the disk takes to be read",
     "holdings/reaping/reaper.py": "how long a step took, to pause as long, and whether the clock has jumped",
     "holdings/reconciling/reconciler.py": "how long a slice took, to pause longer",
@@ -56,8 +56,8 @@ _MAY_MEASURE = {
     "migration/folders/scan.py": "the rate of a scan, and when progress was last said",
     "notes/registrar/opened_first.py": "how long whoever opens a study may have to wait",
     "notes/acts/undo_windows.py": "how long a window is open where the clock was set back",
-    "peers/probing.py": "how long an echo took",
-    "peers/resolving.py": "how old an address is, and how long to wait for one",
+    "peers/reaching/probing.py": "how long an echo took",
+    "peers/reaching/resolving.py": "how old an address is, and how long to wait for one",
     "scp/retrieving/retrieval.py": "when the last interim answer was sent",
     "scp/receiving/processes.py": "how long receiver processes may take, and when they are begun again",
     "scp/associations/serving.py": "how long an association lasted",
@@ -70,8 +70,8 @@ _MAY_MEASURE = {
     "security/openid/sessions.py": "how long to wait for another server's renewal",
     "security/sign_in/identifying.py": "how long what was found out about a token counts",
     "security/sign_in/slowing_down.py": "how long who guesses passwords has to wait",
-    "storage/data_directory.py": "how long to wait for another server's recovery",
-    "storage/presence.py": "how long to wait for another server's recovery",
+    "storage/directory/data_directory.py": "how long to wait for another server's recovery",
+    "storage/directory/presence.py": "how long to wait for another server's recovery",
     "storage/quarantine.py": "how long a count is good for",
     "telemetry/report_throttle.py": "when something was reported for the last time",
     "telemetry/clock.py": "what has passed since another process told the time",
@@ -119,7 +119,7 @@ def test_only_app_and_what_runs_without_it_take_the_clock() -> None:
         for path in PACKAGE.rglob("*.py")
         if ("kinote.telemetry.clock", "system_clock") in imports_of(path)
     }
-    assert taking == {"app/opening.py", "app/restoring.py", "command/check.py"}
+    assert taking == {"app/adopting.py", "app/opening.py", "app/restoring.py", "command/check.py"}
 
 
 def test_who_measures_how_long_something_takes_says_why() -> None:

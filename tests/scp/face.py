@@ -11,10 +11,10 @@ from unittest.mock import patch
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.delivery.ledger import Ledger
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.operations.offered import NOTHING, Offered
-from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.door import Door
 from kinote.intake.packets.taking_on import Channels
 from kinote.intake.receiver import Receiver

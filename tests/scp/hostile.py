@@ -20,7 +20,7 @@ from kinote.dimse.commands import (
     UnrecognizedResponse,
 )
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     Abort,
     AssociateAccept,
     AssociateReject,

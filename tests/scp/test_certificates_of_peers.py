@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from kinote.dimse import invoking
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError, RejectedError
-from kinote.dimse.peer_certificate import PeerCertificate, subject_of
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.peer_certificate import PeerCertificate, subject_of
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import WantedPeer
 from kinote.scp.options import ScpOptions

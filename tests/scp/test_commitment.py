@@ -22,11 +22,11 @@ from kinote.delivery.commitment.data_sets import (
     written_request,
 )
 from kinote.delivery.commitment.telling import TELL_COMMITMENT, TellCommitment
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.operations.both_ways import serve_until
 from kinote.dimse.operations.normalized import n_action
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.tls import NO_CERTIFICATES
+from kinote.dimse.transport.tls import NO_CERTIFICATES
 from kinote.jobs.leased import Done, Failed, Outcome, PermanentError
 from kinote.lifecycle.commitment.given import page_of_given
 from kinote.peers.entities import ServiceName

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from kinote.dimse import invoking, statuses
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.command_sets.normalized import NActionRequest, NCreateRequest, NGetRequest, NGetResponse
 from kinote.dimse.commands import CStoreRequest
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.operations.both_ways import serve_until
 from kinote.dimse.operations.normalized import n_action, n_create, n_event_report
 from kinote.dimse.operations.offered import Answered, Asked, Offer, Offered
-from kinote.dimse.requestor import Proposal, association
 from kinote.peers.entities import ServiceName
 from tests.dimse.both_ends import COMMITMENT, COMMITMENT_INSTANCE, IAN, STEP, Log
 from tests.peers.known import known

@@ -14,7 +14,7 @@ from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import BrokenError, RejectedError
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import WantedPeer
-from kinote.peers.resolving import HostNames
+from kinote.peers.reaching.resolving import HostNames
 from kinote.scp.options import ScpOptions
 from tests.peers.known import as_peer, known
 from tests.peers.wanted import added, archive, changed, dimse, removed

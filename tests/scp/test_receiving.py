@@ -18,12 +18,18 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import instance
 from kinote.dimse import invoking, statuses
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
 from kinote.dimse.command_sets.coding import encode_command
 from kinote.dimse.commands import CStoreRequest
 from kinote.dimse.errors import DimseError
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.dimse.pdu import AssociateRequest, DataTransfer, PresentationData, ProposedContext, encode
+from kinote.dimse.protocol.pdu import (
+    AssociateRequest,
+    DataTransfer,
+    PresentationData,
+    ProposedContext,
+    encode,
+)
 from kinote.scp.options import ScpLimits, ScpOptions
 from kinote.scp.receiving import processes as receiving
 from tests.dimse.bare import exactly

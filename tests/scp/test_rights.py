@@ -17,7 +17,9 @@ from kinote.catalog.schema.live import live_instance
 from kinote.delivery.commitment.data_sets import STORAGE_COMMITMENT
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.requestor import Proposal
+from kinote.dimse.associations.requestor import association as opened_association
 from kinote.dimse.command_sets.coding import COMMANDS
 from kinote.dimse.command_sets.normalized import NActionRequest, NCreateRequest, NEventReportRequest
 from kinote.dimse.commands import (
@@ -30,9 +32,7 @@ from kinote.dimse.commands import (
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.dimse.operations.normalized import n_action, n_create, n_event_report
 from kinote.dimse.operations.offered import Answered, Offer, Offered
-from kinote.dimse.requestor import Proposal
-from kinote.dimse.requestor import association as opened_association
-from kinote.dimse.user_information import RoleSelection
+from kinote.dimse.protocol.user_information import RoleSelection
 from kinote.peers.known import PeersInUse
 from kinote.scp.associations import serving
 from kinote.scp.availability.notification import INSTANCE_AVAILABILITY_NOTIFICATION as AVAILABILITY

@@ -17,12 +17,12 @@ from sqlalchemy import Connection, update
 from kinote.catalog.schema.tables import instance
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.negotiation import Context
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import RejectedError
 from kinote.dimse.information_models import PATIENT_ROOT, STUDY_ROOT
-from kinote.dimse.negotiation import Context
 from kinote.lifecycle import acts
 from kinote.lifecycle.withdrawals import withdrawal
 from kinote.peers.entities import ServiceName

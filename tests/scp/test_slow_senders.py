@@ -14,12 +14,12 @@ import pytest
 from sqlalchemy import text
 
 from kinote.dimse import invoking
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
 from kinote.dimse.command_sets.coding import encode_command
 from kinote.dimse.commands import CStoreRequest
 from kinote.dimse.errors import RejectedError
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.pdu import (
+from kinote.dimse.protocol.pdu import (
     Abort,
     AssociateReject,
     AssociateRequest,

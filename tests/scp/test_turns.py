@@ -17,7 +17,7 @@ from kinote.dimse.command_sets.coding import encode_command
 from kinote.dimse.commands import CCancelRequest, CFindRequest
 from kinote.dimse.information_models import STUDY_ROOT
 from kinote.dimse.operations import both_ways
-from kinote.dimse.pdu import AssociateRequest, ProposedContext, encode
+from kinote.dimse.protocol.pdu import AssociateRequest, ProposedContext, encode
 from kinote.scp.options import ScpLimits, ScpOptions
 from kinote.scp.queries import query
 from kinote.scp.queries.turns import Turns

@@ -16,9 +16,9 @@ from pynetdicom import AE, evt
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
-from kinote.dimse.acceptor import Caller
+from kinote.dimse.associations.acceptor import Caller
 from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.user_information import UserIdentity
+from kinote.dimse.protocol.user_information import UserIdentity
 from kinote.scp.associations.user_identity import Users
 from kinote.scp.options import UserIdentities
 from kinote.security.audit.search import TrailSearch, search_trail

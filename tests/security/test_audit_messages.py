@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from kinote.catalog.schema.tables import audit_chunk, audit_entry
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.security.actors import KINOTE, Actor, ActorKind, IdentifiedActor
 from kinote.security.audit.entry import AuditEvent, Concerned, Entry
 from kinote.security.audit.keeping import remove_old

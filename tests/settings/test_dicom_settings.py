@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.peers.destination import Content, Policy
 from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.from_settings import SettingsDestination

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kinote.storage.announcement import (
+from kinote.storage.directory.announcement import (
     NoAnnouncementError,
     announce,
     announced,

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from kinote.storage import announcement
-from kinote.storage.data_directory import DataDirectory, DataDirectoryInUseError
-from kinote.storage.directory_lock import DirectoryLock
+from kinote.storage.directory import announcement
+from kinote.storage.directory.data_directory import DataDirectory, DataDirectoryInUseError
+from kinote.storage.directory.directory_lock import DirectoryLock
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from kinote.storage.presence import Presence
+from kinote.storage.directory.presence import Presence
 from tests.command_line import SOURCE
 from tests.dimse.ends import eventually
 
@@ -27,7 +27,7 @@ def test_processes_see_each_other_until_they_end(tmp_path: Path) -> None:
 def test_one_that_is_killed_is_gone_with_its_file(tmp_path: Path) -> None:
     here = Presence(tmp_path)
     program = (
-        "from kinote.storage.presence import Presence; from pathlib import Path; import sys\n"
+        "from kinote.storage.directory.presence import Presence; from pathlib import Path; import sys\n"
         f"print(Presence(Path({str(tmp_path)!r})).mark, flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -62,7 +62,7 @@ def test_a_mark_lives_as_long_as_a_process_that_has_inherited_it(tmp_path: Path)
     """So what a receiver process writes is protected when the main process has died before it."""
     here = Presence(tmp_path)
     program = (
-        "from kinote.storage.presence import Presence; from pathlib import Path; import subprocess, sys\n"
+        "from kinote.storage.directory.presence import Presence; from pathlib import Path; import subprocess, sys\n"
         f"presence = Presence(Path({str(tmp_path)!r}))\n"
         "with subprocess.Popen(['cat'], pass_fds=[presence.descriptor]) as child:\n"
         "    print(presence.mark, flush=True)\n"

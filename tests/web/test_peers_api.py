@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from kinote.peers.from_settings import mirror
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint, WantedPeer
-from kinote.peers.probing import Answer
+from kinote.peers.reaching.probing import Answer
 from kinote.web.application import create_application
 from kinote.web.rooms import Rooms
 from tests.clock import clock

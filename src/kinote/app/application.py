@@ -30,9 +30,9 @@ from kinote.intake.receiver import Receiver
 from kinote.peers.known import PeersInUse
 from kinote.security.audit.trail import AuditTrail
 from kinote.security.audit_messages.sending import AuditSending
-from kinote.storage.data_directory import DataDirectory
-from kinote.storage.marks import UnreadableMarkError
-from kinote.storage.presence import Presence
+from kinote.storage.directory.data_directory import DataDirectory
+from kinote.storage.directory.marks import UnreadableMarkError
+from kinote.storage.directory.presence import Presence
 from kinote.storage.stores import Stores
 from kinote.storage.volume import RoomLeft
 from kinote.telemetry.clock import Clock

@@ -17,9 +17,9 @@ from kinote.app.fetching import fetching
 from kinote.app.health import health_of
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.archives.results import ResultTaker
-from kinote.dimse.acceptor import AddressTakenError
+from kinote.dimse.associations.acceptor import AddressTakenError
 from kinote.dimse.operations.offered import Offered
-from kinote.dimse.tls import TlsFileError
+from kinote.dimse.transport.tls import TlsFileError
 from kinote.holdings.health import Alert
 from kinote.holdings.journal.comparing import compare
 from kinote.holdings.law_check import check_after
@@ -30,11 +30,11 @@ from kinote.lifecycle.rejection.rules import RejectionRules
 from kinote.migration.folders.scan import FolderScans
 from kinote.migration.following.followed import note_opened
 from kinote.notes.registrar.opened_first import read_first
-from kinote.peers.accepting import Accepted, accepted_by
-from kinote.peers.calling import Caller
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
-from kinote.peers.probing import Answer, probe
+from kinote.peers.reaching.accepting import Accepted, accepted_by
+from kinote.peers.reaching.calling import Caller
+from kinote.peers.reaching.probing import Answer, probe
 from kinote.retention.headroom import Volume
 from kinote.scp import rooms as scp_rooms
 from kinote.scp.availability.taking import availability_offers

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from kinote.app.application import telling_of_folder
+from kinote.backup.bringing import Tell
 from kinote.backup.manifest import read_manifest
 from kinote.backup.refusals import BackupError
-from kinote.backup.restoring import Restored, Tell, chosen_backup, rebuild, restore
+from kinote.backup.restoring import Restored, chosen_backup, rebuild, restore
 from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.holdings.journal.comparing import compare
 from kinote.holdings.law_check import check_after
 from kinote.holdings.opening.in_place_stores import is_in_place_folder, reach_in_place
 from kinote.holdings.scrubbing.scrub import Scrubbed, scrub_after
 from kinote.settings.model import Settings
-from kinote.storage.data_directory import DataDirectory, is_data_directory
+from kinote.storage.directory.data_directory import DataDirectory, is_data_directory
 from kinote.storage.journal_files import journal_folder
 from kinote.storage.local import KINDS, local_stores
 from kinote.telemetry.clock import system_clock

@@ -25,16 +25,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from kinote.backup.adopting import Adopted, adopt_unknown
+from kinote.backup.bringing import Tell, bring_journal, bring_objects, bring_up_to_date, copy_file
 from kinote.backup.copied_index import new_index, pour, refuse_if_used
 from kinote.backup.making import backups_in
-from kinote.backup.manifest import INDEX, JOURNAL, OBJECTS, Manifest, read_manifest, verify
-from kinote.backup.objects import MISSING, copy_image, images_of, is_whole
+from kinote.backup.manifest import INDEX, JOURNAL, read_manifest, verify
 from kinote.backup.refusals import BackupError
 from kinote.backup.replaying import Replayed, replay
 from kinote.catalog import changes
 from kinote.catalog.index_mark import look_at_index
 from kinote.catalog.journal import Entry, JournalUnavailableError
-from kinote.catalog.schema.migrations import ForeignSchemaError, upgrade
 from kinote.catalog.schema.tables import api_token, user_account
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
@@ -47,14 +46,11 @@ from kinote.holdings.opening.in_place_stores import reach_in_place
 from kinote.holdings.opening.installation import Marks, Places, forget_earlier_openings, give_marks
 from kinote.holdings.reconciling.rows import difference
 from kinote.holdings.scrubbing.scrub import local_after
+from kinote.storage.directory.marks import DirectoryMark, UnreadableMarkError, directory_mark, store_mark
 from kinote.storage.folders import make_folder, sync_folder
 from kinote.storage.journal_files import journal_files, journal_folder
-from kinote.storage.local import FILES, local_stores, store_roots
-from kinote.storage.marks import DirectoryMark, UnreadableMarkError, directory_mark, store_mark
+from kinote.storage.local import local_stores, store_roots
 from kinote.storage.stores import Stores
-
-#: Called with the current step, how much of it is done, and how much there is.
-Tell = Callable[[str, int, int], None]
 
 Clock = Callable[[], datetime]
 
@@ -118,12 +114,12 @@ def restore(backup: Path, data: Path, database: str, clock: Clock, tell: Tell) -
         _refuse_other(data, url, manifest.installation)
         verify(backup, manifest, lambda done, total: tell("reading the backup", done, total))
         index = _new_stage(data)
-        _copy_file(backup / INDEX, index)
-        _bring_up_to_date(index, backup)
+        copy_file(backup / INDEX, index)
+        bring_up_to_date(index, backup)
         found = Restored(str(backup), manifest.installation, manifest.begun_at, manifest.counts)
-        _bring_objects(backup, data, index, manifest, found, tell)
+        bring_objects(backup, data, index, manifest, found.remarks, tell)
         for journal in (backup / JOURNAL, backup.parent / JOURNAL):
-            _bring_journal(journal, journal_folder(data))
+            bring_journal(journal, journal_folder(data))
         found.remarks += read_all(journal_folder(data)).faults
         entries = _prepare(index, data, manifest.installation, found, clock, url, tell)
         _put_in_place(index, data, database, _journal_of(data, manifest.installation, clock), entries, tell)
@@ -227,79 +223,6 @@ def _refuse_other(data: Path, url: str, installation: str) -> None:
                 refuse_if_used(connection)
         finally:
             engine.dispose()
-
-
-def _copy_file(source: Path, target: Path) -> None:
-    temporary = target.with_name(f"{target.name}.part")
-    shutil.copyfile(source, temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(target)
-
-
-def _bring_up_to_date(index: Path, backup: Path) -> None:
-    engine = dialects.engine_for(f"sqlite:///{index}", pool_size=1)
-    try:
-        upgrade(engine)
-    except ForeignSchemaError as error:
-        raise BackupError(
-            f"The index in {backup} was made by a newer version of Kinote. Restore it with that version."
-        ) from error
-    finally:
-        engine.dispose()
-
-
-def _bring_objects(
-    backup: Path, data: Path, index: Path, manifest: Manifest, found: Restored, tell: Tell
-) -> None:
-    """Copy packs and images that are missing or truncated. Everything else stays: it is not older."""
-    roots = store_roots(data.absolute())
-    objects = backup.parent / OBJECTS
-    make_folder(roots["packs"])
-    for number, name in enumerate(sorted(manifest.packs), start=1):
-        pack = roots["packs"] / name
-        copy = objects / "packs" / name
-        if pack.exists() and _is_cut_off(pack, copy):
-            kept = pack.with_name(f"cut-off-{uuid.uuid4().hex}-{name}")
-            pack.rename(kept)
-            found.remarks.append(
-                f"{pack} was shorter than its copy in the backup. It is kept as {kept.name}."
-            )
-        if not pack.exists():
-            _copy_file(copy, pack)
-        tell("copying packs", number, len(manifest.packs))
-    sync_folder(roots["packs"])
-    if not manifest.has_images:
-        return
-    total = manifest.counts.get("instance", 0)
-    for number, image in enumerate(images_of(index), start=1):
-        target = roots["files"] / image.key
-        if image.store == FILES and not is_whole(target, image):
-            why = copy_image(objects / "files" / image.key, target, image)
-            if why is not None and why != MISSING:
-                found.remarks.append(f"{image.sop_instance_uid}: {why}")
-        if number % 50 == 0:
-            tell("copying images", number, total)
-
-
-def _is_cut_off(pack: Path, copy: Path) -> bool:
-    """Return whether a pack ends before bytes of its copy: a pack only grows, apart from reserved space."""
-    size = pack.stat().st_size
-    if pack.with_name(f"{pack.name}-wal").exists() or size >= copy.stat().st_size:
-        return False
-    with copy.open("rb") as file:
-        file.seek(size)
-        return any(chunk.count(0) < len(chunk) for chunk in iter(partial(file.read, 1024 * 1024), b""))
-
-
-def _bring_journal(source: Path, target: Path) -> None:
-    """Copy a journal beside what is left of the installation's own, which is newer."""
-    make_folder(target)
-    for file in journal_files(source):
-        there = target / file.name
-        if not there.exists() or there.stat().st_size < file.stat().st_size:
-            _copy_file(file, there)
-    sync_folder(target)
 
 
 class _Kept:

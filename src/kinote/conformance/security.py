@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kinote.conformance.markdown import Section, table
-from kinote.dimse.tls import TlsProfile
+from kinote.dimse.transport.tls import TlsProfile
 
 #: The profiles of PS3.15 annex B by the table of cipher suites.
 _PROFILES = {

@@ -42,11 +42,15 @@ _LITTLE = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
 #: What Kinote requests from others. For storage, the SOP classes are those of `stored_classes`.
 USED = (
-    Operation("Verification", VERIFICATION, "C-ECHO", Role.SCU, _LITTLE, "kinote.peers.calling"),
+    Operation("Verification", VERIFICATION, "C-ECHO", Role.SCU, _LITTLE, "kinote.peers.reaching.calling"),
     Operation("Storage", "", "C-STORE", Role.SCU, TARGETS, "kinote.delivery.transmit"),
     Operation("Storage", "", "C-STORE", Role.SCU, TARGETS, "kinote.scp.retrieving.move"),
-    Operation("Query/Retrieve", PATIENT_ROOT.find, "C-FIND", Role.SCU, _LITTLE, "kinote.peers.querying"),
-    Operation("Query/Retrieve", STUDY_ROOT.find, "C-FIND", Role.SCU, _LITTLE, "kinote.peers.querying"),
+    Operation(
+        "Query/Retrieve", PATIENT_ROOT.find, "C-FIND", Role.SCU, _LITTLE, "kinote.peers.reaching.querying"
+    ),
+    Operation(
+        "Query/Retrieve", STUDY_ROOT.find, "C-FIND", Role.SCU, _LITTLE, "kinote.peers.reaching.querying"
+    ),
     Operation(
         "Instance Availability Notification",
         INSTANCE_AVAILABILITY_NOTIFICATION,

@@ -17,11 +17,11 @@ from kinote.dicom.dictionary import sop_classes, transfer_syntaxes
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dicom.values import uids
 from kinote.dimse import statuses
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.negotiation import MOST_CONTEXTS, Context
 from kinote.dimse.commands import CCancelRequest
 from kinote.dimse.errors import UnreadableDataSetError
 from kinote.dimse.invoking import MoveOriginator, store
-from kinote.dimse.negotiation import MOST_CONTEXTS, Context
 from kinote.holdings.door import Door
 from kinote.holdings.live_objects import LiveObject
 from kinote.holdings.unavailable import NotLiveError

@@ -15,10 +15,10 @@ from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.outgoing import Sendable
 from kinote.delivery.sending import ProposedStorage, Sender, Sent, grouped
 from kinote.dimse import statuses
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.errors import DimseError
-from kinote.dimse.requestor import Proposal, association
 from kinote.media.sources import Refusal, Source
-from kinote.peers.calling import Caller
+from kinote.peers.reaching.calling import Caller
 
 #: The number of files read before their association is opened.
 _TOGETHER = 2000

@@ -1,5 +1,6 @@
-"""The DICOM upper layer (PS3.8) and message exchange (PS3.7), in both roles.
+"""The DICOM upper layer (PS3.8) and message exchange (PS3.7), in both roles, with all DIMSE services.
 
-Imports only `kinote.dicom` and uses no database. The protocol itself is pure code: `pdu`, `state_table` and
-`upper_layer` take bytes and events and return effects. Waiting, sending and receiving are in other modules.
+`protocol` is the upper layer without I/O, `transport` the connections below it. `associations` begins associations and
+has the messages on them. `commands` and `command_sets` are the messages themselves; `invoking` and `operations` use and
+offer services. Uses no database.
 """

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse import statuses
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
+from kinote.dimse.associations.negotiation import Context
 from kinote.dimse.commands import (
     CCancelRequest,
     CEchoRequest,
@@ -30,7 +31,6 @@ from kinote.dimse.commands import (
     Response,
 )
 from kinote.dimse.errors import AssociationError, NotAcceptedError
-from kinote.dimse.negotiation import Context
 from kinote.dimse.operations.both_ways import answer_due, meanwhile
 from kinote.dimse.operations.roles import context_to_send
 

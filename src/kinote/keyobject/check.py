@@ -18,9 +18,9 @@ from kinote.dicom.files.part10 import read_file_meta
 from kinote.keyobject import attributes
 from kinote.keyobject.file_meta import check_file_meta
 from kinote.keyobject.findings import Finding, Findings, found
-from kinote.keyobject.languages import SCHEME
 from kinote.keyobject.reader import MAX_BYTES, read
 from kinote.keyobject.reading import Reading, Registration
+from kinote.keyobject.values.languages import SCHEME
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from kinote.dicom.dictionary import tags
 from kinote.dicom.elements.dataset import DataSet
-from kinote.keyobject.coded import read_code_sequence, read_plain, read_text, read_uid
 from kinote.keyobject.codes import Code, dcm
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.readers.coded import read_code_sequence, read_plain, read_text, read_uid
 
 IMAGE_LIBRARY = dcm("111028", "Image Library")
 

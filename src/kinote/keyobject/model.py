@@ -15,8 +15,6 @@ from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.values import uids
 from kinote.dicom.values.dates import is_date, is_offset, is_time
 from kinote.keyobject.codes import Code
-from kinote.keyobject.languages import is_language_tag
-from kinote.keyobject.texts import LONGEST_SHORT_VALUE
 from kinote.keyobject.titles import MANIFEST_WITH_DESCRIPTION, has_standard_meaning, modifiers_for
 from kinote.keyobject.validity import (
     InvalidKeyObjectError,
@@ -27,6 +25,8 @@ from kinote.keyobject.validity import (
     require_text,
     require_uids,
 )
+from kinote.keyobject.values.languages import is_language_tag
+from kinote.keyobject.values.texts import LONGEST_SHORT_VALUE
 
 ValueType = Literal["IMAGE", "WAVEFORM", "COMPOSITE"]
 

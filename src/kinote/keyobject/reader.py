@@ -26,19 +26,19 @@ from kinote.dicom.elements.dataset import DataSet, scanned
 from kinote.dicom.elements.errors import DicomError, TooDeepError, TooLargeError
 from kinote.dicom.elements.limits import Limits
 from kinote.dicom.elements.scanner import DataSetScanner
-from kinote.keyobject.content import (
+from kinote.keyobject.findings import Finding, Findings
+from kinote.keyobject.readers.content import (
     MAX_REFERENCES,
     Content,
     TooDeepContentError,
     TooManyReferencesError,
     read_content,
 )
-from kinote.keyobject.evidence import EVIDENCE, Evidence, read_evidence, read_identical_documents
-from kinote.keyobject.findings import Finding, Findings
-from kinote.keyobject.header import Header, read_header
-from kinote.keyobject.observers import observers
+from kinote.keyobject.readers.evidence import EVIDENCE, Evidence, read_evidence, read_identical_documents
+from kinote.keyobject.readers.header import Header, read_header
+from kinote.keyobject.readers.observers import observers
+from kinote.keyobject.readers.title_reader import check_modifiers, read_title
 from kinote.keyobject.reading import Reading, ReadReference, ReferencesFrom, Registration
-from kinote.keyobject.title_reader import check_modifiers, read_title
 from kinote.keyobject.titles import TitleGroup, title_group
 
 #: Increased whenever the reader understands a document otherwise than before. `kinote doctor` then reads again what

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kinote.keyobject._context_groups import CID_7010, CID_7011, CID_7012, CID_7031
 from kinote.keyobject.codes import Code, dcm
+from kinote.keyobject.values.context_groups import CID_7010, CID_7011, CID_7012, CID_7031
 
 
 class TitleGroup(StrEnum):

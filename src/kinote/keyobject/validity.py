@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kinote.dicom.values import uids
 from kinote.keyobject.codes import Code
-from kinote.keyobject.texts import problem_with, problem_with_copy
+from kinote.keyobject.values.texts import problem_with, problem_with_copy
 
 #: Characters of Code Value (0008,0100), SH; longer ones are Long or URN Code Values, which are ASCII here.
 _SHORT_CODE = 16

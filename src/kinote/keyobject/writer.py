@@ -14,10 +14,8 @@ from kinote.dicom.dictionary import tags
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.files.part10 import file_meta_bytes
-from kinote.keyobject import concepts
 from kinote.keyobject.codes import Code
 from kinote.keyobject.elements import Element, Item, MadeItems, Numbers, encoded
-from kinote.keyobject.languages import language_code
 from kinote.keyobject.model import (
     Device,
     InstanceReference,
@@ -28,6 +26,8 @@ from kinote.keyobject.model import (
     RequestReference,
     value_type_of,
 )
+from kinote.keyobject.values import concepts
+from kinote.keyobject.values.languages import language_code
 
 #: The bytes of a document depend on this version (law 11).
 WRITER_VERSION = 2

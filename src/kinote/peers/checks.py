@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from kinote.dimse.entity import AeTitleError, ae_title
-from kinote.dimse.peer_certificate import FINGERPRINT
+from kinote.dimse.transport.peer_certificate import FINGERPRINT
 from kinote.peers.peer import Endpoint, EndpointKind, Peer, WantedPeer
 from kinote.peers.refusals import Fault
 

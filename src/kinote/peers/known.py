@@ -14,7 +14,7 @@ from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import Catalog, NoConnectionError
 from kinote.peers import lists
 from kinote.peers.peer import Endpoint, EndpointKind, Origin, Peer
-from kinote.peers.resolving import HostNames
+from kinote.peers.reaching.resolving import HostNames
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinote.dimse.association import Message
+from kinote.dimse.associations.association import Message
 from kinote.scp.rooms import IndexSession
 
 

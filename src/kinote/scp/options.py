@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from kinote.dimse.negotiation import MAXIMUM_LENGTH
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.associations.negotiation import MAXIMUM_LENGTH
+from kinote.dimse.transport.tls import TlsOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from kinote.dimse.acceptor import Acceptor, Caller, Listening
-from kinote.dimse.admission import AcceptorLimits, Refused
-from kinote.dimse.association import Association
-from kinote.dimse.endpoint import Patience
-from kinote.dimse.negotiation import Acceptance
-from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.dimse.tls import wrap
+from kinote.dimse.associations.acceptor import Acceptor, Caller, Listening
+from kinote.dimse.associations.admission import AcceptorLimits, Refused
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.negotiation import Acceptance
+from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.transport.endpoint import Patience
+from kinote.dimse.transport.tls import wrap
 from kinote.holdings.health import Alert
 from kinote.scp.associations import metrics, offered, serving
 from kinote.scp.associations.named_user import NamedUser

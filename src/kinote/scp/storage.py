@@ -10,7 +10,7 @@ import logging
 
 from kinote.dicom.values import uids
 from kinote.dimse import statuses
-from kinote.dimse.association import Message
+from kinote.dimse.associations.association import Message
 from kinote.dimse.commands import CStoreRequest, CStoreResponse
 from kinote.dimse.operations.refusals import comment
 from kinote.intake.expected import BareDataSet

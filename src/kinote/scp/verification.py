@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kinote.dimse import statuses
-from kinote.dimse.association import Message
+from kinote.dimse.associations.association import Message
 from kinote.dimse.commands import CEchoRequest, CEchoResponse
 from kinote.scp.associations.session import Session
 

@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from kinote.settings.allowed import ALLOWED, ALLOWED_OF_ITEMS, ITEMS
-from kinote.settings.model import FILE, PREFIX, ContradictionsError, Settings
+from kinote.settings.contradictions import ContradictionsError
+from kinote.settings.model import FILE, PREFIX, Settings
 
 #: Command line options whose names differ from their settings.
 _OPTIONS = {"ae_titles": "--ae-title"}

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kinote.storage.aligned_file import AlignedFile
+from kinote.storage.directory.presence import MARK
 from kinote.storage.folders import make_folder, sync_folder
-from kinote.storage.presence import MARK
 from kinote.storage.quarantine import Quarantine
 from kinote.storage.store import Incoming, MissingObjectError, StorageError
 from kinote.storage.volume import StoreFolder

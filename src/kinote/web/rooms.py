@@ -27,10 +27,10 @@ from kinote.lifecycle.rejection.rules import DEFAULT_RULES, RejectionRules
 from kinote.migration.fetching.fetch import Fetches
 from kinote.migration.fetching.named_sources import NamedSources
 from kinote.migration.folders.scan import FolderScans
-from kinote.peers.accepting import Accepted
 from kinote.peers.known import PeersInUse
 from kinote.peers.peer import Endpoint
-from kinote.peers.probing import Answer
+from kinote.peers.reaching.accepting import Accepted
+from kinote.peers.reaching.probing import Answer
 from kinote.retention.headroom import Volume
 from kinote.security.audit.trail import AuditTrail
 from kinote.security.openid.room import OpenId

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, suppress
 
 import pytest
 
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from tests.dimse.certificates import Authority
 from tests.dimse.ends import eventually
 from tests.web.connections.raw import GET, POST, Client, Server, serving

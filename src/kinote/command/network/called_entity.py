@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from kinote.command.store.begun import Begun
 from kinote.dimse.entity import ApplicationEntity
-from kinote.peers.calling import PeerError, written_entity
-from kinote.storage.data_directory import is_data_directory
+from kinote.peers.reaching.calling import PeerError, written_entity
+from kinote.storage.directory.data_directory import is_data_directory
 
 
 def whom(begun: Begun, peer: str, *, by_tls: bool) -> ApplicationEntity:

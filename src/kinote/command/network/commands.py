@@ -24,7 +24,7 @@ from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.outgoing import Sendable
 from kinote.dimse.errors import DimseError
 from kinote.media import sources as importable
-from kinote.peers import calling, querying
+from kinote.peers.reaching import calling, querying
 from kinote.settings.reading import SettingsError
 
 #: The most files listed for one reason.

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import typer
 
 from kinote.app import drill, rebuild_index, restore_backup
-from kinote.backup.restoring import Tell
+from kinote.backup.bringing import Tell
 from kinote.catalog.journal import Kind
 from kinote.command.output import FAILED, fail, out, progress
 from kinote.command.store.begun import Begun

@@ -17,7 +17,7 @@ import uvicorn
 from kinote.app import Application, ApplicationError, dicom_server, sign_in, watch_alerts, web_application
 from kinote.command.serving import descriptors
 from kinote.command.serving.descriptors import Budget, Wanted, budget, raise_limit
-from kinote.dimse.tls import TlsFileError, TlsOptions
+from kinote.dimse.transport.tls import TlsFileError, TlsOptions
 from kinote.scp.server import DicomServer
 from kinote.security.sign_in.users import has_user
 from kinote.settings.model import Settings

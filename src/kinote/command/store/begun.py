@@ -25,8 +25,8 @@ from kinote.security.actors import command_actor
 from kinote.security.origins import Interface, Origin
 from kinote.settings.model import Settings
 from kinote.settings.reading import SettingsError, read_settings
-from kinote.storage.announcement import Announcement, NoAnnouncementError, announced
-from kinote.storage.data_directory import DataDirectoryInUseError
+from kinote.storage.directory.announcement import Announcement, NoAnnouncementError, announced
+from kinote.storage.directory.data_directory import DataDirectoryInUseError
 from kinote.telemetry.logs import set_up_logs
 
 if TYPE_CHECKING:

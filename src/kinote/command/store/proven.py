@@ -10,7 +10,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from kinote.storage.announcement import Announcement, new_challenge
+from kinote.storage.directory.announcement import Announcement, new_challenge
 
 #: Seconds that the server may take for its proof.
 _PATIENCE = 30

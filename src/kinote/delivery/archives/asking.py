@@ -21,15 +21,15 @@ from kinote.delivery.commitment.data_sets import (
 )
 from kinote.dicom.values import uids
 from kinote.dimse import statuses
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.command_sets.normalized import NActionRequest
 from kinote.dimse.errors import AssociationError, NotAcceptedError
 from kinote.dimse.operations.both_ways import serve_until
 from kinote.dimse.operations.normalized import n_action
 from kinote.dimse.operations.offered import Offered
 from kinote.dimse.operations.roles import context_to_send
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, Outcome, PermanentError
 from kinote.jobs.moments import moment_of

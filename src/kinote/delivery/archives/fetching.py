@@ -10,12 +10,12 @@ from typing import BinaryIO, cast
 
 from kinote.dicom.dictionary.transfer_syntaxes import IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dimse import invoking, statuses
+from kinote.dimse.associations.negotiation import Context
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.commands import CStoreRequest, CStoreResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.dimse.negotiation import Context
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 
 #: The bytes of a fetched object kept in memory. More go to an unnamed temporary file.
 _IN_MEMORY = 8 * 1024 * 1024

@@ -30,7 +30,7 @@ from kinote.dicom.comparing.opened import TO_COMPARE, OpenedDataSet
 from kinote.dicom.elements.errors import DicomError
 from kinote.dicom.files.data_set_file import DataSet
 from kinote.dimse.errors import DimseError
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.holdings.stored import Stored
 from kinote.holdings.unavailable import BytesElsewhereError, RecallFailedError
 from kinote.intake.expected import BareDataSet

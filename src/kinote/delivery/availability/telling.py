@@ -19,12 +19,12 @@ from kinote.delivery.availability.notification import (
 from kinote.dicom.dictionary.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from kinote.dicom.values.uids import new_uid
 from kinote.dimse import statuses
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import NotAcceptedError
 from kinote.dimse.operations.normalized import n_create
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Done, LeasedJob, LeftOff, Outcome, PermanentError
 from kinote.jobs.moments import moment_of

@@ -15,15 +15,15 @@ from kinote.delivery.commitment.data_sets import (
     written_result,
 )
 from kinote.dimse import statuses
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.command_sets.normalized import NEventReportRequest
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError, NotAcceptedError
 from kinote.dimse.operations.normalized import n_event_report
 from kinote.dimse.operations.roles import context_to_send
-from kinote.dimse.requestor import Proposal, association
-from kinote.dimse.tls import TlsOptions
-from kinote.dimse.user_information import RoleSelection
+from kinote.dimse.protocol.user_information import RoleSelection
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.jobs.enqueueing import enqueue
 from kinote.jobs.kinds import JobKind
 from kinote.jobs.leased import Done, LeasedJob, Outcome, PermanentError

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from kinote.dimse import statuses
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
 from kinote.dimse.commands import CCancelRequest, CGetRequest, Request, Response
 from kinote.dimse.errors import AbortReason, AssociationError
 from kinote.dimse.operations.refusals import out_of_resources, refuse, refuse_service

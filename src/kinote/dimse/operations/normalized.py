@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from kinote.dicom.values.uids import is_tolerable
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.negotiation import Context
 from kinote.dimse.command_sets.normalized import (
     NActionRequest,
     NActionResponse,
@@ -33,7 +34,6 @@ from kinote.dimse.command_sets.normalized import (
     NSetResponse,
 )
 from kinote.dimse.errors import AnswerTooLongError, NotAcceptedError
-from kinote.dimse.negotiation import Context
 from kinote.dimse.operations.both_ways import answer_due
 from kinote.dimse.operations.roles import context_to_send
 

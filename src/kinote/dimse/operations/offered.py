@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from kinote.dimse import statuses
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
+from kinote.dimse.associations.negotiation import Context, Service
 from kinote.dimse.command_sets.normalized import (
     DataSetRule,
     NActionRequest,
@@ -23,7 +24,6 @@ from kinote.dimse.command_sets.normalized import (
 )
 from kinote.dimse.commands import Command
 from kinote.dimse.errors import AssociationError
-from kinote.dimse.negotiation import Context, Service
 from kinote.dimse.operations.both_ways import MOST_FOLLOW_UPS
 from kinote.dimse.operations.refusals import NORMALIZED, comment, refuse, refuse_service
 from kinote.dimse.operations.roles import peer_may_send

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kinote.dimse import statuses
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
 from kinote.dimse.command_sets.coding import RESPONSE
 from kinote.dimse.command_sets.normalized import (
     NActionRequest,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
+from kinote.dimse.associations.negotiation import Context
 from kinote.dimse.command_sets.normalized import NEventReportRequest
 from kinote.dimse.commands import Command
-from kinote.dimse.negotiation import Context
 
 
 def peer_may_send(association: Association, message: Message) -> bool:

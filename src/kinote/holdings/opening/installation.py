@@ -22,8 +22,7 @@ from typing import TypeVar
 
 from kinote.catalog.index_mark import IndexMark, look_at_index, mark_index
 from kinote.catalog.transactions.catalog import Catalog
-from kinote.storage.local import KINDS
-from kinote.storage.marks import (
+from kinote.storage.directory.marks import (
     NEVER,
     DirectoryMark,
     StoreMark,
@@ -34,6 +33,7 @@ from kinote.storage.marks import (
     mark_store,
     store_mark,
 )
+from kinote.storage.local import KINDS
 
 Mark = TypeVar("Mark")
 

@@ -8,8 +8,8 @@ looked.
 Only objects that arrived since the last recovery are looked at. Bytes that have to be removed with their rows are
 remembered (`kinote.holdings.removing.removal`).
 
-Other servers may be running. What a living process wrote is left alone (`kinote.storage.presence`) until the first
-recovery after that process has ended.
+Other servers may be running. What a living process wrote is left alone (`kinote.storage.directory.presence`) until the
+first recovery after that process has ended.
 """
 
 from __future__ import annotations

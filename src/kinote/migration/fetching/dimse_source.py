@@ -21,12 +21,12 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
 )
 from kinote.dicom.values.uids import is_tolerable
 from kinote.dimse import invoking, statuses
-from kinote.dimse.association import Association
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.negotiation import Context
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.commands import CGetResponse, CMoveResponse, CStoreRequest, CStoreResponse
 from kinote.dimse.errors import DimseError
 from kinote.dimse.information_models import STUDY_ROOT
-from kinote.dimse.negotiation import Context
-from kinote.dimse.requestor import Proposal, association
 from kinote.intake.expected import BareDataSet
 from kinote.migration.fetching.source import (
     MOST_FOUND,
@@ -38,8 +38,8 @@ from kinote.migration.fetching.source import (
     counted,
     in_parts,
 )
-from kinote.peers.calling import Caller
-from kinote.peers.querying import find, identifier
+from kinote.peers.reaching.calling import Caller
+from kinote.peers.reaching.querying import find, identifier
 
 _UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 

@@ -10,15 +10,15 @@ import httpx
 
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.dimse.entity import ApplicationEntity
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.migration.fetching.dimse_source import DimseSource
 from kinote.migration.fetching.source import Source
 from kinote.migration.fetching.web_source import WebSource, without_password
-from kinote.peers.calling import Caller, PeerError, written_entity
 from kinote.peers.destination_acts import destinations_called
 from kinote.peers.known import PeersInUse
 from kinote.peers.lists import peer
 from kinote.peers.peer import Endpoint, EndpointKind, Peer
+from kinote.peers.reaching.calling import Caller, PeerError, written_entity
 from kinote.security.actors import Actor, ActorKind
 from kinote.security.origins import Interface, Origin
 

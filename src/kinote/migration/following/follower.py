@@ -31,7 +31,7 @@ from kinote.migration.following.followed import (
     want_studies,
     write_state,
 )
-from kinote.peers.calling import PeerError
+from kinote.peers.reaching.calling import PeerError
 from kinote.telemetry.clock import Clock
 
 log = logging.getLogger(__name__)

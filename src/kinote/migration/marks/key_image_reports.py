@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from kinote.dicom.dictionary import tags
 from kinote.dicom.elements.dataset import DataSet
-from kinote.keyobject.evidence import Evidence, read_evidence
 from kinote.keyobject.findings import Findings
+from kinote.keyobject.readers.evidence import Evidence, read_evidence
 from kinote.migration.marks.header import moment_of, patient_of, said
 from kinote.migration.marks.table import OF_INTEREST, Found, frames_text, row
 

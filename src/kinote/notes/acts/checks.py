@@ -10,8 +10,8 @@ from kinote.dicom.dictionary import sop_classes
 from kinote.dicom.values import uids
 from kinote.keyobject import titles
 from kinote.keyobject.codes import Code
-from kinote.keyobject.texts import problem_with
 from kinote.keyobject.validity import problem_with_code
+from kinote.keyobject.values.texts import problem_with
 from kinote.notes.acts.request import NoteRequest, Problem, RequestedReference
 from kinote.notes.author import AUTHOR_KINDS, Author
 from kinote.notes.content import ContentReference, NoteContent

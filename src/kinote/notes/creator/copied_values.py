@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from kinote.dicom.values.dates import is_date, is_time, parse_date, parse_time
-from kinote.keyobject.texts import problem_with
+from kinote.keyobject.values.texts import problem_with
 
 #: A time with separators may have an hour of one digit, and a fraction that is too long.
 _WRITTEN_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(\.\d+)?)?", re.ASCII)

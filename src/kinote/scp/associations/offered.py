@@ -15,10 +15,8 @@ from kinote.dicom.dictionary.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
 )
-from kinote.dimse.acceptor import Caller
-from kinote.dimse.information_models import MODEL_OF
-from kinote.dimse.invoking import VERIFICATION
-from kinote.dimse.negotiation import (
+from kinote.dimse.associations.acceptor import Caller
+from kinote.dimse.associations.negotiation import (
     CALLED_TITLE_NOT_RECOGNIZED,
     CALLING_TITLE_NOT_RECOGNIZED,
     TRANSIENT,
@@ -27,8 +25,10 @@ from kinote.dimse.negotiation import (
     answer_to,
     first_of,
 )
+from kinote.dimse.information_models import MODEL_OF
+from kinote.dimse.invoking import VERIFICATION
 from kinote.dimse.operations.offered import NOTHING, Offered
-from kinote.dimse.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
 from kinote.peers.entities import ALL_SERVICES, ServiceName
 from kinote.peers.known import PeersInUse
 from kinote.scp.options import ScpOptions

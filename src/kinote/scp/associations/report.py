@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kinote.dimse.acceptor import Caller
-from kinote.dimse.association import Association
+from kinote.dimse.associations.acceptor import Caller
+from kinote.dimse.associations.association import Association
 from kinote.scp.associations.session import Session
 
 #: The regular ends of an association.

@@ -16,7 +16,7 @@ from kinote.catalog.sql.unavailable import IndexUnavailableError
 from kinote.catalog.transactions.catalog import NoConnectionError
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.dimse import statuses
-from kinote.dimse.association import Association, Message
+from kinote.dimse.associations.association import Association, Message
 from kinote.dimse.command_sets.normalized import (
     NActionRequest,
     NCreateRequest,

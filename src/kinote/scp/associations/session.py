@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kinote.dimse.acceptor import Caller
-from kinote.dimse.association import Association
+from kinote.dimse.associations.acceptor import Caller
+from kinote.dimse.associations.association import Association
 from kinote.dimse.commands import CCancelRequest, Command
 from kinote.dimse.operations import both_ways
 from kinote.dimse.operations.offered import NOTHING, Offered

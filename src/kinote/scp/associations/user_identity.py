@@ -11,10 +11,10 @@ import logging
 import threading
 from collections.abc import Callable
 
-from kinote.dimse.acceptor import Caller
-from kinote.dimse.negotiation import USER_NOT_ACCEPTED, USER_NOT_ACCEPTED_NOW
-from kinote.dimse.pdu import AssociateReject, AssociateRequest
-from kinote.dimse.user_information import IdentityType, UserIdentity
+from kinote.dimse.associations.acceptor import Caller
+from kinote.dimse.associations.negotiation import USER_NOT_ACCEPTED, USER_NOT_ACCEPTED_NOW
+from kinote.dimse.protocol.pdu import AssociateReject, AssociateRequest
+from kinote.dimse.protocol.user_information import IdentityType, UserIdentity
 from kinote.scp.associations.named_user import NamedUser
 from kinote.scp.options import UserIdentities
 from kinote.security.actors import Actor, ActorKind

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from kinote.dimse import statuses
-from kinote.dimse.association import Message
+from kinote.dimse.associations.association import Message
 from kinote.dimse.commands import CFindRequest, CFindResponse
 from kinote.dimse.information_models import MODEL_OF
 from kinote.scp.queries.find import find

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kinote.dimse.acceptor import Caller
-from kinote.dimse.association import Handed
+from kinote.dimse.associations.acceptor import Caller
+from kinote.dimse.associations.association import Handed
 from kinote.intake.packets.frames import frame
 from kinote.intake.packets.handing_on import LargeObjects
 from kinote.intake.packets.packet import FORMAT, encode_told

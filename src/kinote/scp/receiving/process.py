@@ -14,8 +14,8 @@ import traceback
 from collections import deque
 from functools import partial
 
-from kinote.dimse.association import Association
-from kinote.dimse.taking_over import taken_over
+from kinote.dimse.associations.association import Association
+from kinote.dimse.associations.taking_over import taken_over
 from kinote.intake.packets.frames import Frames
 from kinote.intake.packets.handing_on import HandingOn, MainProcessLostError
 from kinote.intake.packets.packet import decode_told

@@ -22,8 +22,8 @@ from functools import partial
 from pathlib import Path
 
 import kinote
-from kinote.dimse.acceptor import Caller
-from kinote.dimse.association import Association
+from kinote.dimse.associations.acceptor import Caller
+from kinote.dimse.associations.association import Association
 from kinote.holdings.health import Alert
 from kinote.intake.packets.frames import BrokenChannelError, Frames
 from kinote.intake.packets.packet import FORMAT, NotUnderstoodError, decode_told

@@ -7,7 +7,7 @@ from functools import partial
 from kinote.delivery.ledger import Record, unrecorded
 from kinote.delivery.sending import Sender, Sent
 from kinote.dimse import statuses
-from kinote.dimse.association import Message
+from kinote.dimse.associations.association import Message
 from kinote.dimse.commands import CGetRequest, CGetResponse
 from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.archives.other_bytes import end_evidence_before

@@ -9,12 +9,12 @@ from kinote.delivery.going_on import GoingOn
 from kinote.delivery.ledger import Record
 from kinote.delivery.sending import Sender, Sent, grouped
 from kinote.dimse import statuses
-from kinote.dimse.association import Message
+from kinote.dimse.associations.association import Message
+from kinote.dimse.associations.requestor import Proposal, association
 from kinote.dimse.commands import CMoveRequest, CMoveResponse
 from kinote.dimse.entity import ApplicationEntity
 from kinote.dimse.errors import DimseError
 from kinote.dimse.invoking import MoveOriginator
-from kinote.dimse.requestor import Proposal, association
 from kinote.holdings.live_objects import LiveObject
 from kinote.lifecycle.archives.other_bytes import end_evidence_before
 from kinote.lifecycle.owed.receivers import Receiver

@@ -15,9 +15,9 @@ from kinote.delivery.sending import Sent
 from kinote.dicom.dictionary import tags
 from kinote.dicom.values import uids
 from kinote.dimse import statuses
+from kinote.dimse.associations.negotiation import Context
 from kinote.dimse.commands import CGetRequest, CMoveRequest, SubOperations
 from kinote.dimse.information_models import MODEL_OF, QueryLevel
-from kinote.dimse.negotiation import Context
 from kinote.dimse.operations import refusals
 from kinote.holdings.live_objects import LiveObject, Selection
 from kinote.scp.queries.find_query import check_level

@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kinote.dimse.tls import TlsOptions
+from kinote.dimse.transport.tls import TlsOptions
 from kinote.security.audit_messages.message import AuditSource
 
 #: Facility 10 (security and authorization), severity 5 (notice): PS3.15 A.6.

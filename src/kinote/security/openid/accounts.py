@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from kinote.catalog.schema.tables import openid_identity
 from kinote.catalog.sql import dialects
-from kinote.keyobject.texts import problem_with
+from kinote.keyobject.values.texts import problem_with
 from kinote.security.openid.errors import NoRoleError, NotAllowedInError
 from kinote.security.openid.provider import Person
 from kinote.security.roles import RoleName

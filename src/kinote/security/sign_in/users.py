@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from kinote.catalog.schema.tables import sign_in_session, user_account
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
-from kinote.keyobject.texts import problem_with
+from kinote.keyobject.values.texts import problem_with
 from kinote.security.rights import Right
 from kinote.security.roles import RoleName, rights_of_roles, roles_of
 

@@ -10,12 +10,16 @@ from pydantic import TypeAdapter
 
 from kinote.web.description.administering import ADMINISTERING
 from kinote.web.description.archiving import ARCHIVING
+from kinote.web.description.copies import COPIES
 from kinote.web.description.delivering import DELIVERING
 from kinote.web.description.exporting import EXPORTING
 from kinote.web.description.looking_after import LOOKING_AFTER, PlannedWithdrawal, WaitingWithdrawal
+from kinote.web.description.migrating import MIGRATING
 from kinote.web.description.retaining import RETAINING
 from kinote.web.description.routing import ROUTING
 from kinote.web.description.shapes import ANSWERS
+from kinote.web.description.signing_in import SIGNING_IN
+from kinote.web.description.systems import SYSTEMS
 from kinote.web.problems import MEDIA_TYPE
 
 _JSON = "application/json"
@@ -56,6 +60,10 @@ SHAPES: dict[tuple[str, str], Any] = {
     **ANSWERS,
     **LOOKING_AFTER,
     **ADMINISTERING,
+    **COPIES,
+    **MIGRATING,
+    **SIGNING_IN,
+    **SYSTEMS,
     **ARCHIVING,
     **DELIVERING,
     **EXPORTING,
@@ -92,7 +100,6 @@ _LINES = (
     ("post", "/api/v1/migrations/scans"),
     ("post", "/api/v1/migrations/fetches"),
 )
-
 
 #: Responses that are produced while they are sent, of the media types that the route names.
 _STREAMS = (("post", "/api/v1/exports"),)

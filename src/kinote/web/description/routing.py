@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from kinote.web.description.shapes import Page, PeerOfDestination
+from kinote.web.description.shapes import Page
+from kinote.web.description.systems import PeerOfDestination
 
 
 class RouteTitle(BaseModel):

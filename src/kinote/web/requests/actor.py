@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Scope
 
-from kinote.keyobject.texts import problem_with
+from kinote.keyobject.values.texts import problem_with
 from kinote.security.actors import ACTOR_HEADER, COMMAND, Actor, ActorKind, command_actor
 from kinote.web.problems import BadRequestError, FieldError, RefusedContentError
 

@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from kinote.catalog.schema.columns import Key, Matched, actor, key, matched, metadata, to
 
-#: The stores of bytes. `uid` is stored with the bytes, too (`kinote.storage.marks`). `host` is the machine that
-#: reaches them.
+#: The stores of bytes. `uid` is stored with the bytes, too (`kinote.storage.directory.marks`). `host` is the machine
+#: that reaches them.
 store = Table(
     "store",
     metadata,

@@ -13,9 +13,9 @@ from kinote.delivery.outgoing import Sendable
 from kinote.delivery.sending import Sent
 from kinote.delivery.transmit import send_in_order
 from kinote.dicom.files.data_set_file import DataSet
-from kinote.peers.calling import Caller
 from kinote.peers.destination import Policy
 from kinote.peers.peer import Endpoint
+from kinote.peers.reaching.calling import Caller
 
 #: The longest single wait of a speed limit, in seconds.
 _LONGEST_PAUSE = 5.0

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from kinote.delivery.orders.ways.calling import Calling
 from kinote.dimse.errors import NotAcceptedError, RefusedError
-from kinote.peers import querying
-from kinote.peers.calling import Caller
 from kinote.peers.peer import Endpoint
+from kinote.peers.reaching import querying
+from kinote.peers.reaching.calling import Caller
 
 #: The most instances remembered of one series. A longer answer is not credible.
 _MOST = 500_000

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from kinote.migration.fetching.account import fetches, missing_series
 from kinote.migration.fetching.fetch import Fetches, FetchTold, FetchUnderWayError
 from kinote.migration.fetching.named_sources import NamedSources
-from kinote.peers.calling import PeerError
+from kinote.peers.reaching.calling import PeerError
 from kinote.web.api.other_systems.told_in_lines import in_lines
 from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of

@@ -14,9 +14,9 @@ from kinote.catalog.known_systems import peer_rows
 from kinote.dicom.dictionary import sop_classes, transfer_syntaxes
 from kinote.dimse.errors import DimseError
 from kinote.peers import destination_acts as acts
-from kinote.peers.accepting import Accepted
 from kinote.peers.destination import Destination
 from kinote.peers.peer import EndpointKind, endpoint_of
+from kinote.peers.reaching.accepting import Accepted
 from kinote.web.api.protocol.idempotency import Answered, AskedAct
 from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of

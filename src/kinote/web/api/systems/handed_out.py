@@ -12,7 +12,7 @@ from starlette.responses import Response
 from kinote.catalog.patients_of import studies_of_instances
 from kinote.lifecycle.owed.receivers import Given, Receiver, State
 from kinote.lifecycle.owed.recording import record_given
-from kinote.peers.calling import PeerError, written_entity
+from kinote.peers.reaching.calling import PeerError, written_entity
 from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.pages import answer
 from kinote.web.problems import FieldError, RefusedContentError

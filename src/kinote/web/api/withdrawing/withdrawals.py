@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
@@ -26,17 +25,17 @@ from kinote.lifecycle.withdrawals.lists import (
     owed_by,
     withdrawals,
 )
-from kinote.lifecycle.withdrawals.scope import Scope, StudyShare, shares_of
+from kinote.lifecycle.withdrawals.scope import Scope, shares_of
 from kinote.lifecycle.withdrawals.withdrawal import WithdrawalNotFoundError
 from kinote.notes.acts.undo import undo_withdrawal
 from kinote.notes.copies.issuing_again import issue_again
 from kinote.notes.lists.note import code_as_json
 from kinote.security.actors import Actor
 from kinote.security.rights import Right
-from kinote.web.api.protocol.csv_lines import csv_line
 from kinote.web.api.protocol.idempotency import AskedAct
 from kinote.web.api.protocol.keys import Key
 from kinote.web.api.protocol.pages import Cursor, Limit, answer, cursor_of, page, position_of
+from kinote.web.api.withdrawing.as_csv import withdrawals_as_csv
 from kinote.web.api.withdrawing.as_json import actor_as_json, request_as_json
 from kinote.web.api.withdrawing.asked import AskedWithdrawal, carry_out, refused, scope_as_json
 from kinote.web.bodies.negotiation import accepted, choose
@@ -47,8 +46,8 @@ from kinote.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["withdrawals"], route_class=PermittedAPIRoute)
 
-#: The number of withdrawals that an export reads at once.
-_PAGE = 200
+#: The most new UIDs that an answer names.
+_NEW_UIDS = 200
 
 _MEDIA = ("application/json", "text/csv")
 
@@ -174,7 +173,7 @@ async def list_withdrawals(
         raise NotAcceptableError("Withdrawals are available as application/json or text/csv.")
     if kind == "text/csv":
         return await iterated(
-            _csv(rooms, wanted),
+            withdrawals_as_csv(rooms.catalog, wanted),
             rooms.threads.long_reads,
             media_type="text/csv; charset=utf-8; header=present",
             headers={
@@ -282,7 +281,7 @@ async def issue(withdrawal_id: Key, body: AskedIssue, act: AskedAct) -> Response
                 "left": made.left,
                 "new_uids": [
                     {"sop_instance_uid": old, "new_sop_instance_uid": new}
-                    for old, new in islice(made.new_uids.items(), _PAGE)
+                    for old, new in islice(made.new_uids.items(), _NEW_UIDS)
                 ],
             },
             status=201,
@@ -348,79 +347,3 @@ def _moment(field: str, written: str) -> str:
         return asked_timestamp(written)
     except ValueError as error:
         raise refused(field, "is no moment in ISO 8601.") from error
-
-
-_HEAD = (
-    "withdrawal",
-    "made_at",
-    "act",
-    "reason_scheme",
-    "reason_value",
-    "reason_meaning",
-    "text",
-    "by_kind",
-    "by",
-    "by_address",
-    "state",
-    "effect",
-    "received",
-    "undone_at",
-    "undone_by",
-    "study_instance_uid",
-    "patient_id",
-    "patient_name",
-    "accession_number",
-    "study_date",
-    "instances",
-    "confirmed_by",
-)
-
-
-def _csv(rooms: Rooms, wanted: WithdrawalFilter) -> Iterator[bytes]:
-    yield csv_line(_HEAD)
-    before: int | None = None
-    while True:
-        with rooms.catalog.read() as connection:
-            found = withdrawals(connection, wanted, before=before, limit=_PAGE)
-            shares = shares_of(connection, [each.id for each in found])
-        for each in found:
-            for share in shares[each.id] or (None,):
-                yield csv_line(_cells(each, share))
-        if len(found) < _PAGE:
-            return
-        before = found[-1].id
-
-
-def _cells(each: ListedWithdrawal, share: StudyShare | None) -> Sequence[object]:
-    by, undone_by = each.by, each.undone_by
-    return (
-        each.id,
-        each.made_at,
-        each.act,
-        each.reason.scheme,
-        each.reason.value,
-        each.reason.meaning,
-        each.text,
-        by.kind if by else "",
-        by.name if by else "",
-        by.address if by else "",
-        each.state,
-        each.effect,
-        "yes" if each.received else "no",
-        each.undone_at or "",
-        undone_by.name if undone_by else "",
-        *(
-            (
-                share.study_instance_uid,
-                share.patient_id,
-                share.patient_name,
-                share.accession_number,
-                share.study_date,
-                share.instances,
-            )
-            if share
-            # None of its instances has arrived.
-            else ("", "", "", "", "", each.instances)
-        ),
-        each.confirmed_by.name if each.confirmed_by else "",
-    )

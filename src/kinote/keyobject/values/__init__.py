@@ -1,0 +1,1 @@
+"""Tables and rules for values of a document: context groups, concept names, languages, and texts."""
