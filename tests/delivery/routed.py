@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -61,6 +62,14 @@ class Routed:
         )
         wanted = WantedRoute(name, to, triggers or (Trigger.NOTE_MADE,), conditions, **options)
         return self.catalog.write(lambda transaction: acts.add_route(transaction, wanted, clock(), by=ROE))
+
+    def enable(self, route: Route, is_enabled: bool) -> None:
+        wanted = replace(route.wanted, is_enabled=is_enabled)
+
+        def write(transaction: Connection) -> Route:
+            return acts.change_route(transaction, route.id, wanted, clock(), expected_version=None, by=ROE)
+
+        self.catalog.write(write)
 
     def read(self, route: Route) -> Route:
         with self.catalog.read() as connection:

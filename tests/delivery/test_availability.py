@@ -18,7 +18,7 @@ from kinote.catalog import changes
 from kinote.catalog.changes import Change, Kind
 from kinote.catalog.schema import tables
 from kinote.catalog.schema.tables import owed_availability
-from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.delivery.availability import notification, telling
 from kinote.delivery.availability.following import AvailabilityFollower
 from kinote.delivery.availability.notification import INSTANCE_AVAILABILITY_NOTIFICATION
@@ -392,6 +392,26 @@ def test_nobody_is_told_what_happened_before_they_wanted_to_know(notifying: Noti
         notifying.step()
         notifying.outcomes()
         assert [study for study, _ in taking.told] == [OTHER]
+
+
+def test_where_nobody_wants_to_be_told_nothing_is_written(database_url: str) -> None:
+    held: list[float] = []
+    catalog = Catalog(CatalogOptions(database_url), observe_background=held.append)
+    try:
+        notifying = Notifying(catalog)
+        arrive(catalog, "1.1")
+        notifying.step()
+        assert held == []
+        taking = Station()
+        with station(taking) as endpoint:
+            notifying.wanted_by(endpoint)
+            arrive(catalog, "2.1", study=OTHER)
+            # A server that starts only now tells what has happened since.
+            AvailabilityFollower(catalog, clock, quiet=AT_ONCE).step()
+            assert notifying.owed() == [(OTHER, "")]
+            assert len(held) > 0
+    finally:
+        catalog.close()
 
 
 def test_a_study_is_told_once_it_is_quiet(catalog: Catalog) -> None:

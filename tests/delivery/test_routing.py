@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.feed_position import FeedPosition
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
+from kinote.catalog.transactions.waiting_work import HELD_AT_MOST
 from kinote.delivery.orders import ordering
-from kinote.delivery.routing import acting, acts, following
+from kinote.delivery.routing import acting, acts, following, rows
+from kinote.delivery.routing.acting import act
 from kinote.delivery.routing.following import RouteFollower
 from kinote.delivery.routing.route import Title, Trigger
 from kinote.delivery.routing.selecting import Occasion
@@ -76,7 +79,7 @@ def test_breach_of_exactly_once_where_the_position_is_not_written_with_the_order
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
-        killed.setattr(following, "write_fact", kill)
+        killed.setattr(FeedPosition, "write", kill)
         with pytest.raises(KeyboardInterrupt):
             routed.step()
     assert routed.ordered() == []
@@ -222,8 +225,6 @@ def test_a_study_goes_once_it_has_been_quiet(routed: Routed) -> None:
 
 
 def test_each_object_prolongs_the_wait_but_not_for_ever(routed: Routed) -> None:
-    from kinote.delivery.routing import rows
-
     routed.route(routed.destination("TEACHING"), Trigger.STUDY_QUIET, quiet_seconds=60)
     seen = []
     for number in range(3):
@@ -320,3 +321,63 @@ def test_occasions_of_one_page_are_told_once() -> None:
         Change(Kind.MANIFEST_REGISTERED, FIRST, note=2),
     ]
     assert list(following.occasions(happened)) == [Occasion(Trigger.NOTE_MADE, FIRST, 1)]
+
+
+def test_without_a_route_nothing_is_written(database_url: str) -> None:
+    held: list[float] = []
+    catalog = Catalog(CatalogOptions(database_url), observe_background=held.append)
+    try:
+        routed = filled(catalog)
+        sample_studies.made(catalog, sample_studies.request(IMAGE))
+        routed.step()
+        assert held == []
+        # The first route acts on what happens after it was added, also if nobody has looked since.
+        route = routed.route(routed.destination("STATION"), content=Content.NOTES)
+        note = sample_studies.made(catalog, sample_studies.request(IMAGE))
+        RouteFollower(catalog, clock).step()
+        assert routed.ordered() == [("STATION", documents(note))]
+        written = len(held)
+        assert written > 0
+        # What happens while it is disabled is not made up for.
+        routed.enable(route, False)
+        sample_studies.made(catalog, sample_studies.request(IMAGE))
+        routed.step()
+        assert len(held) == written
+        routed.enable(route, True)
+        routed.step()
+        assert len(routed.ordered()) == 1
+    finally:
+        catalog.close()
+
+
+def test_law_5_routes_hold_a_writer_for_a_bounded_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[float] = []
+    seconds = [1000.0]
+    catalog = Catalog(CatalogOptions(database_url), steady=lambda: seconds[0], observe_background=held.append)
+
+    def slow(*given: Any) -> None:
+        seconds[0] += 0.02
+        act(*given)
+
+    monkeypatch.setattr(following, "act", slow)
+    try:
+        routed = filled(catalog)
+        to = routed.destination("STATION")
+        routed.route(to, content=Content.NOTES)
+        routed.route(to, Trigger.STUDY_QUIET, name="Quiet", content=Content.NOTES)
+        notes = [sample_studies.made(catalog, sample_studies.request(IMAGE)) for _ in range(7)]
+        routed.objects_came(*(sample_studies.object_of(f"1.2.{study}.1.7") for study in (1, 2, 3, 4, 5)))
+        routed.step()
+        assert [objects for _, objects in routed.ordered()] == [documents(note) for note in notes]
+        waits = len(held)
+        assert waits >= 4
+        routed.pass_time()
+        routed.step()
+        assert len(held) > waits
+        assert max(held) <= HELD_AT_MOST
+        with catalog.read() as connection:
+            assert rows.next_due(connection) is None
+    finally:
+        catalog.close()

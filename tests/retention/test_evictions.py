@@ -7,8 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
+from kinote.catalog import changes
+from kinote.catalog.changes import Change, Kind
 from kinote.catalog.schema.tables import (
     archive,
     instance,
@@ -19,7 +21,7 @@ from kinote.catalog.schema.tables import (
     study,
 )
 from kinote.catalog.schema.timestamps import timestamp
-from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.catalog import Catalog, CatalogOptions
 from kinote.dicom.dictionary.sop_classes import KEY_OBJECT_SELECTION
 from kinote.holdings.removing.evicting import evict
 from kinote.holdings.removing.removal import remove_remembered
@@ -32,8 +34,10 @@ from kinote.retention.planning.plans import Plan, keep_plan, make_plan, page_of_
 from kinote.retention.rules.rule import Action, Bounds, BoundsUnit, Measure, Mode, Rule, RuleSet, Share
 from kinote.retention.rules.sets import StoredRules, current_rules, save_rules
 from kinote.retention.units import following
+from kinote.retention.units.counting import CountedStudies, write_counts
 from kinote.retention.units.following import UnitCounter
 from tests.actors import ORIGIN, ROE
+from tests.catalog.archive import data_set, store
 from tests.clock import clock
 from tests.holdings.stored_objects import Shelf
 from tests.kept_bytes import kept_places
@@ -317,3 +321,35 @@ def test_a_clock_that_was_set_back_does_not_keep_a_server_from_planning(shelf: S
             return len(page_of_plans(connection, before=None, limit=9))
 
     assert [step(timedelta(days=300)), step(timedelta(days=300, minutes=5)), step(timedelta())] == [1, 1, 2]
+
+
+def test_counts_of_many_studies_are_written_a_few_at_a_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_WRITTEN", 2)
+    held: list[float] = []
+    catalog = Catalog(CatalogOptions(database_url), observe_background=held.append)
+    try:
+        counter = UnitCounter(catalog, clock)
+        counter.catch_up()
+        begun = len(held)
+        store(
+            catalog, *(data_set(f"1.2.{study}", f"1.2.{study}.1", f"1.2.{study}.1.1") for study in range(5))
+        )
+        happened = [Change(Kind.INSTANCE_STORED, f"1.2.{study}", f"1.2.{study}.1.1") for study in range(5)]
+        catalog.write(lambda transaction: changes.record(transaction, happened, now=clock()))
+        parts: list[int] = []
+
+        def counted(transaction: Connection, part: CountedStudies) -> None:
+            parts.append(len(part.studies))
+            write_counts(transaction, part)
+
+        monkeypatch.setattr(following, "write_counts", counted)
+        counter.catch_up()
+        assert parts == [2, 2, 1]
+        assert len(held) - begun == 3
+        # All of it has been read: nothing is counted twice.
+        counter.catch_up()
+        assert len(parts) == 3
+    finally:
+        catalog.close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
-from kinote.catalog.known_systems import destination_rows, peer_rows
+from kinote.catalog.known_systems import availability_rows, destination_rows, peer_rows
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.dicom.dictionary import transfer_syntaxes
 from kinote.peers.checks import faults_of_description, faults_of_name
@@ -90,7 +91,7 @@ def change_destination(
     _managed(transaction, destination_id, expected_version)
     _check(transaction, wanted, destination_id)
     columns = {**wanted.columns(), "changed_at": timestamp(now)}
-    destination_rows.update_destination(transaction, destination_id, columns)
+    write_changed(transaction, destination_id, columns)
     _log_act("changed", wanted.name, by)
     return destination(transaction, destination_id)
 
@@ -114,14 +115,27 @@ def write_new(transaction: Connection, wanted: WantedDestination, origin: Origin
     """Write a new destination and return its key."""
     moment = timestamp(now)
     columns = {**wanted.columns(), "origin": str(origin), "added_at": moment, "changed_at": moment}
+    _begin_anew_if_none_is_told(transaction)
     return destination_rows.insert_destination(transaction, columns)
+
+
+def write_changed(transaction: Connection, destination_id: int, columns: Mapping[str, Any]) -> None:
+    """Write these columns of a destination; its version grows by one."""
+    _begin_anew_if_none_is_told(transaction)
+    destination_rows.update_destination(transaction, destination_id, columns)
+
+
+def _begin_anew_if_none_is_told(transaction: Connection) -> None:
+    """Let the destination that is being written be told of what happens from now on, and of nothing before."""
+    in_use = map(destination_of, destination_rows.destinations_in_use(transaction))
+    if not any(each.policy.availability for each in in_use):
+        availability_rows.POSITION.begin(transaction)
 
 
 def end(transaction: Connection, destination_id: int, now: datetime) -> None:
     """Mark a destination as ended."""
     moment = timestamp(now)
-    columns = {"ended_at": moment, "changed_at": moment}
-    destination_rows.update_destination(transaction, destination_id, columns)
+    write_changed(transaction, destination_id, {"ended_at": moment, "changed_at": moment})
 
 
 def _managed(transaction: Connection, destination_id: int, expected_version: int | None) -> Destination:

@@ -168,7 +168,7 @@ def _mirror_destinations(
             "changed_at": timestamp(now),
             "ended_at": None,
         }
-        destination_rows.update_destination(transaction, current.id, columns)
+        destination_acts.write_changed(transaction, current.id, columns)
     settings_rows.claim(transaction, node, "destination", ids)
     claimed = settings_rows.claimed(transaction, "destination")
     for row in destination_rows.destinations_in_use(transaction):

@@ -9,9 +9,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from kinote.catalog.feed_position import FeedPosition
 from kinote.catalog.schema.tables import owed_availability
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql.dialects import is_sqlite, lock_names
+
+#: Up to where destinations are owed what the change feed says. It moves only while a destination wants to be told.
+POSITION = FeedPosition("availability position")
 
 _owed = owed_availability.c
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
 from kinote.catalog import changes
-from kinote.catalog.changes import Kind, Position
-from kinote.catalog.facts import fact, write_fact
+from kinote.catalog.changes import Kind, RecordedChange
 from kinote.catalog.known_systems import availability_rows
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.delivery.availability.telling import TELL_AVAILABILITY, wanting_availability
@@ -31,11 +32,8 @@ _KINDS = frozenset(
     }
 )
 
-#: The fact that says up to where the feed has been read.
-_POSITION = "availability position"
-
-#: The most changes read in one transaction.
-_PAGE = 1000
+#: The most changes processed in one transaction.
+_PAGE = 200
 
 #: Seconds between two looks.
 _LOOK_EVERY = 5.0
@@ -60,31 +58,41 @@ class AvailabilityFollower:
         """Process what has happened since the last step, and schedule the jobs that are due. Return the seconds to the
         next.
         """
-        while self._has_news() and self._catalog.submit(self._take, background=True).result():
+        while self._follow():
             pass
         if self._is_anything_due():
             self._catalog.submit(self._call, background=True).result()
         return _LOOK_EVERY
 
-    def _has_news(self) -> bool:
+    def _follow(self) -> bool:
+        """Process a page of the feed. Return whether there may be more. Write nothing if nobody wants to be told."""
         with self._catalog.read() as connection:
-            position = _position(connection)
-            return position is None or bool(changes.since(connection, position, 1))
+            if not wanting_availability(connection):
+                return False
+            position = availability_rows.POSITION.read(connection)
+            page = [] if position is None else changes.since(connection, position, _PAGE)
+        if position is None:
+            self._catalog.submit(self._begin, background=True).result()
+        elif page:
+            self._catalog.submit(partial(self._take, page), background=True).result()
+        return len(page) == _PAGE
 
-    def _take(self, transaction: Connection) -> bool:
-        """Process a page of the feed. Return whether there may be more."""
+    def _begin(self, transaction: Connection) -> None:
+        availability_rows.lock(transaction)
+        if availability_rows.POSITION.read(transaction) is None:
+            availability_rows.POSITION.begin(transaction)
+
+    def _take(self, page: Sequence[RecordedChange], transaction: Connection) -> None:
         # A second server waits here and then sees where the first one has stopped.
         availability_rows.lock(transaction)
-        position = _position(transaction)
+        position = availability_rows.POSITION.read(transaction)
         wanting = wanting_availability(transaction)
         if position is None or not wanting:
-            # Destinations are not told of changes from before they asked to be.
-            write_fact(transaction, _POSITION, str(changes.end(transaction)))
-            return False
-        page = changes.since(transaction, position, _PAGE)
-        if not page:
-            return False
-        studies = {each.change.study_instance_uid for each in page if each.change.kind in _KINDS}
+            return
+        left = [each for each in page if each.position > position]
+        if not left:
+            return
+        studies = {each.change.study_instance_uid for each in left if each.change.kind in _KINDS}
         availability_rows.owe(
             transaction,
             [each.id for each in wanting],
@@ -93,8 +101,7 @@ class AvailabilityFollower:
             quiet=self._quiet,
             longest=self._quiet * _LONGEST,
         )
-        write_fact(transaction, _POSITION, str(page[-1].position))
-        return len(page) == _PAGE
+        availability_rows.POSITION.write(transaction, left[-1].position)
 
     def _is_anything_due(self) -> bool:
         with self._catalog.read() as connection:
@@ -127,12 +134,3 @@ class AvailabilityFollower:
                 destination=wanting[destination].name,
                 natural_key=str(destination),
             )
-
-
-def _position(connection: Connection) -> Position | None:
-    written = fact(connection, _POSITION)
-    if written is None:
-        return None
-    position = Position.parse(written)
-    # Changes from before a restore are not reported again.
-    return position if position.epoch == changes.epoch(connection) else None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
 from kinote.catalog import changes
-from kinote.catalog.changes import Change, Kind, Position
-from kinote.catalog.facts import fact, write_fact
+from kinote.catalog.changes import Change, Kind, RecordedChange
 from kinote.catalog.transactions.catalog import Catalog
+from kinote.catalog.transactions.waiting_work import Budget
 from kinote.delivery.routing import rows
 from kinote.delivery.routing.acting import act
 from kinote.delivery.routing.route import Route, Trigger, route_of
@@ -18,10 +19,7 @@ from kinote.delivery.routing.selecting import Occasion
 from kinote.jobs.moments import moment_of
 from kinote.telemetry.clock import Clock
 
-#: The fact that says up to where the feed has been read.
-_POSITION = "route position"
-
-#: The most changes read, and waits ended, in one transaction.
+#: The most changes and waits read at once.
 _PAGE = 200
 
 #: Seconds between two looks.
@@ -64,40 +62,43 @@ class RouteFollower:
 
     def step(self) -> float:
         """Run routes on what has happened since the last step, and on what is due. Return the seconds to the next."""
-        while self._has_news() and self._catalog.submit(self._take, background=True).result():
+        while self._follow():
             pass
-        while self._is_due() and self._catalog.submit(self._end_waits, background=True).result():
-            pass
+        if self._is_due():
+            self._catalog.in_turns(self._end_waits)
         return _LOOK_EVERY
 
-    def _has_news(self) -> bool:
+    def _follow(self) -> bool:
+        """Process a page of the feed. Return whether there may be more. Without an active route nothing is written."""
         with self._catalog.read() as connection:
-            position = _position(connection)
-            return position is None or bool(changes.since(connection, position, 1))
+            if not _active(connection):
+                return False
+            position = rows.POSITION.read(connection)
+            page = [] if position is None else changes.since(connection, position, _PAGE)
+        if position is None:
+            self._catalog.submit(self._begin, background=True).result()
+        elif page:
+            self._catalog.in_turns(partial(self._take, page))
+        return len(page) == _PAGE
 
-    def _is_due(self) -> bool:
-        with self._catalog.read() as connection:
-            due_at = rows.next_due(connection)
-            return due_at is not None and datetime.fromisoformat(due_at) <= moment_of(connection, self._clock)
+    def _begin(self, transaction: Connection) -> None:
+        rows.lock(transaction)
+        if rows.POSITION.read(transaction) is None:
+            rows.POSITION.begin(transaction)
 
-    def _take(self, transaction: Connection) -> bool:
-        """Process a page of the feed. Return whether there may be more."""
+    def _take(self, page: Sequence[RecordedChange], transaction: Connection, budget: Budget) -> bool:
+        """Process what is left of a page, as far as the budget reaches. Return whether there is more."""
         # A second server waits here and then sees where the first one has stopped.
         rows.lock(transaction)
-        position = _position(transaction)
+        position = rows.POSITION.read(transaction)
         active = _active(transaction)
         if position is None or not active:
-            # Routes act on what happens after they were added.
-            write_fact(transaction, _POSITION, str(changes.end(transaction)))
             return False
-        page = changes.since(transaction, position, _PAGE)
-        if not page:
+        left = [each for each in page if each.position > position]
+        if not left:
             return False
-        happened = [each.change for each in page]
-        for occasion in occasions(happened):
-            for route in active:
-                if occasion.trigger in route.wanted.triggers:
-                    act(transaction, route, occasion, self._clock)
+        taken = self._act(transaction, active, left, budget)
+        happened = [each.change for each in taken]
         waiting = {
             route.id: timedelta(seconds=route.wanted.quiet_seconds)
             for route in active
@@ -106,15 +107,43 @@ class RouteFollower:
         now = moment_of(transaction, self._clock)
         rows.wait(transaction, waiting, studies_with_news(happened), now=now, longest=_LONGEST)
         rows.forget_results(transaction, now)
-        write_fact(transaction, _POSITION, str(page[-1].position))
-        return len(page) == _PAGE
+        rows.POSITION.write(transaction, taken[-1].position)
+        return len(taken) < len(left)
 
-    def _end_waits(self, transaction: Connection) -> bool:
-        """Run routes on studies that have been quiet. Return whether there may be more."""
+    def _act(
+        self,
+        transaction: Connection,
+        active: Sequence[Route],
+        changes_left: Sequence[RecordedChange],
+        budget: Budget,
+    ) -> Sequence[RecordedChange]:
+        """Run routes on changes until the budget is spent. Return the changes that were processed, at least one."""
+        done: set[Occasion] = set()
+        for number, each in enumerate(changes_left):
+            if number and budget.is_spent():
+                return changes_left[:number]
+            for occasion in occasions([each.change]):
+                if occasion in done:
+                    continue
+                done.add(occasion)
+                for route in active:
+                    if occasion.trigger in route.wanted.triggers:
+                        act(transaction, route, occasion, self._clock)
+        return changes_left
+
+    def _is_due(self) -> bool:
+        with self._catalog.read() as connection:
+            due_at = rows.next_due(connection)
+            return due_at is not None and datetime.fromisoformat(due_at) <= moment_of(connection, self._clock)
+
+    def _end_waits(self, transaction: Connection, budget: Budget) -> bool:
+        """Run routes on quiet studies, as far as the budget reaches. Return whether there may be more."""
         rows.lock(transaction)
         active = {route.id: route for route in _active(transaction)}
         due = rows.due(transaction, moment_of(transaction, self._clock), _PAGE)
-        for each in due:
+        for number, each in enumerate(due):
+            if number and budget.is_spent():
+                return True
             route = active.get(each.route)
             if route is not None and Trigger.STUDY_QUIET in route.wanted.triggers:
                 act(transaction, route, Occasion(Trigger.STUDY_QUIET, each.study_instance_uid), self._clock)
@@ -125,12 +154,3 @@ class RouteFollower:
 def _active(connection: Connection) -> list[Route]:
     found = map(route_of, rows.rows_in_use(connection))
     return [each for each in found if each.wanted.is_enabled]
-
-
-def _position(connection: Connection) -> Position | None:
-    written = fact(connection, _POSITION)
-    if written is None:
-        return None
-    position = Position.parse(written)
-    # No route acts on changes from before a restore.
-    return position if position.epoch == changes.epoch(connection) else None

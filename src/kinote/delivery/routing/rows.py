@@ -9,10 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, case, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
+from kinote.catalog.feed_position import FeedPosition
 from kinote.catalog.schema.tables import destination, route, route_result, route_wait, routed_object
 from kinote.catalog.schema.timestamps import timestamp
 from kinote.catalog.sql import dialects
 from kinote.catalog.sql.dialects import is_sqlite
+
+#: Up to where routes have acted on the change feed. It moves only while a route is active.
+POSITION = FeedPosition("route position")
 
 #: How long results are kept.
 KEPT = timedelta(days=90)
@@ -63,16 +67,25 @@ def page_of_rows(
 
 def insert(transaction: Connection, values: Mapping[str, Any]) -> int:
     """Write a new route and return its key."""
+    _begin_anew_if_none_is_active(transaction)
     return int(transaction.execute(route.insert().values(values).returning(route.c.id)).scalar_one())
 
 
 def update(transaction: Connection, key: int, values: Mapping[str, Any]) -> None:
     """Write these columns of a route, increase its version, and clear its failure."""
+    _begin_anew_if_none_is_active(transaction)
     transaction.execute(
         route.update()
         .where(route.c.id == key)
         .values(**values, version=route.c.version + 1, failure="", failed_at="")
     )
+
+
+def _begin_anew_if_none_is_active(transaction: Connection) -> None:
+    """Let the route that is being written act on what happens from now on, and not since the last one ended."""
+    active = select(route.c.id).where(route.c.ended_at.is_(None), route.c.is_enabled).limit(1)
+    if transaction.execute(active).first() is None:
+        POSITION.begin(transaction)
 
 
 def note_failure(transaction: Connection, key: int, failure: str, now: datetime) -> None:

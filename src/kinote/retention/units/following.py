@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection, bindparam, literal_column, select
 
@@ -18,7 +20,7 @@ from kinote.catalog.sql import dialects, statements
 from kinote.catalog.transactions.catalog import Catalog
 from kinote.lifecycle.archives.evidence import Evidence, archives_in_use
 from kinote.retention.evictions import note_recalled
-from kinote.retention.units.counting import count, study_keys, write_counts
+from kinote.retention.units.counting import CountedStudies, count, study_keys, write_counts
 from kinote.storage.read_in_place import FIRST_IN_PLACE
 from kinote.telemetry.clock import Clock
 
@@ -32,6 +34,9 @@ _LOCK = "kinote retention units"
 
 #: The number of changes read, and of studies counted, at once.
 _PAGE, _STUDIES = 500, 20
+
+#: The number of studies whose counts are written in one transaction.
+_WRITTEN = 50
 
 #: Seconds between two looks if nothing has happened, and between slices of a round after the first.
 _LOOK_EVERY, _PACE = 5.0, 1.0
@@ -106,21 +111,18 @@ class UnitCounter:
             end = page[-1].position if page else changes.end(connection)
             page = page or []
             uids = {each.change.study_instance_uid for each in page} - {""}
-            counted = count(connection, study_keys(connection, uids), self._clock())
+            counted = self._count(connection, study_keys(connection, uids))
             arrived = _arrived(connection, page)
             recalled = _recalled(connection, page)
 
-        def write(transaction: Connection) -> None:
-            dialects.lock_names(transaction, [_LOCK])
-            if _position(transaction) == position:
-                write_counts(transaction, counted)
-                _add_arrived(transaction, arrived)
-                note_recalled(transaction, recalled)
-                write_fact(transaction, _POSITION, str(end))
-                if not page:
-                    Round().write(transaction)
+        def finish(transaction: Connection) -> None:
+            _add_arrived(transaction, arrived)
+            note_recalled(transaction, recalled)
+            write_fact(transaction, _POSITION, str(end))
+            if not page:
+                Round().write(transaction)
 
-        self._catalog.submit(write, background=True).result()
+        self._write(counted, lambda transaction: _position(transaction) == position, finish)
         return len(page) or 1
 
     def _follow_commitments(self) -> bool:
@@ -148,18 +150,52 @@ class UnitCounter:
             if goes_on == seen:
                 return False
             keys = sorted({row.study for row in _STUDIES_OF(connection, instances)})
-            counted = count(connection, keys, self._clock())
+            counted = self._count(connection, keys)
 
-        def write(transaction: Connection) -> None:
-            dialects.lock_names(transaction, [_LOCK])
+        def is_next(transaction: Connection) -> bool:
             # Newer counts that somebody has made meanwhile are not overwritten.
-            is_next = json.loads(fact(transaction, _COMMITMENTS) or "{}") == seen
-            if is_next and _position(transaction) == position:
-                write_counts(transaction, counted)
-                write_fact(transaction, _COMMITMENTS, json.dumps(goes_on))
+            known = json.loads(fact(transaction, _COMMITMENTS) or "{}") == seen
+            return known and _position(transaction) == position
 
-        self._catalog.submit(write, background=True).result()
+        self._write(
+            counted,
+            is_next,
+            lambda transaction: write_fact(transaction, _COMMITMENTS, json.dumps(goes_on)),
+        )
         return True
+
+    def _count(self, connection: Connection, keys: Sequence[int]) -> list[CountedStudies]:
+        """Count these studies, in parts of which each is written at once."""
+        now = self._clock()
+        return [
+            count(connection, keys[start : start + _WRITTEN], now) for start in range(0, len(keys), _WRITTEN)
+        ]
+
+    def _write(
+        self,
+        counted: Sequence[CountedStudies],
+        is_next: Callable[[Connection], bool],
+        finish: Callable[[Connection], None],
+    ) -> None:
+        """Write counts part by part, as long as nobody has made newer ones, and `finish` together with the last part.
+
+        If this ends in between, all parts are counted and written again.
+        """
+
+        def write(part: CountedStudies | None, is_last: bool, transaction: Connection) -> bool:
+            dialects.lock_names(transaction, [_LOCK])
+            if not is_next(transaction):
+                return False
+            if part is not None:
+                write_counts(transaction, part)
+            if is_last:
+                finish(transaction)
+            return True
+
+        for number, part in enumerate(counted or [None], start=1):
+            is_last = number >= len(counted)
+            if not self._catalog.submit(partial(write, part, is_last), background=True).result():
+                return
 
     def _go_round(self) -> float:
         with self._catalog.read() as connection:
